@@ -1,0 +1,148 @@
+"""How a fitted model finds the extractor that turns it into a forest."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from importlib import metadata
+from typing import Any, Protocol, runtime_checkable
+
+from sktensor.errors import UnsupportedModelError
+from sktensor.forest import Forest
+
+__all__ = ["Extractor", "extract_forest", "find_extractor", "register_extractor"]
+
+ENTRY_POINT_GROUP = "sktensor.extractors"
+
+# The module is imported only when a model of the package shows up, so that no library loads another.
+BUILT_IN = {
+    "sklearn": "sktensor.extractors.sklearn",
+    "xgboost": "sktensor.extractors.xgboost",
+    "lightgbm": "sktensor.extractors.lightgbm",
+    "catboost": "sktensor.extractors.catboost",
+}
+
+# Mix-ins of these modules stand in the MRO of estimators of every library and say nothing about whose they are.
+NOT_A_LIBRARY = ("sklearn.base", "sklearn.utils")
+
+_registered: dict[str, Extractor] = {}
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """Anything that turns a fitted model into a :class:`~sktensor.Forest`; a module will do."""
+
+    def extract(self, model: Any) -> Forest:
+        """Return the forest of a fitted `model`, or raise :class:`~sktensor.UnsupportedModelError`."""
+        ...
+
+
+def register_extractor(package: str, extractor: Extractor) -> None:
+    """Register the extractor for models whose class lives in `package`.
+
+    Parameters
+    ----------
+    package : str
+        The top-level package of the model's class (or of one of its bases), for instance ``"ngboost"``.
+    extractor : Extractor
+        An object with ``extract(model) -> Forest``. It takes precedence over a built-in one.
+
+    Raises
+    ------
+    TypeError
+        If `package` is no name or `extractor` has no ``extract``.
+
+    Examples
+    --------
+    >>> from sktensor import Forest, extract_forest, register_extractor
+    >>> class Constant:
+    ...     value = 4.0
+    >>> class ConstantExtractor:
+    ...     def extract(self, model):
+    ...         return Forest.from_trees([{"value": model.value}], n_features=1)
+    >>> register_extractor(Constant.__module__.partition(".")[0], ConstantExtractor())
+    >>> extract_forest(Constant()).n_leaves
+    1
+    """
+    if not isinstance(package, str) or not package or "." in package:
+        raise TypeError(f"package must be the name of a top-level package, got {package!r}.")
+    if not callable(getattr(extractor, "extract", None)):
+        raise TypeError(f"extractor must have a method extract(model) -> Forest, got {extractor!r}.")
+    _registered[package] = extractor
+
+
+def extract_forest(model: Any) -> Forest:
+    """Read a fitted model's trees and rules.
+
+    Parameters
+    ----------
+    model : object
+        A fitted tree model: an estimator of XGBoost, LightGBM or scikit-learn, a raw ``Booster``, an object
+        with ``__sktensor_forest__()``, or one whose package has a registered extractor.
+
+    Returns
+    -------
+    Forest
+        Validated.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If no extractor knows the model, or the extractor meets a setting that it cannot reproduce.
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sktensor import extract_forest
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = extract_forest(DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, y))
+    >>> forest.n_leaves, forest.n_outputs
+    (3, 3)
+    """
+    extractor = find_extractor(model)
+    forest = extractor.extract(model)
+    if not isinstance(forest, Forest):
+        raise TypeError(f"{extractor!r} returned {type(forest).__name__} for {type(model).__name__}, not a Forest.")
+    return forest.validate()
+
+
+def find_extractor(model: Any) -> Extractor:
+    """The extractor of `model`: its own hook, a registered one, a built-in one, an entry point."""
+    if callable(getattr(model, "__sktensor_forest__", None)):
+        return _OwnForest()
+    packages = _packages(model)
+    for package in packages:
+        if package in _registered:
+            return _registered[package]
+        if package in BUILT_IN:
+            return importlib.import_module(BUILT_IN[package])
+        if package in (found := _entry_points()):
+            return found[package].load()  # type: ignore[no-any-return]
+    known = ", ".join(sorted({*BUILT_IN, *_registered, *_entry_points()}))
+    raise UnsupportedModelError(
+        f"No extractor for {type(model).__module__}.{type(model).__qualname__}. Models of these packages are known: "
+        f"{known}. Others can be added with sktensor.register_extractor or a method __sktensor_forest__."
+    )
+
+
+class _OwnForest:
+    """A model that brings its forest along."""
+
+    def extract(self, model: Any) -> Forest:
+        return model.__sktensor_forest__()  # type: ignore[no-any-return]
+
+
+def _packages(model: Any) -> list[str]:
+    """Top-level packages of the model's class and its bases, nearest first."""
+    modules = (cls.__module__ for cls in type(model).__mro__)
+    kept = (m for m in modules if not any(m == skip or m.startswith(skip + ".") for skip in NOT_A_LIBRARY))
+    return list(dict.fromkeys(m.partition(".")[0] for m in kept))
+
+
+@functools.cache
+def _entry_points() -> dict[str, metadata.EntryPoint]:
+    """Extractors that installed packages announce, by the package they are for."""
+    return {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}

@@ -1,0 +1,143 @@
+"""A forest evaluated the slow, obvious way: node by node, straight from the rules in semantics.
+
+It shares no code with the strategies, so that the two can be held against each other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+FLUSH = np.float64(np.float32(1e-35))
+
+
+def prepared(forest, X):
+    """X in the forest's dtype, with missing values as NaN and tiny ones flushed."""
+    X = np.asarray(X)
+    if forest.ints_as_float32 and X.dtype not in (np.float32, np.float64):
+        X = X.astype(np.float32)
+    with np.errstate(over="ignore"):
+        X = X.astype(forest.feature_dtype)
+    if forest.missing_value is not None:
+        X = np.where(X == X.dtype.type(forest.missing_value), X.dtype.type(np.nan), X)
+    if forest.flush_tiny:
+        X = np.where(np.abs(X) <= FLUSH, X.dtype.type(0.0), X)
+    return X
+
+
+def goes_left(forest, node, x):
+    """Which of the values `x` of the node's column go left."""
+    nan = np.isnan(x)
+    if forest.is_cat is not None and forest.is_cat[node]:
+        left = np.array([category_left(forest, node, float(v)) for v in x], dtype=bool)
+        return np.where(nan, forest.nan_left[node], left)
+    t = forest.threshold[node]
+    wide = x.astype(np.float64)
+    left = wide < t if forest.cmp == "lt" else wide <= t
+    if forest.zero_dir is not None and forest.zero_dir[node] >= 0:
+        left = np.where(x == 0, forest.zero_dir[node] == 1, left)
+    return np.where(nan, forest.nan_left[node], left)
+
+
+def category_left(forest, node, value):
+    outside = bool(forest.oov_left[node]) if forest.oov_left is not None else False
+    if np.isnan(value):
+        return bool(forest.nan_left[node])
+    if forest.cat_mode == "xgb":
+        if value < 0 or value >= 2**24:
+            return outside
+    elif value <= -1 or value >= 2**31:
+        return outside
+    code = int(value)
+    if code >= 32 * int(forest.cat_words[node]):
+        return outside
+    word = int(forest.cat_bits[int(forest.cat_off[node]) + code // 32])
+    return bool(word >> (code % 32) & 1)
+
+
+def reference_leaves(forest, X):
+    """Leaf numbers within the forest (not the library's), shape (n, T)."""
+    X = prepared(forest, X)
+    out = np.empty((len(X), forest.n_trees), dtype=np.int64)
+    for t, root in enumerate(forest.root):
+        stack = [(int(root), np.arange(len(X)))]
+        while stack:
+            node, rows = stack.pop()
+            if node < 0:
+                out[rows, t] = ~node
+                continue
+            left = goes_left(forest, node, X[rows, forest.feature[node]])
+            stack.append((int(forest.left[node]), rows[left]))
+            stack.append((int(forest.right[node]), rows[~left]))
+    return out
+
+
+def leaf_outputs(forest, X, leaves):
+    """What one tree adds for each row, shape (n, Kl)."""
+    value = forest.leaf_value[leaves]
+    if forest.lin_off is None:
+        return value
+    value = value.copy()
+    for i, leaf in enumerate(leaves):
+        terms = range(int(forest.lin_off[leaf]), int(forest.lin_off[leaf + 1]))
+        xs = [X[i, forest.lin_feature[j]] for j in terms]
+        if not xs or np.isnan(xs).any():
+            continue
+        total = forest.lin_const[leaf]
+        for j, x in zip(terms, xs, strict=True):
+            total = total + forest.lin_coef[j] * np.float64(x)
+        value[i, 0] = total
+    return value
+
+
+def reference_sum(forest, X):
+    """The sum over trees in order, before any division, shape (n, K)."""
+    leaves = reference_leaves(forest, X)
+    ready = prepared(forest, X)
+    acc = np.zeros((len(leaves), forest.n_outputs), dtype=forest.acc_dtype)
+    if not forest.base_last:
+        acc[:] = forest.base
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t, target in enumerate(forest.tree_target):
+            add = leaf_outputs(forest, ready, leaves[:, t])
+            if target < 0:
+                acc = acc + add
+            else:
+                acc[:, target] = acc[:, target] + add[:, 0]
+        return acc + forest.base if forest.base_last else acc
+
+
+def reference_raw(forest, X):
+    """The library's raw scores, shape (n, K)."""
+    acc = reference_sum(forest, X)
+    if not forest.raw_is_pre_div and forest.div != 1.0:
+        acc = acc / forest.div
+    if forest.scale != 1.0:
+        acc = acc * forest.scale
+    return acc if forest.bias is None else acc + forest.bias
+
+
+def reference_apply(forest, X):
+    """The library's leaf numbers, shape (n, *leaf_shape)."""
+    numbers = forest.leaf_id[reference_leaves(forest, X)]
+    return numbers.reshape(len(numbers), *forest.leaf_shape).astype(forest.leaf_dtype)
+
+
+def hurting(forest, rng, n=300, nan=True, inf=True):
+    """Rows made of the forest's own thresholds, their neighbours and every awkward value, float64."""
+    X = rng.normal(size=(n, forest.n_features))
+    for column in range(forest.n_features):
+        t = forest.threshold[forest.feature == column].astype(np.float64)
+        t = t[np.isfinite(t)]
+        t32 = t.astype(np.float32)
+        near = [t, np.nextafter(t, np.inf), np.nextafter(t, -np.inf)]
+        near += [np.nextafter(t32, np.float32(s) * np.float32(np.inf)).astype(np.float64) for s in (1, -1)]
+        near += [t32.astype(np.float64), np.array([0.0, -0.0, 1e-40, -1e-40, 1e-36, -1e-36, 1e-300, 5e-324, 0.1, 1.5, -3.7])]
+        near += [np.array([0.0, 1.0, 2.0, 3.0, -0.5, -1.0, 40.0])]
+        if nan:
+            near.append(np.array([np.nan]))
+        if inf:
+            near.append(np.array([np.inf, -np.inf, 1e300, -1e300]))
+        pool = np.concatenate(near)
+        picked = rng.random(n) < 0.8
+        X[picked, column] = rng.choice(pool, size=picked.sum())
+    return X
