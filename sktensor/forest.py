@@ -23,8 +23,14 @@ Array = npt.NDArray[Any]
 Link = Literal[
     "identity", "sigmoid", "clipped_sigmoid", "softmax", "exp", "log1p_exp", "sign_square", "hinge", "argmax"
 ]  # fmt: skip
-Decision = Literal["none", "index", "half", "multilabel_half", "raw_positive", "raw_nonnegative", "argmax", "raw_argmax"]
+Decision = Literal[
+    "none", "index", "half", "multilabel_half", "raw_positive", "raw_nonnegative", "argmax", "raw_argmax"
+]
 Proba = Literal["none", "complement", "values", "softmax"]
+
+
+# LightGBM's kZeroThreshold, a float32 constant: |x| up to it is taken for 0.0 [include/LightGBM/meta.h].
+TINY = float(np.float32(1e-35))
 
 
 def _array(dtype: str, ndim: int = 1, *, optional: bool = False) -> Any:
@@ -246,21 +252,31 @@ class Forest:
             put(self, "output_slices", (int(self.n_outputs),))
 
     def _kept(self, name: str, value: Any, dtype: str, ndim: int) -> Array:
-        """`value` as a read-only contiguous array of the field's dtype, or an error if that would change it."""
+        """`value` as a read-only contiguous copy of the field's dtype, or an error if that would change integers."""
         array = np.asarray(value)
-        if dtype == "acc":
-            dtype = self.acc_dtype
-        elif dtype == "floating":
-            dtype = array.dtype.name if array.dtype.name in ("float32", "float64") else "float64"
-        kept = np.array(array, dtype=dtype, order="C")
         if array.dtype.kind not in "biuf" and array.size:
             raise ValueError(f"Forest.{name}: expected numbers, got dtype {array.dtype}.")
-        if kept.ndim != ndim:
-            raise ValueError(f"Forest.{name}: expected {ndim} dimension(s), got shape {kept.shape}.")
+        if array.ndim != ndim:
+            raise ValueError(f"Forest.{name}: expected {ndim} dimension(s), got shape {array.shape}.")
+        if dtype == "acc":
+            dtype = self.acc_dtype
+            if dtype not in ("float32", "float64"):
+                raise ValueError(f"Forest.acc_dtype: expected 'float32' or 'float64', got {dtype!r}.")
+        elif dtype == "floating":
+            dtype = array.dtype.name if array.dtype.name in ("float32", "float64") else "float64"
+        with np.errstate(invalid="ignore", over="ignore"):
+            kept = np.array(array, dtype=dtype, order="C")
         if kept.dtype.kind != "f" and not np.array_equal(kept, array):
             raise ValueError(f"Forest.{name}: {array.dtype} values do not fit into {dtype}.")
         kept.flags.writeable = False
         return kept
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled or deeply copied forest, whose arrays would otherwise come back writeable."""
+        self.__dict__.update(state)
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
 
     @property
     def n_trees(self) -> int:
@@ -311,8 +327,9 @@ class Forest:
             A leaf is ``{"value": v}`` with a number or a sequence of `n_outputs` numbers, optionally
             ``"leaf_id"``, ``"cover"`` and ``"linear"`` (a dict of ``"const"``, ``"features"``, ``"coef"``).
             An internal node has ``"feature"``, ``"left"``, ``"right"`` and either ``"threshold"`` or
-            ``"categories"`` (numbers that go left), optionally ``"nan_left"``, ``"zero_left"``,
-            ``"oov_left"`` and ``"cover"``.
+            ``"categories"`` (numbers that go left), optionally ``"nan_left"`` and ``"cover"``, beside a
+            threshold ``"zero_left"``, beside categories ``"oov_left"`` and ``"cat_words"`` (where the set holds
+            more words than its largest number needs). Thresholds are kept as float32 if all of them are.
         n_features : int
             Number of input columns.
         **rules
@@ -322,7 +339,12 @@ class Forest:
         Returns
         -------
         Forest
-            The validated forest.
+            The validated forest. Nodes are numbered depth first, leaves from left to right, tree after tree.
+
+        Raises
+        ------
+        ValueError
+            For a malformed dict, naming the tree and the way to it from the root.
 
         Examples
         --------
@@ -336,7 +358,7 @@ class Forest:
         return cls(**fields_from_trees(trees, n_features=n_features, **rules)).validate()
 
     def to_trees(self) -> list[dict[str, Any]]:
-        """The trees as nested dicts, the inverse of :meth:`from_trees`.
+        """Give the trees as nested dicts, the inverse of :meth:`from_trees`.
 
         Returns
         -------
@@ -370,6 +392,6 @@ class Forest:
         >>> Forest.from_trees([stump], n_features=1).to_frame()[["node", "left", "right"]].shape
         (3, 3)
         """
-        from sktensor.nested import frame_from_forest
+        from sktensor.frame import frame_from_forest
 
         return frame_from_forest(self)

@@ -111,7 +111,8 @@ def extract_forest(model: Any) -> Forest:
 
 def find_extractor(model: Any) -> Extractor:
     """The extractor of `model`: its own hook, a registered one, a built-in one, an entry point."""
-    if callable(getattr(model, "__sktensor_forest__", None)):
+    # Looked up on the class, as Python's own hooks are: lightgbm.CVBooster answers to every name.
+    if callable(getattr(type(model), "__sktensor_forest__", None)):
         return _OwnForest()
     packages = _packages(model)
     for package in packages:

@@ -1,4 +1,4 @@
-"""Walk the trees of a forest level by level, all trees at once."""
+"""Walk the trees of a forest: level by level, all trees at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["levels", "tree_depths"]
+__all__ = ["levels", "tree_depths", "trees_of_nodes"]
 
 Array = npt.NDArray[Any]
 
@@ -19,13 +19,12 @@ def levels(root: Array, left: Array, right: Array) -> Iterator[tuple[Array, Arra
     Parameters
     ----------
     root, left, right : ndarray of int32
-        As in :class:`~sktensor.Forest`.
+        As in :class:`~sktensor.Forest`, validated: in a forest with cycles the walk does not end.
 
     Yields
     ------
     tree, node : ndarray of int32
-        Parallel arrays; ``node < 0`` is the leaf ``~node``. Left children stand before right ones.
-        In a malformed forest with cycles the walk does not end: stop it after ``len(left)`` levels.
+        Parallel arrays; ``node < 0`` is the leaf ``~node``. Trees stand in order, left children before right ones.
     """
     tree = np.arange(len(root), dtype=np.int32)
     node = root
@@ -42,3 +41,35 @@ def tree_depths(root: Array, left: Array, right: Array) -> Array:
     for level, (tree, _) in enumerate(levels(root, left, right)):
         depth[tree] = level
     return depth
+
+
+def trees_of_nodes(root: Array, left: Array, right: Array) -> Array:
+    """Tree that each internal node belongs to, for any arrays at all.
+
+    Parameters
+    ----------
+    root, left, right : ndarray of int32
+        As in :class:`~sktensor.Forest`, but possibly malformed: children out of range are passed over, and of
+        several parents one counts.
+
+    Returns
+    -------
+    ndarray of int32, shape (M,)
+        Number of the tree, -1 for a node that no root leads to.
+    """
+    count = len(left)
+    top = np.arange(count)
+    for child in (left, right):
+        parent = np.flatnonzero((child >= 0) & (child < count))
+        top[child[parent]] = parent
+    trees = np.flatnonzero((root >= 0) & (root < count))
+    top[root[trees]] = root[trees]
+    # Each round doubles the height climbed, so that neither a chain nor a cycle takes more than log2(M) of them.
+    for _ in range(count.bit_length()):
+        above = top[top]
+        if np.array_equal(above, top):
+            break
+        top = above
+    tree = np.full(count, -1, dtype=np.int32)
+    tree[root[trees]] = trees
+    return tree[top]

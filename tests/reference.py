@@ -131,7 +131,10 @@ def hurting(forest, rng, n=300, nan=True, inf=True):
         t32 = t.astype(np.float32)
         near = [t, np.nextafter(t, np.inf), np.nextafter(t, -np.inf)]
         near += [np.nextafter(t32, np.float32(s) * np.float32(np.inf)).astype(np.float64) for s in (1, -1)]
-        near += [t32.astype(np.float64), np.array([0.0, -0.0, 1e-40, -1e-40, 1e-36, -1e-36, 1e-300, 5e-324, 0.1, 1.5, -3.7])]
+        near += [
+            t32.astype(np.float64),
+            np.array([0.0, -0.0, 1e-40, -1e-40, 1e-36, -1e-36, 1e-300, 5e-324, 0.1, 1.5, -3.7]),
+        ]
         near += [np.array([0.0, 1.0, 2.0, 3.0, -0.5, -1.0, 40.0])]
         if nan:
             near.append(np.array([np.nan]))

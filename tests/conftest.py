@@ -1,0 +1,30 @@
+"""What all tests share: the devices they run on, and property tests that are the same in every run."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A failure must be the code's and not the day's: examples derive from the test, and a slow machine is no failure.
+settings.register_profile(
+    "sktensor",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("sktensor")
+
+DEVICES = ("cpu", "cuda")
+
+
+@pytest.fixture(params=DEVICES)
+def device(request):
+    """Each device in turn; one that this machine lacks is skipped."""
+    if request.param == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
+    return request.param
