@@ -1,0 +1,210 @@
+"""From sums to what the methods of an estimator return: means, links, labels, shapes.
+
+Every function takes numpy arrays or torch tensors and returns the same kind. Links are computed as the libraries
+do, in their dtype; raw scores are exact, links differ from the library's by the last bits of ``exp``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from sktensor.forest import Forest
+
+__all__ = [
+    "decision_scores",
+    "labels",
+    "leaf_numbers",
+    "log_probabilities",
+    "probabilities",
+    "raw_scores",
+    "shaped_raw",
+    "shaped_values",
+    "values",
+]
+
+Rows: TypeAlias = Any
+"""A numpy array or a torch tensor, one row a sample."""
+
+# expf overflows past this; XGBoost clips there [xgboost src/common/math.h Sigmoid].
+EXPF_LIMIT = 88.7
+
+
+def raw_scores(forest: Forest, total: Rows) -> Rows:
+    """The library's raw scores from the sum over trees, both of shape (n, K)."""
+    return total if forest.raw_is_pre_div else _after_sum(forest, total)
+
+
+def _after_sum(forest: Forest, total: Rows) -> Rows:
+    if forest.div != 1.0:
+        total = total / forest.div
+    if forest.scale != 1.0:
+        total = total * forest.scale
+    if forest.bias is None:
+        return total
+    return total + (forest.bias if isinstance(total, np.ndarray) else total.new_tensor(forest.bias))
+
+
+def values(forest: Forest, raw: Rows) -> Rows:
+    """What the library's own predict gives, from its raw scores, both of shape (n, K)."""
+    if forest.raw_is_pre_div:
+        raw = _after_sum(forest, raw)
+    xp = _namespace(raw)
+    match forest.link:
+        case "identity":
+            return raw
+        case "sigmoid":
+            return _sigmoid(raw * forest.link_param)
+        case "clipped_sigmoid":
+            return 1.0 / (_exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0 + 1e-16)
+        case "softmax":
+            return _softmax(raw)
+        case "exp":
+            return _exp(raw)
+        case "log1p_exp":
+            return xp.log1p(xp.exp(raw))
+        case "sign_square":
+            return xp.sign(raw) * raw * raw
+        case "hinge":
+            return _cast(raw > 0, raw.dtype)
+        case "argmax":
+            return _cast(xp.argmax(raw, 1)[:, None], raw.dtype)
+    raise ValueError(f"unknown link {forest.link!r}")
+
+
+def probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
+    """What ``predict_proba`` returns, from the raw scores; a list for several targets."""
+    xp = _namespace(raw)
+    match forest.proba:
+        case "complement":
+            positive = values(forest, raw)[:, 0]
+            return xp.stack([1.0 - positive, positive], 1)
+        case "values":
+            return (
+                shaped_values(forest, raw) if len(forest.output_slices) == 1 else _by_slice(forest, values(forest, raw))
+            )
+        case "softmax":
+            return _softmax(raw)
+    raise AttributeError("This model gives no probabilities.")
+
+
+def log_probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
+    """What ``predict_log_proba`` returns, from the raw scores."""
+    found = probabilities(forest, raw)
+    log = _namespace(raw).log
+    return [log(part) for part in found] if isinstance(found, list) else log(found)
+
+
+def labels(forest: Forest, raw: Rows) -> Rows:
+    """What ``predict`` returns, from the raw scores."""
+    xp = _namespace(raw)
+    match forest.decision:
+        case "none":
+            return shaped_values(forest, raw)
+        case "index":
+            return _labels_of(forest, [_cast(values(forest, raw)[:, 0], "int64")])
+        case "half":
+            return _labels_of(forest, [values(forest, raw)[:, 0] > 0.5])
+        case "multilabel_half":
+            return _cast(values(forest, raw) > 0.5, "float64")
+        case "raw_positive":
+            return _labels_of(forest, [raw[:, 0] > 0])
+        case "raw_nonnegative":
+            return _labels_of(forest, [raw[:, 0] >= 0])
+        case "raw_argmax":
+            return _labels_of(forest, [xp.argmax(raw, 1)])
+        case "argmax":
+            parts = _slices(forest, _softmax(raw) if forest.proba == "softmax" else values(forest, raw))
+            return _labels_of(forest, [xp.argmax(part, 1) for part in parts])
+    raise ValueError(f"unknown decision {forest.decision!r}")
+
+
+def decision_scores(forest: Forest, raw: Rows) -> Rows:
+    """What ``decision_function`` returns: one column is flattened."""
+    return raw[:, 0] if forest.n_outputs == 1 else raw
+
+
+def shaped_raw(forest: Forest, raw: Rows) -> Rows | list[Rows]:
+    """Raw scores in the library's shape; a list for several targets of a classifier."""
+    return _by_slice(forest, raw) if len(forest.output_slices) > 1 else _shaped(raw, forest.raw_shape)
+
+
+def shaped_values(forest: Forest, raw: Rows) -> Rows:
+    """Values in the library's shape, from the raw scores."""
+    return _shaped(values(forest, raw), forest.value_shape)
+
+
+def leaf_numbers(forest: Forest, numbers: Rows) -> Rows:
+    """Leaf numbers of shape (n, T) in the library's shape and dtype."""
+    return _cast(_shaped(numbers, forest.leaf_shape), forest.leaf_dtype)
+
+
+def _namespace(x: Rows) -> Any:
+    return np if isinstance(x, np.ndarray) else sys.modules["torch"]
+
+
+def _cast(x: Rows, dtype: Any) -> Rows:
+    """`x` in a dtype given as its name, or as another array's ``dtype``."""
+    if isinstance(x, np.ndarray):
+        return x.astype(dtype)
+    return x.to(getattr(sys.modules["torch"], dtype) if isinstance(dtype, str) else dtype)
+
+
+def _shaped(x: Rows, shape: tuple[int, ...]) -> Rows:
+    return x.reshape(x.shape[0], *shape)
+
+
+def _slices(forest: Forest, x: Rows) -> list[Rows]:
+    ends = np.cumsum(forest.output_slices).tolist()
+    return [x[:, end - width : end] for end, width in zip(ends, forest.output_slices, strict=True)]
+
+
+def _by_slice(forest: Forest, x: Rows) -> Rows | list[Rows]:
+    if len(forest.output_slices) == 1:
+        return x
+    return [part.copy() if isinstance(part, np.ndarray) else part for part in _slices(forest, x)]
+
+
+def _labels_of(forest: Forest, indices: list[Rows]) -> Rows:
+    """Labels of class numbers, one array of them a target.
+
+    A tensor stays a tensor where torch has the labels' dtype; text cannot be one and comes back as numpy.
+    """
+    classes = forest.classes
+    if isinstance(indices[0], np.ndarray) or not all(c.dtype.kind in "biuf" for c in classes):
+        numbers = [i if isinstance(i, np.ndarray) else i.cpu().numpy() for i in indices]
+        picked = [c[i.astype(np.intp)] for c, i in zip(classes, numbers, strict=True)]
+        out = picked[0] if len(picked) == 1 else np.stack(picked, 1)
+        return out if forest.label_dtype is None else out.astype(forest.label_dtype)
+    import torch
+
+    tables = [torch.as_tensor(c, device=i.device) for c, i in zip(classes, indices, strict=True)]
+    chosen = [t.index_select(0, i.to(torch.int64)) for t, i in zip(tables, indices, strict=True)]
+    result = chosen[0] if len(chosen) == 1 else torch.stack(chosen, 1)
+    return result if forest.label_dtype is None else result.to(getattr(torch, forest.label_dtype))
+
+
+def _exp(x: Rows) -> Rows:
+    """``exp`` in the dtype of `x`; a float32 result is rounded once from float64, which is within an ulp of expf."""
+    if not isinstance(x, np.ndarray):
+        return x.double().exp().to(x.dtype)
+    with np.errstate(over="ignore"):  # inf is the answer, and the libraries give it without a word
+        return np.exp(x.astype(np.float64, copy=False)).astype(x.dtype, copy=False)
+
+
+def _sigmoid(x: Rows) -> Rows:
+    """``1 / (1 + exp(-x))`` with the C library's exp, as LightGBM and scikit-learn compute it."""
+    if isinstance(x, np.ndarray):
+        from scipy.special import expit
+
+        return expit(x)  # type: ignore[no-any-return]
+    return 1.0 / (1.0 + _exp(-x))
+
+
+def _softmax(x: Rows) -> Rows:
+    """``exp(x - max)`` over its sum in float64, rounded to the dtype of `x` [xgboost src/common/math.h Softmax]."""
+    xp = _namespace(x)
+    e = _exp(x - xp.amax(x, 1)[:, None])
+    return e / _cast(_cast(e, "float64").sum(1), x.dtype)[:, None]

@@ -1,0 +1,103 @@
+"""The choice of a strategy for a forest, a number of rows and a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sktensor.strategies import CostedStrategy, Strategy, strategies
+from sktensor.strategies.costs import Cost, Shape
+
+__all__ = ["TABLE_LIMIT", "Option", "options", "rows_in_flight"]
+
+# Larger tables are refused rather than allocated.
+TABLE_LIMIT = 256 * 2**20
+
+# What rows in flight may take: on a CPU about what the caches hold, on an accelerator enough to fill it.
+FLIGHT_BYTES_CPU = 8 * 2**20
+FLIGHT_BYTES_ACCELERATOR = 512 * 2**20
+
+# A torch operation's own cost on a CPU, measured on one core as the strategies' constants are.
+KERNEL_NS = 3_000.0
+
+# On accelerators the depths up to which Hummingbird's authors found GEMM and perfect trees to be ahead (OSDI 2020).
+GEMM_DEPTH = 3
+PERFECT_DEPTH = 10
+
+
+@dataclass(frozen=True)
+class Option:
+    """A strategy that could run the forest: what it costs, and what speaks for or against it."""
+
+    name: str
+    cost: Cost
+    refused: str = ""
+    expected_ns: float | None = None
+
+
+def rows_in_flight(cost: Cost, device_type: str, n_columns: int) -> int:
+    """Rows that go through a strategy at once, so that memory does not grow with the number of rows."""
+    budget = FLIGHT_BYTES_CPU if device_type == "cpu" else FLIGHT_BYTES_ACCELERATOR
+    return max(16, int(budget / (cost.row_bytes + 16 * n_columns + 1)))
+
+
+def option(name: str, strategy: Strategy, shape: Shape) -> Option:
+    """What a strategy would cost, and whether its tables are too large."""
+    if not isinstance(strategy, CostedStrategy):
+        return Option(name, Cost(table_bytes=0.0, row_bytes=16.0 * len(shape.depth), kernels=0.0, row_ns=0.0))
+    cost = strategy.cost(shape)
+    if cost.table_bytes <= TABLE_LIMIT:
+        return Option(name, cost)
+    needed, limit = _bytes(cost.table_bytes), _bytes(TABLE_LIMIT)
+    return Option(
+        name,
+        cost,
+        f"strategy={name!r} would need {needed} of tables for this forest (at most {limit}): its trees have up to "
+        f"{shape.n_leaves.max()} leaves and depth {shape.depth.max()}. Use 'tree_traversal', or 'auto'.",
+    )
+
+
+def options(shape: Shape, n_rows: int, device_type: str, n_columns: int) -> list[Option]:
+    """All strategies that can tell their cost, the best one first.
+
+    Parameters
+    ----------
+    shape : Shape
+        Of the forest.
+    n_rows : int
+        Rows to predict.
+    device_type : str
+        ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    n_columns : int
+        Columns of X.
+
+    Returns
+    -------
+    list of Option
+        On a CPU by expected time, which follows from constants measured on one core; on accelerators by the
+        depth of the deepest tree. Those that are refused stand last.
+    """
+    found = []
+    for name, strategy in strategies().items():
+        if isinstance(strategy, CostedStrategy):
+            seen = option(name, strategy, shape)
+            batches = -(-n_rows // rows_in_flight(seen.cost, device_type, n_columns))
+            expected = batches * seen.cost.kernels * KERNEL_NS + n_rows * seen.cost.row_ns
+            found.append(Option(seen.name, seen.cost, seen.refused, expected if device_type == "cpu" else None))
+    deepest = int(shape.depth.max(initial=0))
+    by_depth = ["gemm"] * (deepest <= GEMM_DEPTH) + ["perfect_tree_traversal"] * (deepest <= PERFECT_DEPTH)
+
+    def rank(seen: Option) -> tuple[bool, float]:
+        if seen.expected_ns is not None:
+            return bool(seen.refused), seen.expected_ns
+        order = [*by_depth, "tree_traversal"]
+        return bool(seen.refused), order.index(seen.name) if seen.name in order else len(order)
+
+    return sorted(found, key=rank)
+
+
+def _bytes(n: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if n < 1024:
+            return f"{n:.3g} {unit}"
+        n /= 1024
+    return f"{n:.3g} TiB"

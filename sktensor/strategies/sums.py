@@ -1,0 +1,145 @@
+"""The sum over trees, bit for bit: leaf values are added one tree after the other, in the library's dtype.
+
+Floating-point addition is not associative, so the order of a library's sum is part of its model. The rows are
+what runs in parallel, and the outputs, whose sums are independent of each other; never the trees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sktensor.errors import UnsupportedModelError
+from sktensor.forest import Forest
+from sktensor.strategies.tables import Array
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["LinearLeaves", "SumTables", "compile", "run"]
+
+
+@dataclass(frozen=True)
+class LinearLeaves:
+    """Leaves that are linear functions, their terms padded to the longest."""
+
+    count: Array  # int64 (L,)
+    feature: Array  # int64 (L, J)
+    coef: Array  # float64 (L, J)
+    const: Array  # float64 (L,)
+
+
+@dataclass(frozen=True)
+class SumTables:
+    """Leaf values, and which trees each step of the sum adds."""
+
+    value: Array  # acc dtype: (L + 1,) with a last -0.0, which changes no sum; (L, K) for vector leaves
+    steps: Array  # int64 (S, C): the trees that step s adds to the C accumulators, -1 for none
+    every: bool  # whether the steps are simply the trees in order, C at a time
+    base: Array  # acc dtype (K, 1)
+    base_last: bool
+    linear: LinearLeaves | None
+
+
+def compile(forest: Forest) -> SumTables:
+    """Arrange the trees of a forest for summation.
+
+    Step s adds to each output its s-th tree, so every output still takes its trees in order.
+    """
+    if forest.aggregate != "sum":
+        raise UnsupportedModelError(f"Forest.aggregate={forest.aggregate!r} is not covered yet; only 'sum' is.")
+    target = np.maximum(forest.tree_target, 0)  # -1 with one output is that output
+    if forest.leaf_value.shape[1] == 1:
+        value = np.append(forest.leaf_value.ravel(), forest.leaf_value.dtype.type(-0.0))
+        own = [np.flatnonzero(target == k) for k in range(forest.n_outputs)]
+        steps = np.full((max(map(len, own), default=0), forest.n_outputs), -1, dtype=np.int64)
+        for k, trees in enumerate(own):
+            steps[: len(trees), k] = trees
+    else:
+        value = forest.leaf_value
+        steps = np.arange(forest.n_trees, dtype=np.int64)[:, None]
+    every = np.array_equal(steps.ravel(), np.arange(forest.n_trees))
+    base = forest.base[:, None]
+    return SumTables(value, steps, every, base, forest.base_last, _linear(forest))
+
+
+def _linear(forest: Forest) -> LinearLeaves | None:
+    if forest.lin_off is None:
+        return None
+    assert forest.lin_feature is not None and forest.lin_coef is not None and forest.lin_const is not None
+    count = np.diff(forest.lin_off).astype(np.int64)
+    shape = forest.n_leaves, int(count.max(initial=0))
+    feature, coef = np.zeros(shape, dtype=np.int64), np.zeros(shape)
+    leaf = np.repeat(np.arange(forest.n_leaves), count)
+    term = np.arange(len(leaf)) - np.repeat(forest.lin_off[:-1], count)
+    feature[leaf, term], coef[leaf, term] = forest.lin_feature, forest.lin_coef
+    return LinearLeaves(count, feature, coef, forest.lin_const)
+
+
+def run(tables: SumTables, leaves: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
+    """Add up what the trees say.
+
+    Parameters
+    ----------
+    tables : SumTables
+        With tensors for arrays.
+    leaves : torch.Tensor of int32, shape (T, n)
+        Leaf of each tree and row.
+    X : torch.Tensor, shape (n, F)
+        The rows; only linear leaves look at them.
+
+    Returns
+    -------
+    torch.Tensor of the forest's acc_dtype, shape (n, K)
+    """
+    import torch
+
+    n = leaves.shape[1]
+    start = torch.zeros_like(tables.base) if tables.base_last else tables.base
+    total = start.expand(len(start), n)
+    if tables.value.ndim == 2:
+        total = total.t()
+        for tree in leaves.unbind(0):
+            total = total + tables.value.index_select(0, tree)
+        total = total.t()
+    elif tables.linear is not None:
+        rows = X.to(torch.float64)
+        for step in _by_step(tables, leaves).unbind(0):
+            total = total + torch.stack([_linear_value(tables, leaf, rows) for leaf in step.unbind(0)])
+    else:
+        for step in _by_step(tables, leaves).unbind(0):
+            total = total + tables.value.index_select(0, step.flatten()).view(step.shape)
+    return (total + tables.base if tables.base_last else total).t()
+
+
+def _by_step(tables: SumTables, leaves: torch.Tensor) -> torch.Tensor:
+    """Leaves by step, accumulator and row, shape (S, C, n)."""
+    import torch
+
+    if not tables.every:
+        # The row behind the last tree, which -1 asks for, is the leaf that adds nothing.
+        nothing = leaves.new_full((1, leaves.shape[1]), len(tables.value) - 1)
+        leaves = torch.cat([leaves, nothing]).index_select(0, tables.steps.flatten() % (len(leaves) + 1))
+    return leaves.reshape(*tables.steps.shape, leaves.shape[1])
+
+
+def _linear_value(tables: SumTables, leaf: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
+    """What one tree with linear leaves adds to each row, term after term as the library does."""
+    import torch
+
+    linear = tables.linear
+    assert linear is not None
+    leaf = leaf.to(torch.int64)
+    # The leaf that adds nothing stands behind the last one and has no terms of its own.
+    padding = leaf == len(linear.count)
+    at = torch.where(padding, 0, leaf)
+    count = torch.where(padding, 0, linear.count[at])
+    total, constant = linear.const[at], count == 0
+    for j in range(linear.feature.shape[1]):
+        x = X.gather(1, linear.feature[at, j].unsqueeze(1)).squeeze(1)
+        term = j < count
+        total = torch.where(term, total + linear.coef[at, j] * x, total)
+        constant = constant | (term & x.isnan())  # LightGBM then falls back on the constant [tree.h Predict]
+    return torch.where(constant, tables.value[leaf], total)
