@@ -1,0 +1,106 @@
+"""Which part of the scikit-learn extractor reads which estimator."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import sklearn
+
+from sktensor.errors import UnsupportedModelError
+from sktensor.extractors import sklearn_boosting, sklearn_hist, sklearn_trees
+from sktensor.forest import Forest
+from sktensor.registry import find_extractor
+
+__all__ = ["extract"]
+
+READERS: dict[str, Callable[[Any], Forest]] = {
+    "DecisionTreeClassifier": sklearn_trees.extract_tree,
+    "DecisionTreeRegressor": sklearn_trees.extract_tree,
+    "ExtraTreeClassifier": sklearn_trees.extract_tree,
+    "ExtraTreeRegressor": sklearn_trees.extract_tree,
+    "RandomForestClassifier": sklearn_trees.extract_forest,
+    "RandomForestRegressor": sklearn_trees.extract_forest,
+    "ExtraTreesClassifier": sklearn_trees.extract_forest,
+    "ExtraTreesRegressor": sklearn_trees.extract_forest,
+    "GradientBoostingClassifier": sklearn_boosting.extract,
+    "GradientBoostingRegressor": sklearn_boosting.extract,
+    "HistGradientBoostingClassifier": sklearn_hist.extract,
+    "HistGradientBoostingRegressor": sklearn_hist.extract,
+}
+
+# Before it, leaves of classifiers held weighted counts, and gradient boosting had other losses and another tie rule.
+OLDEST = (1, 4)
+
+# What a subclass must not replace: the methods that the answers come from.
+ANSWERING = (
+    "apply",
+    "decision_function",
+    "predict",
+    "predict_log_proba",
+    "predict_proba",
+    "_predict_iterations",
+    "_preprocess_X",
+    "_raw_predict",
+    "_raw_predict_init",
+    "_validate_X_predict",
+)
+
+
+def extract(model: Any) -> Forest:
+    """Return the forest of a fitted scikit-learn model.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted decision tree, extra tree, random forest, extra trees, gradient boosting or histogram-based gradient
+        boosting model, classifier or regressor, or a ``FrozenEstimator`` around any supported model.
+
+    Returns
+    -------
+    Forest
+        Not yet validated.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the class, or one of its parameters, is not supported.
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+    """
+    if type(model).__name__ == "FrozenEstimator" and type(model).__module__.startswith("sklearn."):
+        return find_extractor(model.estimator).extract(model.estimator)  # which may be another library's
+    if tuple(map(int, sklearn.__version__.split(".")[:2])) < OLDEST:
+        raise UnsupportedModelError(f"scikit-learn {sklearn.__version__} is too old. Supported: 1.4 and newer.")
+    known = _known_class(model)
+    trees = np.ravel(getattr(model, "estimators_", ()))
+    for tree in {type(tree): tree for tree in trees}.values():
+        _known_class(tree)  # a forest's answers come from its trees' methods
+    return READERS[known.__name__](model)
+
+
+def _known_class(model: Any) -> type:
+    """The class of scikit-learn that a model behaves as, or a refusal."""
+    kind = type(model)
+    for known in kind.__mro__:
+        if known.__name__ in READERS and known.__module__.startswith("sklearn."):
+            break
+    else:
+        raise UnsupportedModelError(
+            f"{kind.__module__}.{kind.__qualname__} is not supported. Supported scikit-learn models: "
+            f"{', '.join(READERS)}, also in a FrozenEstimator. If a supported fitted model is inside, take it out."
+        )
+    replaced = [
+        name
+        for name in ANSWERING
+        if name in vars(model)
+        or inspect.getattr_static(kind, name, None) is not inspect.getattr_static(known, name, None)
+    ]
+    if replaced:
+        raise UnsupportedModelError(
+            f"{kind.__module__}.{kind.__qualname__} replaces {', '.join(replaced)} of {known.__name__}, so that its "
+            f"answers may differ. Supported: subclasses that keep these methods, and {known.__name__} itself."
+        )
+    return known

@@ -1,0 +1,267 @@
+"""XGBoost: ``XGBModel`` and its subclasses, and raw boosters.
+
+Rules were read in XGBoost 3.2.0 and tried against it; square brackets name the source file.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xgboost
+from sklearn.exceptions import NotFittedError
+
+from sktensor.errors import UnsupportedModelError
+from sktensor.extractors.xgboost_answers import answers, link_of, missing_value, predicts_in_place
+from sktensor.extractors.xgboost_trees import leaf_width, tree_fields
+from sktensor.extractors.xgboost_ubjson import parse
+from sktensor.forest import Forest
+
+__all__ = ["extract"]
+
+Array = npt.NDArray[Any]
+
+# What models of 1.7 to 3.2 hold, and where 3.3 and 3.4 put the weights of dart; anything else may change predictions.
+_LEARNER = {"attributes", "feature_names", "feature_types", "gradient_booster", "learner_model_param", "objective"}
+_BOOSTER = {"name", "model", "gbtree", "weight_drop"}
+_GBTREE = {"gbtree_model_param", "iteration_indptr", "tree_info", "trees", "cats", "weight_drop"}
+
+
+def extract(model: Any) -> Forest:
+    """Read a fitted XGBoost model.
+
+    Parameters
+    ----------
+    model : xgboost.XGBModel or xgboost.Booster
+        A fitted classifier, regressor or ranker, random forests included, or a trained booster. As in the
+        library, an estimator uses the rounds up to ``best_iteration``, a booster all rounds.
+
+    Returns
+    -------
+    Forest
+        Its raw scores are the library's margins, float32, as the CPU predictor computes them. For ``dart``
+        up to xgboost 3.2 the forest of an estimator follows ``inplace_predict``, that of a booster
+        ``predict(DMatrix)``: the library rounds differently in the two.
+
+    Raises
+    ------
+    UnsupportedModelError
+        For ``gblinear``, for an objective or a field of the model that is not known, and for settings with
+        which the library itself cannot predict.
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+
+    Examples
+    --------
+    >>> import xgboost
+    >>> from sklearn.datasets import load_iris
+    >>> from sktensor.extractors.xgboost import extract
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = extract(xgboost.XGBClassifier(n_estimators=4, n_jobs=1).fit(X, y))
+    >>> forest.n_trees, forest.n_outputs, forest.link
+    (12, 3, 'softmax')
+    """
+    wrapper = None if isinstance(model, xgboost.Booster) else model
+    saved = parse(_saved(model))
+    learner = saved["learner"]
+    _check_known("learner", learner, _LEARNER)
+    gbtree, weight_drop, has_in_place_variant = _gbtree(learner["gradient_booster"], model)
+    n_features = int(learner["learner_model_param"]["num_feature"])
+
+    base = _base_margins(saved, gbtree)
+    n_outputs = len(base)
+    link = link_of(learner["objective"]["name"], n_outputs)
+    rounds = _first_trees_of_rounds(gbtree, n_outputs)
+    n_rounds = _rounds_used(wrapper, len(rounds) - 1)
+    n_trees = int(rounds[n_rounds])
+
+    trees = gbtree["trees"][:n_trees]
+    width = leaf_width(trees)
+    if width not in (1, n_outputs):
+        raise UnsupportedModelError(f"XGBoost trees with {width} values in a leaf in a model of {n_outputs} outputs.")
+    target = np.full(n_trees, -1) if width > 1 else np.asarray(gbtree["tree_info"])[:n_trees]
+    fields, tree_of_leaf = tree_fields(trees, width)
+    if weight_drop is not None:
+        in_place = has_in_place_variant and wrapper is not None and predicts_in_place(wrapper)
+        start = base[target[tree_of_leaf]] if in_place else None
+        fields["leaf_value"] = _dart_leaves(fields["leaf_value"], weight_drop[tree_of_leaf], start)
+
+    return Forest(
+        n_features=n_features,
+        n_outputs=n_outputs,
+        feature_dtype="float32",
+        acc_dtype="float32",
+        cmp="lt",
+        missing_value=missing_value(wrapper),
+        sparse_absent="missing",
+        accepts_inf=predicts_in_place(wrapper),
+        cat_mode="xgb",
+        categories=_categories(gbtree.get("cats", {}), n_features),
+        unknown_category="error",
+        tree_target=target,
+        tree_iter=np.repeat(np.arange(n_rounds), np.diff(rounds[: n_rounds + 1])),
+        base=base,
+        link=link,
+        raw_shape=() if n_outputs == 1 else (n_outputs,),
+        # pred_leaf of a single tree has one dimension, and its numbers are floats [src/predictor, c_api_utils.h].
+        leaf_shape=() if n_trees == 1 else (n_trees,),
+        leaf_dtype="float32",
+        **fields,
+        **answers(wrapper, link, n_outputs),
+    )
+
+
+def _saved(model: Any) -> bytes:
+    """The booster as UBJSON: exact as JSON is, and five times faster to write and read."""
+    if not isinstance(model, (xgboost.Booster, xgboost.XGBModel)):
+        raise UnsupportedModelError(
+            f"{type(model).__module__}.{type(model).__qualname__} is no XGBoost model that sktensor knows. "
+            "Supported: xgboost.XGBModel with its subclasses, and xgboost.Booster."
+        )
+    if any(cls.__module__.startswith("xgboost.dask") for cls in type(model).__mro__):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} predicts on dask collections, which is not supported. "
+            "Use its booster instead: model.get_booster()."
+        )
+    booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
+    try:
+        return bytes(booster.save_raw("ubj"))
+    except xgboost.core.XGBoostError as error:
+        raise NotFittedError(f"This Booster is not trained; train or load it first. XGBoost says: {error}") from error
+
+
+def _check_known(where: str, found: Iterable[str], known: set[str]) -> None:
+    if unknown := set(found) - known:
+        raise UnsupportedModelError(
+            f"The saved XGBoost model holds {', '.join(sorted(unknown))} in its {where}, "
+            "which is not known to sktensor and may change predictions. Supported: models of xgboost 1.7 to 3.2."
+        )
+
+
+def _gbtree(booster: dict[str, Any], model: Any) -> tuple[dict[str, Any], Array | None, bool]:
+    """The trees' part of a model, the weights of dart, and whether in-place prediction rounds them differently."""
+    name = booster["name"]
+    if name not in ("gbtree", "dart"):
+        raise UnsupportedModelError(
+            f"{type(model).__name__}(booster={name!r}) has no trees to compile. "
+            "Supported: booster='gbtree', booster='dart'."
+        )
+    _check_known("gradient_booster", booster, _BOOSTER)
+    gbtree = booster["gbtree"]["model"] if name == "dart" else booster["model"]
+    _check_known("gradient_booster.model", gbtree, _GBTREE)
+    # Since 3.3 dart is a gbtree with weights [doc/changes/v3.3.0.rst]; 3.4 moved them into the model.
+    weights = booster.get("weight_drop", gbtree.get("weight_drop", ()))
+    if not len(weights):
+        return gbtree, None, False
+    if len(weights) != len(gbtree["trees"]):
+        raise ValueError(
+            f"The XGBoost model has {len(weights)} entries in weight_drop for {len(gbtree['trees'])} trees."
+        )
+    return gbtree, np.asarray(weights, dtype=np.float32), name == "dart"
+
+
+def _base_margins(saved: dict[str, Any], gbtree: dict[str, Any]) -> Array:
+    """Where the sum starts, one float32 an output: the margins of the same model without its trees.
+
+    The file holds the base score as a probability or response, in ways that changed between versions; asking
+    the library needs no formula and no logarithm of its own. Without ``boost_from_average=0`` it resets the
+    score of a model without trees [src/learner.cc], so that a model which never had any keeps its setting.
+    """
+    learner = saved["learner"]
+    param = {**learner["learner_model_param"], "num_feature": "1"}
+    if gbtree["trees"]:
+        param["boost_from_average"] = "0"
+    stub = {
+        "version": saved["version"],
+        "learner": {
+            "attributes": {},
+            "feature_names": [],
+            "feature_types": [],
+            "gradient_booster": {
+                "name": "gbtree",
+                "model": {
+                    "gbtree_model_param": {**gbtree["gbtree_model_param"], "num_trees": "0"},
+                    "trees": [],
+                    "tree_info": [],
+                    "iteration_indptr": [0],
+                    "cats": {"enc": [], "feature_segments": [], "sorted_idx": []},
+                },
+            },
+            "learner_model_param": param,
+            "objective": learner["objective"],
+        },
+    }
+    booster = xgboost.Booster({"nthread": 1})
+    booster.load_model(bytearray(json.dumps(stub, default=np.ndarray.tolist).encode()))
+    margins = booster.inplace_predict(np.zeros((1, 1), dtype=np.float32), predict_type="margin", strict_shape=True)
+    base: Array = np.asarray(margins)[0]
+    return base
+
+
+def _first_trees_of_rounds(gbtree: dict[str, Any], n_outputs: int) -> Array:
+    """Number of the first tree of each round, and the number of trees at the end."""
+    n_trees = len(gbtree["trees"])
+    if "iteration_indptr" in gbtree:
+        rounds = np.asarray(gbtree["iteration_indptr"]).astype(np.int64)
+    else:  # before 2.0 [src/gbm/gbtree_model.cc, MakeIndptr]
+        rounds = np.arange(0, n_trees + 1, n_outputs * int(gbtree["gbtree_model_param"]["num_parallel_tree"]))
+    if not len(rounds) or rounds[0] != 0 or rounds[-1] != n_trees or (np.diff(rounds) < 0).any():
+        raise ValueError(
+            f"The XGBoost model has {n_trees} trees, which its iteration_indptr does not divide into rounds."
+        )
+    return rounds
+
+
+def _rounds_used(wrapper: Any, n_rounds: int) -> int:
+    """An estimator stops after its best iteration; 0 rounds mean all [python-package/xgboost/sklearn.py]."""
+    stop = 0 if wrapper is None else getattr(wrapper, "best_iteration", -1) + 1
+    if not 0 <= stop <= n_rounds:
+        raise UnsupportedModelError(
+            f"best_iteration={stop - 1} in a model of {n_rounds} rounds, with which {type(wrapper).__name__} cannot "
+            "predict. Remove it: model.get_booster().set_attr(best_iteration=None)."
+        )
+    return stop or n_rounds
+
+
+def _dart_leaves(value: Array, weight: Array, start: Array | None) -> Array:
+    """Leaves times their tree's weight; in place, what is left of them in a sum that starts at the base score.
+
+    [src/gbm/gbtree.cc up to 3.2, Dart::PredictBatchImpl and Dart::InplacePredict]
+    """
+    if start is not None:
+        value = (start[:, None] + value) - start[:, None]
+    return value * weight[:, None]
+
+
+def _categories(container: dict[str, Any], n_features: int) -> tuple[Array | None, ...] | None:
+    """The categories of data frames seen in training, per column; None where there were none.
+
+    From 3.1 on, frames are coded by value and a category that is not there is an error; arrays hold codes
+    [src/data/cat_container.cc]. Strings are stored as offsets into one run of bytes.
+    """
+    tables = [_category_table(number, column) for number, column in enumerate(container.get("enc", ()))]
+    if all(table is None for table in tables):
+        return None
+    if len(tables) != n_features:
+        raise ValueError(f"The XGBoost model has categories for {len(tables)} columns, and {n_features} features.")
+    return tuple(tables)
+
+
+def _category_table(number: int, column: dict[str, Any]) -> Array | None:
+    values = np.asarray(column["values"])
+    if "offsets" not in column:
+        return values.astype(values.dtype.newbyteorder("=")) if len(values) else None
+    text, offsets = values.astype(np.int8).tobytes(), np.asarray(column["offsets"]).tolist()
+    if not text.isascii():
+        # XGBoost counts the offsets of pandas' names in characters and applies them to bytes, so that names are cut
+        # and mixed up [python-package/xgboost/_data_utils.py, npstr_to_arrow_strarr]; the file does not tell.
+        raise UnsupportedModelError(
+            f"Feature {number} of the XGBoost model has category names beyond ASCII, which xgboost itself cuts in the "
+            "wrong places and may confuse. Rename these categories to ASCII, or train on their codes."
+        )
+    names = [text[begin:end].decode() for begin, end in itertools.pairwise(offsets)]
+    return np.array(names, dtype=object) if names else None

@@ -1,0 +1,98 @@
+"""What "the same as the library" means: bits, dtypes and shapes, held against the wrapped model itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sktensor import TensorizedEstimator
+
+STRATEGIES = ("auto", "gemm", "tree_traversal", "perfect_tree_traversal")
+
+# Links go through exp, of which every library brings its own; raw scores have no tolerance.
+ULPS = 4
+
+
+def same_bits(ours, library):
+    """Equal in type, dtype, shape and every bit; any NaN equals any other."""
+    if isinstance(library, list):
+        assert isinstance(ours, list) and len(ours) == len(library)
+        for a, b in zip(ours, library, strict=True):
+            same_bits(a, b)
+        return
+    assert isinstance(ours, np.ndarray)
+    assert (ours.dtype, ours.shape) == (library.dtype, library.shape)
+    if library.dtype.kind != "f":
+        np.testing.assert_array_equal(ours, library)
+        return
+    both_nan = np.isnan(ours) & np.isnan(library)
+    bits = f"i{library.dtype.itemsize}"
+    a, b = (np.where(both_nan, 0, np.ascontiguousarray(x).view(bits)) for x in (ours, library))
+    np.testing.assert_array_equal(a, b)
+
+
+def within_ulps(ours, library, ulps=ULPS):
+    """Equal in dtype and shape, and at most so many representable numbers apart."""
+    if isinstance(library, list):
+        assert isinstance(ours, list) and len(ours) == len(library)
+        for a, b in zip(ours, library, strict=True):
+            within_ulps(a, b, ulps)
+        return
+    assert (ours.dtype, ours.shape) == (library.dtype, library.shape)
+    finite = np.isfinite(library)
+    np.testing.assert_array_equal(np.isfinite(ours), finite)
+    np.testing.assert_array_equal(ours[~finite], library[~finite])
+    distance = np.abs(ours[finite] - library[finite]) / np.spacing(np.abs(library[finite]))
+    assert distance.max(initial=0) <= ulps
+
+
+def is_of(model, library):
+    """Whether the model's class, or one that it derives from, is the library's."""
+    return any(cls.__module__.partition(".")[0] == library for cls in type(model).__mro__)
+
+
+def library_raw(model, X):
+    """Raw scores as the library itself gives them."""
+    if is_of(model, "xgboost"):
+        return model.predict(X, output_margin=True)
+    if is_of(model, "lightgbm"):
+        return model.predict(X, raw_score=True)
+    if hasattr(model, "_raw_predict"):
+        if type(model).__name__.startswith("GradientBoosting"):
+            X = np.ascontiguousarray(X, dtype=np.float32)  # as its public methods do first
+        return model._raw_predict(X)
+    return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+
+
+def library_leaves(model, X):
+    """Leaf numbers as the library itself gives them, None where it has none."""
+    if is_of(model, "lightgbm"):
+        return model.predict(X, pred_leaf=True)
+    return model.apply(X) if hasattr(model, "apply") else None
+
+
+def assert_agrees(model, X, strategy="auto", **parameters):
+    """Every method of the wrapper gives what the fitted model gives on the rows X."""
+    fast = TensorizedEstimator(model, strategy=strategy, **parameters)
+    with np.errstate(all="ignore"):
+        same_bits(fast.predict_raw(X), library_raw(model, X))
+        rows = without_infinities(X) if is_of(model, "xgboost") else X  # which XGBoost's apply refuses
+        if (leaves := library_leaves(model, rows)) is not None:
+            same_bits(fast.apply(rows), np.asarray(leaves))
+        predicted = np.asarray(model.predict(X))
+        if fast.forest_.decision == "none":
+            within_ulps(fast.predict(X), predicted)
+        else:
+            same_bits(fast.predict(X), predicted)
+        for method in ("predict_proba", "predict_log_proba"):
+            assert hasattr(fast, method) == hasattr(model, method)
+        if hasattr(model, "predict_proba"):
+            within_ulps(fast.predict_proba(X), model.predict_proba(X))
+        if hasattr(model, "decision_function"):
+            same_bits(fast.decision_function(X), model.decision_function(X))
+    return fast
+
+
+def without_infinities(X):
+    """X with large numbers for what is infinite in float32."""
+    with np.errstate(over="ignore"):
+        return np.where(np.isinf(X.astype(np.float32)), np.copysign(1e30, X), X)

@@ -1,0 +1,619 @@
+"""LightGBM's extractor, held against the library itself: raw scores and leaves bit for bit, values by formula."""
+
+import math
+import pickle
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from reference import hurting, reference_apply, reference_raw
+from sklearn.exceptions import NotFittedError
+
+from sktensor import UnsupportedModelError, extract_forest
+from sktensor.extractors.lightgbm import extract
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The argument 'eval_set'"),
+    pytest.mark.filterwarnings("ignore:Cannot compute class probabilities"),
+]
+
+RNG = np.random.default_rng(7)
+N, F = 300, 5
+X = RNG.normal(size=(N, F))
+HOLES = np.where(RNG.random((N, F)) < 0.15, np.nan, X)
+ZEROS = np.where(RNG.random((N, F)) < 0.3, 0.0, X)
+GRID = RNG.integers(-15, 16, (N, F)) / 10
+EPOCH = 1_700_000_000 + RNG.integers(0, 1_000_000, (N, F)).astype(np.float64)
+TINY = X * 1e-35
+CODES = np.column_stack([RNG.integers(0, 45, (N, 2)), X[:, :3]]).astype(np.float64)
+CODES_HOLES = np.where(RNG.random((N, F)) < 0.1, np.nan, CODES)
+
+signal = X[:, 0] - 2 * (X[:, 1] > 0.3) + X[:, 2] * X[:, 3]
+REAL = signal + 0.1 * RNG.normal(size=N)
+POSITIVE = np.exp(REAL / 2)
+SHARE = 1 / (1 + np.exp(-REAL))
+YES = (REAL > 0).astype(int)
+THREE = np.digitize(REAL, [-1.5, 0.5])
+OF_CODES = (CODES[:, 0] % 3) + (CODES[:, 1] % 7 > 3) + CODES[:, 2]
+OF_EPOCH = ((EPOCH[:, 0] % 7) > 3) + (EPOCH[:, 1] - 1.7e9) / 1e6
+QUIET = {"verbose": -1, "n_jobs": 1, "n_estimators": 12, "num_leaves": 9, "min_child_samples": 5, "random_state": 0}
+CATS = {**QUIET, "min_data_per_group": 5, "cat_smooth": 1.0, "max_cat_to_onehot": 3}
+FOREST = {"boosting_type": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}
+TRAIN = {"verbose": -1, "num_threads": 1, "num_leaves": 9, "min_data_in_leaf": 5, "seed": 0}
+
+
+def fit(cls, data, y, params=QUIET, fit_params=None, **more):
+    return lambda: cls(**{**params, **more}).fit(data, y, **(fit_params or {}))
+
+
+def stopped(cls, y, **params):
+    """A wrapper that early stopping cut."""
+    return cls(**{**QUIET, "n_estimators": 30, "learning_rate": 0.9, **params}).fit(
+        X[:200], y[:200], eval_set=[(X[200:], y[200:])], callbacks=[lgb.early_stopping(2, verbose=False)]
+    )
+
+
+def trained(y, rounds=12, data=X, keep=False, **params):
+    return lgb.train({**TRAIN, **params}, lgb.Dataset(data, y), rounds, keep_training_booster=keep)
+
+
+def stopped_booster(keep=True):
+    data = lgb.Dataset(X[:200], YES[:200])
+    booster = lgb.train(
+        {**TRAIN, "objective": "binary", "learning_rate": 0.9},
+        data,
+        30,
+        valid_sets=[lgb.Dataset(X[200:], YES[200:], reference=data)],
+        callbacks=[lgb.early_stopping(2, verbose=False)],
+        keep_training_booster=keep,
+    )
+    assert 0 < booster.best_iteration < 30
+    return booster
+
+
+def reloaded(booster, **which):
+    return lgb.Booster(model_str=booster.model_to_string(**which))
+
+
+def squared_error(true, predicted):
+    return predicted - true, np.ones_like(predicted)
+
+
+def softmax_error(true, predicted):
+    p = np.exp(predicted) / np.exp(predicted).sum(1, keepdims=True)
+    return p - np.eye(3)[true.astype(int)], np.full_like(p, 0.5)
+
+
+def zero_thresholds():
+    """The library puts its own thresholds beside zero, at 1e-35; a model from elsewhere may have them there."""
+    thresholds = iter(["0", "-0", "1e-300", "-1e-300"] * 30)
+    lines = trained(REAL, objective="regression").model_to_string().split("\n")
+    edited = [
+        "threshold=" + " ".join(next(thresholds) for _ in line.split()) if line.startswith("threshold=") else line
+        for line in lines
+        if not line.startswith("tree_sizes=")  # optional, and no longer right
+    ]
+    return lgb.Booster(model_str="\n".join(edited))
+
+
+def dart():
+    return {"boosting_type": "dart", "drop_rate": 0.5}
+
+
+def overwritten_linear_leaf():
+    booster = trained(REAL, linear_tree=True, keep=True, objective="regression")
+    return booster.set_leaf_output(0, 1, 17.5).set_leaf_output(3, 2, -4.25)
+
+
+def continued():
+    """Trees without linear leaves first, then trees with them."""
+    first = trained(REAL, 4, objective="regression")
+    return lgb.train({**TRAIN, "linear_tree": True}, lgb.Dataset(X, REAL, free_raw_data=False), 4, init_model=first)
+
+
+R, C, K = lgb.LGBMRegressor, lgb.LGBMClassifier, lgb.LGBMRanker
+MODELS = {
+    # boosting
+    "regressor": fit(R, X, REAL),
+    "classifier": fit(C, X, YES),
+    "three classes": fit(C, X, THREE),
+    "goss": fit(R, X, REAL, data_sample_strategy="goss"),
+    "goss by boosting_type": fit(R, X, REAL, boosting_type="goss"),
+    "dart": fit(R, X, REAL, **dart()),
+    "dart classifier": fit(C, X, THREE, **dart()),
+    "rf": fit(R, X, REAL, **FOREST),
+    "rf poisson": fit(R, X, POSITIVE, objective="poisson", **FOREST),
+    "rf classifier": fit(C, X, YES, **FOREST),
+    "rf three classes": fit(C, X, THREE, **FOREST),
+    "rf linear": fit(R, X, REAL, linear_tree=True, **FOREST),
+    "bagging, columns": fit(R, X, REAL, subsample=0.5, subsample_freq=1, colsample_bytree=0.6),
+    "monotone": fit(R, X, REAL, monotone_constraints=[1, 0, 0, 0, 0]),
+    "base class": fit(lgb.LGBMModel, X, REAL, objective="regression"),
+    "subclass": fit(type("Mine", (C,), {}), X, YES),
+    # missing values
+    "NaN": fit(R, HOLES, REAL),
+    "NaN classifier": fit(C, HOLES, THREE),
+    "NaN, use_missing=False": fit(R, HOLES, REAL, use_missing=False),
+    "zero_as_missing": fit(R, ZEROS, REAL, zero_as_missing=True),
+    "zero_as_missing with NaN": fit(C, np.where(np.isnan(HOLES), np.nan, ZEROS), YES, zero_as_missing=True),
+    "NaN against the rest": fit(R, np.where(np.isnan(HOLES), np.nan, 1.0), REAL),
+    # columns
+    "one-decimal grid": fit(R, GRID, GRID @ [1.0, -2.0, 0.5, 0.0, 3.0]),
+    "epoch seconds": fit(R, EPOCH, OF_EPOCH),
+    "tiny values": fit(R, TINY, REAL),
+    "float32": fit(R, X.astype(np.float32), REAL),
+    "int64": fit(R, EPOCH.astype(np.int64), OF_EPOCH),
+    "csr": fit(R, scipy.sparse.csr_matrix(ZEROS), REAL),
+    "constant columns": fit(R, np.where([True, False, True, False, True], X, 3.0), REAL),
+    "thresholds at zero": zero_thresholds,
+    # objectives
+    **{
+        f"objective {name}": fit(R, X, REAL, objective=name)
+        for name in ("regression_l1", "huber", "fair", "quantile", "mape")
+    },
+    **{
+        f"reg_sqrt {name}": fit(R, X, REAL, objective=name, reg_sqrt=True)
+        for name in ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
+    },
+    **{f"objective {name}": fit(R, X, POSITIVE, objective=name) for name in ("poisson", "gamma", "tweedie")},
+    **{f"objective {name}": fit(R, X, SHARE, objective=name) for name in ("cross_entropy", "cross_entropy_lambda")},
+    "sigmoid": fit(C, X, YES, sigmoid=0.7),
+    "sigmoid with many digits": fit(C, X, YES, sigmoid=1.123456789),
+    "multiclassova": fit(C, X, THREE, objective="multiclassova", sigmoid=2.71828),
+    "regressor, multiclass": fit(R, X, THREE, objective="multiclass", num_class=3),
+    "classifier, cross_entropy": fit(C, X, YES, objective="cross_entropy"),
+    "classifier, regression": fit(C, X, YES, objective="regression"),
+    "two labels, multiclass": fit(C, X, YES, objective="multiclass", num_class=2),
+    "lambdarank": fit(K, X, THREE, fit_params={"group": [30] * 10}),
+    "rank_xendcg": fit(K, X, THREE, objective="rank_xendcg", fit_params={"group": [30] * 10}),
+    "custom regressor": fit(R, X, REAL, objective=squared_error),
+    "custom classifier": fit(C, X, YES, objective=squared_error),
+    "custom three classes": fit(C, X, THREE, objective=softmax_error),
+    # labels
+    "string labels": fit(C, X, np.array(["no", "yes"])[YES]),
+    "object labels": fit(C, X, np.array(["low", "middle", "high"], dtype=object)[THREE]),
+    "shifted labels": fit(C, X, THREE.astype(np.int32) + 5),
+    "float labels": fit(C, X, YES * 2.0 - 1),
+    "bool labels": fit(C, X, YES.astype(bool)),
+    "one label": fit(C, X, np.full(N, "only")),
+    "constant target": fit(R, X, np.full(N, 3.25)),
+    "constant target, linear": fit(R, X, np.full(N, 3.25), linear_tree=True),
+    "stumps": fit(R, X, REAL, num_leaves=2),
+    "one tree": fit(C, X, YES, n_estimators=1),
+    # iterations
+    "early stopping": lambda: stopped(C, YES),
+    "early stopping, classes": lambda: stopped(C, THREE),
+    "early stopping, dart-less rf": lambda: stopped(R, REAL, **FOREST),
+    "early stopping, pickled": lambda: pickle.loads(pickle.dumps(stopped(C, YES))),
+    # linear trees
+    "linear": fit(R, X, REAL, linear_tree=True),
+    "linear with NaN": fit(R, HOLES, REAL, linear_tree=True),
+    "linear classifier": fit(C, X, THREE, linear_tree=True),
+    "linear on tiny values": fit(R, TINY, REAL, linear_tree=True),
+    "linear dart": fit(R, X, REAL, linear_tree=True, **dart()),
+    "linear with categories": fit(
+        R, CODES, OF_CODES, CATS, linear_tree=True, fit_params={"categorical_feature": [0, 1]}
+    ),
+    "linear, leaves overwritten": overwritten_linear_leaf,
+    "linear after constant": continued,
+    # categories
+    "categories": fit(R, CODES, OF_CODES, CATS, fit_params={"categorical_feature": [0, 1]}),
+    "categories with NaN": fit(R, CODES_HOLES, OF_CODES, CATS, fit_params={"categorical_feature": [0, 1]}),
+    "categories, classes": fit(C, CODES, THREE, CATS, fit_params={"categorical_feature": [0, 1]}),
+    "categories, one-hot": fit(
+        R, CODES, OF_CODES, CATS, max_cat_to_onehot=64, fit_params={"categorical_feature": [0, 1]}
+    ),
+    "categories, booster": lambda: lgb.train(
+        {**TRAIN, "cat_smooth": 1.0, "min_data_per_group": 5},
+        lgb.Dataset(CODES, OF_CODES, categorical_feature=[0, 1]),
+        8,
+    ),
+    "categories, zero_as_missing": fit(
+        R, CODES_HOLES, OF_CODES, CATS, zero_as_missing=True, fit_params={"categorical_feature": [0, 1]}
+    ),
+    # boosters
+    "booster": lambda: trained(REAL, objective="regression"),
+    "binary booster": lambda: trained(YES, objective="binary"),
+    "multiclass booster": lambda: trained(THREE, objective="multiclass", num_class=3),
+    "booster, an absent class": lambda: trained(YES, objective="multiclass", num_class=3),
+    "ova booster": lambda: trained(THREE, objective="multiclassova", num_class=3, sigmoid=1.23456),
+    "rf booster": lambda: trained(YES, objective="binary", boosting="rf", bagging_freq=1, bagging_fraction=0.5),
+    "booster kept": stopped_booster,
+    "booster cut": lambda: stopped_booster(keep=False),
+    "booster kept, reloaded whole": lambda: reloaded(stopped_booster(), num_iteration=-1),
+    "booster reloaded": lambda: reloaded(trained(YES, objective="binary", sigmoid=0.3)),
+    "booster sliced": lambda: reloaded(
+        trained(THREE, objective="multiclass", num_class=3), start_iteration=3, num_iteration=4
+    ),
+    "rf booster sliced": lambda: reloaded(
+        fit(R, X, POSITIVE, objective="poisson", **FOREST)().booster_, num_iteration=5
+    ),
+    "booster unpickled": lambda: pickle.loads(pickle.dumps(stopped_booster())),
+    "booster without trees": lambda: lgb.Booster({**TRAIN, "objective": "binary"}, lgb.Dataset(X, YES)),
+    "booster, best_iteration set": lambda: setattr(b := trained(REAL), "best_iteration", 5) or b,
+    "sigmoid with many digits, booster": lambda: trained(YES, objective="binary", sigmoid=0.123456789),
+    "sigmoid with many digits, kept": lambda: trained(YES, objective="binary", sigmoid=0.123456789, keep=True),
+    "sigmoid with many digits, unpickled": lambda: pickle.loads(
+        pickle.dumps(trained(THREE, objective="multiclassova", num_class=3, sigmoid=2.3456789, keep=True))
+    ),
+    "sigmoid with many digits, rf": lambda: trained(
+        YES, objective="binary", sigmoid=2.3456789, keep=True, boosting="rf", bagging_freq=1, bagging_fraction=0.5
+    ),
+    "sigmoid in small steps": lambda: trained(YES, objective="binary", sigmoid=1.5e-5),
+    "pred_early_stop of training only": lambda: trained(YES, objective="binary", pred_early_stop=True),
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def case(request):
+    """A model, its forest and rows that hurt."""
+    model = MODELS[request.param]()
+    forest = extract_forest(model)
+    rng = np.random.default_rng(11)
+    rows = np.vstack([hurting(forest, rng, n=250), X[:40], EPOCH[:20], GRID[:40]])
+    tiny = [1e-35, -1e-35, float(np.float32(1e-35)), np.nextafter(float(np.float32(1e-35)), 1), 1e-36, 5e-324, -0.0]
+    rows[rng.random(rows.shape) < 0.1] = rng.choice(tiny)
+    if forest.is_cat is not None:
+        codes = [*range(70), -0.5, -0.999, -1.0, 2.7, 2.0**31, 2.0**31 - 1, -(2.0**31), 1e300, np.inf, np.nan]
+        for column in np.unique(forest.feature[forest.is_cat]):
+            rows[::2, column] = rng.choice(codes, size=len(rows[::2]))
+    return model, forest, rows
+
+
+def same(ours, library):
+    assert ours.dtype == library.dtype
+    assert ours.shape == library.shape
+    assert ours.tobytes() == library.tobytes()
+
+
+def raw_of(forest, rows):
+    out = reference_raw(forest, rows)
+    return out.reshape(len(out), *forest.raw_shape)
+
+
+def test_raw_scores_have_the_bits_of_the_library(case):
+    model, forest, rows = case
+    same(raw_of(forest, rows), model.predict(rows, raw_score=True))
+    with np.errstate(over="ignore"):
+        single = rows.astype(np.float32)
+    same(raw_of(forest, single), model.predict(single, raw_score=True))
+
+
+def test_leaf_numbers_are_those_of_the_library(case):
+    model, forest, rows = case
+    same(reference_apply(forest, rows), model.predict(rows, pred_leaf=True))
+
+
+def test_other_dtypes_pass_through_float32(case):
+    model, forest, _ = case
+    rng = np.random.default_rng(3)
+    inner = forest.threshold[np.isfinite(forest.threshold) & (np.abs(forest.threshold) < 2**60)]
+    near = np.concatenate([np.rint(inner), np.rint(inner) + 1, [2**24 + 1, 2**53 + 1, -(2**31) - 7, 0, 1, 2, 3, 40]])
+    whole = rng.choice(near.astype(np.int64), size=(80, F))
+    for rows in (
+        whole,
+        whole.astype(np.int32),
+        (whole % 50).astype(np.uint8),
+        whole % 2 == 0,
+        X[:50].astype(np.float16),
+    ):
+        same(raw_of(forest, rows), model.predict(rows, raw_score=True))
+
+
+def test_absent_entries_of_sparse_rows_are_zero(case):
+    model, forest, rows = case
+    # Values within 1e-35 that stand in a CSR matrix are compared as they are: the library flushes them in dense
+    # arrays and CSC matrices only [LightGBM src/c_api.cpp RowPairFunctionFromDenseMatric, RowFunctionFromCSR].
+    absent = np.random.default_rng(5).random(rows.shape) < 0.5
+    rows = np.where(absent | (np.abs(rows) <= np.float32(1e-35)), 0.0, rows)
+    same(raw_of(forest, rows), model.predict(scipy.sparse.csr_matrix(rows), raw_score=True))
+
+
+def linked(forest, raw):
+    """Values from raw scores by the formulas of the library, with the C library's functions."""
+    raw = raw / forest.div if forest.raw_is_pre_div else raw
+
+    def each(function):
+        return np.array([function(v) for v in raw.ravel().tolist()]).reshape(raw.shape)
+
+    def exp(v):
+        return math.inf if v > 709.7 else math.exp(v)
+
+    match forest.link:
+        case "identity":
+            return raw
+        case "sign_square":
+            return np.sign(raw) * raw * raw
+        case "exp":
+            return each(exp)
+        case "sigmoid":
+            return each(lambda v: 1.0 / (1.0 + exp(-forest.link_param * v)))
+        case "log1p_exp":
+            return each(lambda v: math.log1p(exp(v)))
+        case "softmax":
+            e = np.vectorize(math.exp)(raw - raw.max(axis=1, keepdims=True))
+            return e / np.add.accumulate(e, axis=1)[:, -1:]
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_values_follow_from_raw_scores_by_the_extracted_link(case):
+    model, forest, rows = case
+    if forest.lin_off is not None:  # huge inputs leave inf and NaN, which no comparison of ulps takes
+        rows = np.clip(rows, -10, 10)
+    predict = lgb.LGBMModel.predict if isinstance(model, lgb.LGBMModel) else lgb.Booster.predict
+    raw = predict(model, rows, raw_score=True)
+    theirs = predict(model, rows)
+    ours = linked(forest, raw).reshape(len(rows), *forest.value_shape)
+    assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+    np.testing.assert_array_max_ulp(ours, theirs, maxulp=4)
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_labels_and_probabilities_follow_the_extracted_rules(case):
+    model, forest, rows = case
+    values = linked(forest, model.predict(rows, raw_score=True))
+    if not isinstance(model, lgb.LGBMClassifier):
+        assert (forest.proba, forest.decision, forest.classes) == ("none", "none", ())
+        return
+    if callable(model.objective_):
+        assert (forest.proba, forest.decision, forest.classes) == ("values", "none", ())
+        same(values, model.predict(rows))
+        same(values, model.predict_proba(rows))
+        return
+    proba = np.column_stack([1.0 - values, values]) if forest.proba == "complement" else values
+    np.testing.assert_array_max_ulp(proba[:, -1], model.predict_proba(rows)[:, -1], maxulp=4)
+    assert proba.shape == model.predict_proba(rows).shape
+    number = (values > 0.5).astype(int) if forest.decision == "half" else values.argmax(axis=1)
+    (classes,) = forest.classes
+    predicted = model.predict(rows)
+    assert classes[number].dtype == predicted.dtype
+    assert classes[number].tolist() == predicted.tolist()
+
+
+def test_inputs_are_taken_as_the_library_takes_them(case):
+    _, forest, _ = case
+    assert (forest.feature_dtype, forest.acc_dtype, forest.cmp, forest.leaf_dtype) == (
+        "float64",
+        "float64",
+        "le",
+        "int32",
+    )
+    assert forest.flush_tiny and forest.ints_as_float32 and forest.accepts_nan and forest.accepts_inf
+    assert (forest.sparse_absent, forest.cat_mode, forest.n_features) == ("zero", "lgb", F)
+    assert not forest.base.any()
+
+
+def forest_of(name):
+    return extract(MODELS[name]())
+
+
+def test_the_cases_reach_every_rule_they_are_there_for():
+    assert forest_of("zero_as_missing").zero_dir.max() == 1
+    assert np.isinf(forest_of("NaN against the rest").threshold).any()
+    assert forest_of("categories").cat_words.max() > 1
+    assert np.diff(forest_of("linear").lin_off).max() > 1
+    assert (np.diff(forest_of("linear after constant").lin_off) == 0).sum() >= 9
+    assert (forest_of("booster, an absent class").root < 0).tolist()[:3] == [False, False, True]
+    assert forest_of("constant target").n_nodes == 0
+    for name, missing in (("regressor", 0), ("zero_as_missing", 1), ("NaN", 2)):
+        line = MODELS[name]().booster_.model_to_string().partition("\ndecision_type=")[2].partition("\n")[0]
+        assert missing in {int(kind) >> 2 for kind in line.split()}, name
+    sides = forest_of("regressor")
+    assert set((sides.nan_left == (sides.threshold >= 0)).tolist()) == {True}
+
+
+def test_cover_counts_the_training_rows_of_each_node_and_leaf():
+    forest = forest_of("regressor")
+    cover = np.append(forest.cover[: forest.n_nodes], forest.cover[forest.n_nodes :])
+    of_leaf = cover[forest.n_nodes :]
+    children = [np.where(c >= 0, cover[c], of_leaf[~c]) for c in (forest.left, forest.right)]
+    assert (cover[forest.root] == N).all()
+    assert (children[0] + children[1] == cover[: forest.n_nodes]).all()
+
+
+def test_only_the_iterations_of_predict_are_kept():
+    kept = MODELS["booster kept"]()
+    assert kept.num_trees() > kept.best_iteration == extract(kept).n_trees
+    three = MODELS["early stopping, classes"]()
+    assert extract(three).n_trees == 3 * three.best_iteration_
+    assert 0 < three.best_iteration_ < three.n_estimators
+    assert forest_of("three classes").tree_target.tolist()[:4] == [0, 1, 2, 0]
+    assert forest_of("three classes").tree_iter.tolist()[:4] == [0, 0, 0, 1]
+
+
+def test_numbers_are_read_as_the_library_reads_them():
+    """The sigmoid factor of a loaded model, of which predictions show every bit."""
+    text = trained(YES, rounds=1, objective="binary").model_to_string()
+    rng = np.random.default_rng(0)
+    numbers = [f"{v:g}" for v in np.concatenate([np.exp(3 * rng.normal(size=40)), 10 ** rng.uniform(-9, 9, 40)])]
+    misread = 0
+    for number in [*numbers, "1e-05", "17"]:
+        booster = lgb.Booster(model_str=text.replace("sigmoid:1\n", f"sigmoid:{number}\n"))
+        for leaf in range(9):
+            booster.set_leaf_output(0, leaf, rng.normal() / float(number))
+        forest = extract(booster)
+        same(linked(forest, booster.predict(X, raw_score=True)), booster.predict(X))
+        misread += float(number) != forest.link_param
+    assert misread  # else the reader would be no different from float()
+
+
+def test_a_factor_with_digits_that_no_prediction_shows_is_refused_by_name():
+    booster = lgb.Booster({**TRAIN, "objective": "binary", "sigmoid": 0.123456789}, lgb.Dataset(X, YES))
+    with pytest.raises(UnsupportedModelError, match=r"sigmoid=0\.123456789 has more digits"):
+        extract(booster)
+
+
+# Frames
+
+
+def frame():
+    rng = np.random.default_rng(2)
+    return pd.DataFrame(
+        {
+            "size": rng.normal(size=N),
+            "colour": pd.Categorical(rng.choice(["red", "green", "blue"], N)),
+            "year": pd.Categorical(rng.choice([2020, 2021, 2023], N)),
+            "width": pd.Categorical(rng.choice([0.5, 1.5, 2.5], N)),
+            "same": pd.Categorical(["x"] * N),
+        }
+    )
+
+
+def target(data):
+    return data["size"] + 2 * (data["colour"] == "red") + (data["year"] == 2021) - (data["width"] == 0.5)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_pandas_categories_become_tables_of_their_values(loaded):
+    data = frame()
+    model = lgb.LGBMRegressor(**CATS).fit(data, target(data))
+    forest = extract_forest(reloaded(model.booster_) if loaded else model)
+    assert forest.unknown_category == "nan"
+    tables = [None if table is None else table.tolist() for table in forest.categories]
+    assert tables == [None, ["blue", "green", "red"], [2020, 2021, 2023], [0.5, 1.5, 2.5], ["x"]]
+    # The tables stand for what the library does with a frame, a category it has not seen included.
+    other = data.assign(colour=pd.Categorical(["mauve" if i % 5 == 0 else c for i, c in enumerate(data["colour"])]))
+    coded = np.column_stack(
+        [
+            other[name].astype(float) if table is None else pd.Index(table).get_indexer(other[name])
+            for name, table in zip(other, tables, strict=True)
+        ]
+    ).astype(np.float64)
+    coded[:, 1:][coded[:, 1:] < 0] = np.nan
+    same(raw_of(forest, coded), model.predict(other, raw_score=True))
+    assert np.isnan(coded).any() and forest.is_cat.any()
+
+
+def test_frames_without_categories_have_no_tables():
+    data = frame()[["size"]].assign(other=1.0 * np.arange(N))
+    assert extract(lgb.LGBMRegressor(**QUIET).fit(data, data["size"])).categories is None
+
+
+def ordered():
+    data = frame()
+    return data.assign(year=data["year"].cat.as_ordered())
+
+
+def of_other_kinds(values):
+    return frame()[["size"]].assign(kind=pd.Categorical(values))
+
+
+@pytest.mark.parametrize(
+    ("data", "fit_params"),
+    [
+        (ordered(), {}),
+        (frame()[["size", "colour"]].assign(number=np.arange(N) % 5), {"categorical_feature": ["number"]}),
+        (of_other_kinds(np.array([1, "a"], dtype=object)[np.arange(N) % 2]), {}),
+    ],
+    ids=["ordered", "explicit column", "mixed"],
+)
+def test_tables_that_cannot_be_told_or_kept_are_refused_by_name(data, fit_params):
+    model = lgb.LGBMRegressor(**CATS).fit(data, data["size"] + np.arange(N) % 5, **fit_params)
+    with pytest.raises(UnsupportedModelError, match="pandas_categorical"):
+        extract(model)
+
+
+def test_a_table_for_a_column_of_numbers_is_refused_by_name(monkeypatch):
+    data = frame()[["size", "colour"]]
+    booster = lgb.LGBMRegressor(**CATS).fit(data, data["size"]).booster_
+    text = booster.model_to_string(num_iteration=-1)
+    line = next(line for line in text.split("\n") if line.startswith("feature_infos="))
+    monkeypatch.setattr(
+        booster, "model_to_string", lambda num_iteration: text.replace(line, "feature_infos=[0:2] [0:2]")
+    )
+    with pytest.raises(UnsupportedModelError, match="pandas_categorical"):
+        extract(booster)
+
+
+def test_categories_that_the_library_cannot_write_are_refused_by_name():
+    data = of_other_kinds(pd.date_range("2020-01-01", periods=3)[np.arange(N) % 3])
+    booster = lgb.train(TRAIN, lgb.Dataset(data, data["size"]), 2, keep_training_booster=True)
+    with pytest.raises(UnsupportedModelError, match=r"pandas_categorical.*Timestamp"):
+        extract(booster)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("cls", [R, C, K])
+def test_a_model_without_fit_raises_what_predict_raises(cls):
+    with pytest.raises(NotFittedError) as theirs:
+        cls().predict(X)
+    with pytest.raises(NotFittedError) as ours:
+        extract_forest(cls())
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_prediction_early_stopping_is_refused_by_name():
+    model = lgb.LGBMClassifier(**QUIET, pred_early_stop=True).fit(X, YES)
+    with pytest.raises(UnsupportedModelError, match="pred_early_stop=True"):
+        extract(model)
+    later = lgb.LGBMClassifier(**QUIET).fit(X, YES).set_params(pred_early_stop="true")
+    with pytest.raises(UnsupportedModelError, match="pred_early_stop='true'"):
+        extract(later)
+    assert extract(model.set_params(pred_early_stop=False)).n_trees == 12
+
+
+def test_a_set_of_boosters_is_refused():
+    models = lgb.cv({**TRAIN, "objective": "binary"}, lgb.Dataset(X, YES), 2, return_cvbooster=True)["cvbooster"]
+    with pytest.raises(UnsupportedModelError, match="CVBooster"):
+        extract(models)
+
+
+def test_more_outputs_than_labels_are_refused_by_name():
+    model = lgb.LGBMClassifier(**QUIET, objective="multiclass", num_class=4).fit(X, YES)
+    with pytest.raises(UnsupportedModelError, match="num_class=4"):
+        extract(model)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("version=v4", "version=v5", "version='v5'"),
+        ("tree\n", "forest\n", "starts with 'forest'"),
+        ("label_index=0", "label_index=0\nsplit_rule=oblique", "header .*split_rule"),
+        ("num_cat=0", "num_cat=0\nis_oblique=1", "tree 0 .*is_oblique"),
+        ("num_cat=0", "num_cat=0\nnum_cat=0", "twice"),
+        ("objective=binary sigmoid:1", "objective=binary_focal", "objective='binary_focal'"),
+        ("objective=binary sigmoid:1", "objective=binary sigmoid:1 gamma:2", "gamma:2"),
+        ("objective=binary sigmoid:1", "objective=gamma sqrt", "gamma sqrt"),
+        ("\nnum_class=1", "\nnum_class=2", "num_class=2"),
+        ("decision_type=2 ", "decision_type=14 ", "decision_type=14"),
+        ("decision_type=2 ", "decision_type=-2 ", "decision_type=-2"),
+        ("decision_type=2 ", "", "7 of 8 entries: 'decision_type'|unknown"),
+        ("threshold=", "threshold=0.5 ", "9 of 8 entries: 'threshold'"),
+        ("leaf_value=", "leaf_value=x", "'leaf_value'"),
+        ("split_feature=", "split_gain2=", "split_gain2"),
+        ("\nTree=1\n", "\n", "announces 12 trees and holds 11"),
+    ],
+)
+def test_a_text_that_is_not_known_is_refused_by_name(monkeypatch, old, new, said):
+    booster = trained(YES, objective="binary")
+    text = booster.model_to_string(num_iteration=-1)
+    assert old in text
+    monkeypatch.setattr(booster, "model_to_string", lambda num_iteration: text.replace(old, new, 1))
+    with pytest.raises(UnsupportedModelError, match=said):
+        extract(booster)
+
+
+def test_a_line_that_is_missing_is_named(monkeypatch):
+    booster = trained(YES, objective="binary")
+    lines = booster.model_to_string(num_iteration=-1).split("\n")
+    at = next(i for i, line in enumerate(lines) if line.startswith("right_child="))
+    monkeypatch.setattr(booster, "model_to_string", lambda num_iteration: "\n".join(lines[:at] + lines[at + 1 :]))
+    with pytest.raises(UnsupportedModelError, match=r"Tree 0 .*'right_child'"):
+        extract(booster)
+
+
+def test_counts_that_old_versions_leave_out_are_no_obstacle(monkeypatch):
+    booster = trained(YES, objective="binary")
+    text = booster.model_to_string(num_iteration=-1).replace("internal_count", "internal_value2", 1)
+    monkeypatch.setattr(booster, "model_to_string", lambda num_iteration: "\n".join(
+        line for line in text.split("\n") if not line.startswith(("internal_value2", "leaf_count", "is_linear"))
+    ))  # fmt: skip
+    forest = extract_forest(booster)
+    assert forest.cover is None
+    same(raw_of(forest, X), booster.predict(X, raw_score=True))
