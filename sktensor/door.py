@@ -1,0 +1,48 @@
+"""What of X is refused at the door, in scikit-learn's own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import assert_all_finite
+
+from sktensor.forest import Forest
+from sktensor.inputs import as_columns, is_sparse
+
+__all__ = ["check_finite", "check_tensor"]
+
+# Rows whose finiteness is looked at together, so that no cast copy of all of X is made.
+ROWS_AT_THE_DOOR = 65_536
+
+
+def check_tensor(X: Any, forest: Forest, estimator_name: str) -> None:
+    """Refuse a tensor of another shape, or with values that the library refuses."""
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D tensor instead. Reshape your data either using "
+            "X.reshape(-1, 1) if your data has a single feature or X.reshape(1, -1) if it contains a single sample."
+        )
+    if X.shape[1] != forest.n_features:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {estimator_name} is expecting {forest.n_features} features as input."
+        )
+    if X.is_complex():
+        raise ValueError("Complex data not supported")
+    if not forest.accepts_nan and X.isnan().any():
+        raise ValueError("Input X contains NaN.")
+    if not forest.accepts_inf and as_columns(X, forest).isinf().any():
+        raise ValueError(f"Input X contains infinity or a value too large for dtype('{forest.feature_dtype}').")
+
+
+def check_finite(X: Any, forest: Forest, estimator_name: str) -> None:
+    """Refuse the NaNs and infinities of an array or CSR matrix that the library refuses, in its dtype."""
+    if forest.accepts_nan and forest.accepts_inf:
+        return
+    values = X.data[:, None] if is_sparse(X) else X
+    for start in range(0, len(values), ROWS_AT_THE_DOOR):
+        with np.errstate(over="ignore"):
+            part = values[start : start + ROWS_AT_THE_DOOR].astype(forest.feature_dtype, copy=False)
+        if forest.accepts_inf:
+            part = np.where(np.isinf(part), 0.0, part)
+        assert_all_finite(part, allow_nan=forest.accepts_nan, estimator_name=estimator_name, input_name="X")

@@ -1,0 +1,536 @@
+"""The estimator: scikit-learn's contract around a program, and no arithmetic."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier, is_regressor
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sktensor import outputs
+from sktensor.door import check_finite, check_tensor
+from sktensor.inputs import Rows, frame_columns, frame_names, is_frame, is_tensor
+from sktensor.program import Plan, Program, Settings
+from sktensor.registry import extract_forest
+
+__all__ = ["TensorizedEstimator"]
+
+# What a wrapper around a fitted model shows of it before anything is compiled.
+SHOWN_OF_FITTED = ("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_classes_")
+
+# One lock for all estimators: one in each would have to be left out of every copy and pickle.
+_adopting = threading.Lock()
+
+
+def _wrapped_has(method: str) -> Callable[[TensorizedEstimator], bool]:
+    """For `available_if`: a method is there if the wrapped model has it."""
+    return lambda self: hasattr(self.__dict__.get("estimator_", self.estimator), method)
+
+
+class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
+    """A tree model that predicts through a tensor program, bit for bit as before.
+
+    Wrap a model, fitted or not, and use the wrapper in its place: alone, in a
+    :class:`~sklearn.pipeline.Pipeline`, in a search. :meth:`fit` fits a clone and compiles it; around a fitted
+    model, the first prediction compiles, and :meth:`fit` is not needed. The program is a snapshot of the model at
+    that moment.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A tree model of XGBoost, LightGBM or scikit-learn, or of a package with a registered extractor.
+    device : str or torch.device, default="cpu"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for CUDA where there is one.
+    strategy : str, default="auto"
+        Which algorithm: ``"gemm"``, ``"tree_traversal"``, ``"perfect_tree_traversal"``, the name of a registered
+        one, or ``"auto"`` for the one expected to be the fastest for the forest, the rows and the device.
+    backend : {"auto", "torch"}, default="auto"
+        What runs it.
+    batch_size : int, optional
+        Rows in flight at most. None lets the program choose, so that memory stays bounded at any number of rows.
+    n_jobs : int, optional
+        CPU threads of native kernels. The torch backend runs on torch's own threads, whose number is never
+        changed here.
+    verify : bool, default=True
+        Whether to compare the program with the wrapped model when it is compiled.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted model.
+    forest_ : Forest
+        Its trees and rules.
+    classes_ : ndarray of shape (n_classes,), or list of them
+        The labels, for classifiers.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+        Names of the columns, if the model was fitted on a frame with names.
+
+    See Also
+    --------
+    tensorize : The same as a :class:`torch.nn.Module`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sktensor import TensorizedEstimator
+    >>> X, y = load_iris(return_X_y=True)
+    >>> forest = RandomForestClassifier(n_estimators=10, random_state=0)
+    >>> fast = TensorizedEstimator(forest).fit(X, y)
+    >>> fast.predict(X[:2])
+    array([0, 0])
+    >>> bool((fast.predict_proba(X) == fast.estimator_.predict_proba(X)).all())
+    True
+    """
+
+    # A pure router: weights go to the wrapped model, so this class takes no request of its own for them.
+    __metadata_request__fit = {"sample_weight": UNUSED}  # noqa: RUF012
+    __metadata_request__score = {"sample_weight": UNUSED}  # noqa: RUF012
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        device: Any = "cpu",
+        strategy: str = "auto",
+        backend: str = "auto",
+        batch_size: int | None = None,
+        n_jobs: int | None = None,
+        verify: bool = True,
+    ) -> None:
+        self.estimator = estimator
+        self.device = device
+        self.strategy = strategy
+        self.backend = backend
+        self.batch_size = batch_size
+        self.n_jobs = n_jobs
+        self.verify = verify
+
+    # --- fitting ----------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **fit_params: Any) -> TensorizedEstimator:
+        """Fit a clone of the wrapped model and compile it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Whatever the wrapped model takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            Targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            Handed to the wrapped model.
+        **fit_params
+            Likewise: ``eval_set``, callbacks and so on.
+
+        Returns
+        -------
+        TensorizedEstimator
+            This estimator.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the fitted model cannot be reproduced.
+        ValueError
+            If a parameter is not one that is accepted, which is found out before the model is fitted.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.ensemble import HistGradientBoostingRegressor
+        >>> from sktensor import TensorizedEstimator
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> TensorizedEstimator(HistGradientBoostingRegressor(max_iter=5)).fit(X, y).predict(X).shape
+        (442,)
+        """
+        self._settings().check()
+        if sample_weight is not None:
+            fit_params["sample_weight"] = sample_weight
+        if get_config()["enable_metadata_routing"]:
+            fit_params = process_routing(self, "fit", **fit_params)["estimator"]["fit"]
+        X, y = _on_host(X), _on_host(y)
+        fitted = clone(self.estimator).fit(X, y, **fit_params)
+        columns = BaseEstimator()
+        validate_data(columns, X, skip_check_array=True)  # the names as given; the libraries rewrite some
+        self._publish(fitted, **vars(columns))
+        return self
+
+    def _publish(self, fitted: Any, **columns: Any) -> None:
+        """Compile a fitted model and set all fitted attributes at once, so that no thread sees half of them."""
+        forest = extract_forest(fitted)
+        program = Program(forest)
+        program.prepare(self._settings())
+        state = {
+            "estimator_": fitted,
+            "forest_": forest,
+            "_program": program,
+            "n_features_in_": forest.n_features,
+            **columns,
+        }
+        for name in ("classes_", "n_outputs_"):
+            if hasattr(fitted, name):
+                state[name] = getattr(fitted, name)
+        stale = {"_adopted_model", *SHOWN_OF_FITTED} - state.keys()
+        self.__dict__.update(state)
+        for name in stale:
+            self.__dict__.pop(name, None)
+
+    def _compiled(self) -> Program:
+        """The program; around a fitted model, compiled now if it has not been."""
+        if self._is_current():
+            return self._program  # type: ignore[no-any-return]
+        with _adopting:
+            if not self._is_current():
+                check_is_fitted(self)
+                shown = {name: getattr(self.estimator, name, None) for name in SHOWN_OF_FITTED}
+                known = {name: value for name, value in shown.items() if value is not None}
+                self._publish(self.estimator, _adopted_model=True, **known)
+        return self._program  # type: ignore[no-any-return]
+
+    def _is_current(self) -> bool:
+        """Whether there is a program, and it is that of `estimator` where that came fitted."""
+        return "_program" in self.__dict__ and not (self._adopted() and self.estimator_ is not self.estimator)
+
+    def _adopted(self) -> bool:
+        """Whether the fitted state is that of a model that came fitted."""
+        return "_adopted_model" in self.__dict__
+
+    def set_params(self, **params: Any) -> TensorizedEstimator:
+        """Set parameters of this estimator, or with ``estimator__`` before their names those of the wrapped one.
+
+        They take effect with the next prediction; those of the wrapped model, as always, with the next fit.
+
+        Parameters
+        ----------
+        **params
+            Names and values.
+
+        Returns
+        -------
+        TensorizedEstimator
+            This estimator.
+        """
+        super().set_params(**params)
+        if "_program" in self.__dict__ and not self._is_current():
+            for name in ("_adopted_model", "_program", "estimator_", "forest_", *SHOWN_OF_FITTED):
+                self.__dict__.pop(name, None)
+        return self
+
+    def _settings(self) -> Settings:
+        return Settings(self.device, self.strategy, self.backend, self.batch_size, self.n_jobs)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "estimator_" in self.__dict__ or _is_fitted(self.estimator)
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only for names that are not set: a wrapper around a fitted model shows what that model has.
+        if name in (*SHOWN_OF_FITTED, "estimator_", "forest_") and "estimator_" not in self.__dict__:
+            estimator = self.__dict__.get("estimator")
+            if estimator is not None and _is_fitted(estimator):
+                if name == "estimator_":
+                    return estimator
+                return self._compiled().forest if name == "forest_" else getattr(estimator, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def feature_importances_(self) -> npt.NDArray[Any]:
+        """Importances of the features, as the wrapped model gives them."""
+        return self.estimator_.feature_importances_  # type: ignore[no-any-return]
+
+    # --- prediction -------------------------------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> Any:
+        """Labels or values, as the wrapped model's ``predict`` gives them.
+
+        Parameters
+        ----------
+        X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
+            The rows. An empty batch gives an empty answer.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the library's dtype; a tensor on the device of `X` where that is a tensor.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If neither this estimator nor the wrapped one is fitted.
+        ValueError
+            If `X` has another number of columns, other names, or values that the library refuses.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> from sktensor import TensorizedEstimator
+        >>> X, y = load_iris(return_X_y=True)
+        >>> TensorizedEstimator(DecisionTreeClassifier(random_state=0).fit(X, y)).predict(X[::50])
+        array([0, 1, 2])
+        """
+        return outputs.labels(self._compiled().forest, self._raw(X))
+
+    @available_if(_wrapped_has("predict_proba"))
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or list of them
+            In the library's dtype, within 4 ulp of its own (equal where no ``exp`` is involved).
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> from sktensor import TensorizedEstimator
+        >>> X, y = load_iris(return_X_y=True)
+        >>> TensorizedEstimator(DecisionTreeClassifier().fit(X, y)).predict_proba(X[:1])
+        array([[1., 0., 0.]])
+        """
+        return outputs.probabilities(self._compiled().forest, self._raw(X))
+
+    @available_if(_wrapped_has("predict_log_proba"))
+    def predict_log_proba(self, X: Any) -> Any:
+        """Logarithms of the probabilities.
+
+        Parameters
+        ----------
+        X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or list of them
+            ``log(predict_proba(X))``.
+        """
+        return outputs.log_probabilities(self._compiled().forest, self._raw(X))
+
+    @available_if(_wrapped_has("decision_function"))
+    def decision_function(self, X: Any) -> Any:
+        """Raw scores in the shape of scikit-learn's ``decision_function``.
+
+        Parameters
+        ----------
+        X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Bit for bit the wrapped model's.
+        """
+        return outputs.decision_scores(self._compiled().forest, self._raw(X))
+
+    def predict_raw(self, X: Any) -> Any:
+        """The library's raw scores, bit for bit.
+
+        XGBoost's ``output_margin=True``, LightGBM's ``raw_score=True``, the ``_raw_predict`` of scikit-learn's
+        boosting; for its trees and forests the mean that ``predict`` or ``predict_proba`` start from.
+
+        Parameters
+        ----------
+        X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_scores), or list of them
+            In the library's dtype and shape.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.ensemble import GradientBoostingRegressor
+        >>> from sktensor import TensorizedEstimator
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> fast = TensorizedEstimator(GradientBoostingRegressor(n_estimators=5).fit(X, y))
+        >>> bool((fast.predict_raw(X) == fast.estimator_._raw_predict(X.astype("float32"))).all())
+        True
+        """
+        return outputs.shaped_raw(self._compiled().forest, self._raw(X))
+
+    def apply(self, X: Any) -> Any:
+        """Number of the leaf that each row reaches in each tree, as the library counts them.
+
+        Parameters
+        ----------
+        X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_trees)
+            Or in the shape that the library gives. HistGradientBoosting models, which have no ``apply``, count
+            the rows of their predictors' node arrays.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.ensemble import RandomForestClassifier
+        >>> from sktensor import TensorizedEstimator
+        >>> X, y = load_iris(return_X_y=True)
+        >>> forest = RandomForestClassifier(n_estimators=3).fit(X, y)
+        >>> bool((TensorizedEstimator(forest).apply(X) == forest.apply(X)).all())
+        True
+        """
+        program = self._compiled()
+        return outputs.leaf_numbers(program.forest, program.leaves(self._checked(X), self._settings()))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of a classifier, R² of a regressor, the wrapped model's own score otherwise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The truth.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            The score.
+        """
+        if is_classifier(self):
+            return float(accuracy_score(y, _on_host(self.predict(X)), sample_weight=sample_weight))
+        if is_regressor(self):
+            return float(r2_score(y, _on_host(self.predict(X)), sample_weight=sample_weight))
+        check_is_fitted(self)
+        return float(self.estimator_.score(X, y))
+
+    def explain_plan(self, n_rows: int = 1000) -> Plan:
+        """Which strategy, backend and device a prediction would take, its memory, and why.
+
+        Parameters
+        ----------
+        n_rows : int, default=1000
+            Rows of the prediction.
+
+        Returns
+        -------
+        Plan
+            Printed, a table.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> from sktensor import TensorizedEstimator
+        >>> X, y = load_iris(return_X_y=True)
+        >>> fast = TensorizedEstimator(DecisionTreeClassifier().fit(X, y), strategy="tree_traversal")
+        >>> plan = fast.explain_plan(n_rows=10)
+        >>> plan.strategy, plan.backend, plan.device, plan.reason
+        ('tree_traversal', 'torch', 'cpu', 'as asked for')
+        """
+        return self._compiled().plan(n_rows, self._settings())
+
+    def _raw(self, X: Any) -> Any:
+        program = self._compiled()
+        return outputs.raw_scores(program.forest, program.total(self._checked(X), self._settings()))
+
+    # --- the door ---------------------------------------------------------------------------------------------------
+
+    def _checked(self, X: Any) -> Rows:
+        """X as numeric rows of the right width, or scikit-learn's error."""
+        forest = self._compiled().forest
+        if is_tensor(X):
+            check_tensor(X, forest, type(self).__name__)
+            return Rows(X)
+        if is_frame(X):
+            if not self._rewrote(X):
+                validate_data(self, X, skip_check_array=True, reset=False)
+            rows = frame_columns(X, forest)
+        elif self._is_plain(X):
+            rows = Rows(X)
+        else:
+            # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here.
+            dtype = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64
+            data = validate_data(
+                self, X, reset=False, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_samples=0
+            )
+            rows = Rows(data, flush=getattr(X, "format", "csc") == "csc")
+        check_finite(rows.data, forest, type(self.estimator_).__name__)
+        return rows
+
+    def _rewrote(self, X: Any) -> bool:
+        """Whether the columns have the fitted names but for blanks, which LightGBM keeps as underscores.
+
+        A model that came fitted knows no other names; those given to :meth:`fit` are kept as they were.
+        """
+        known = self.__dict__.get("feature_names_in_")
+        return self._adopted() and known is not None and list(known) == [_unblanked(name) for name in frame_names(X)]
+
+    def _is_plain(self, X: Any) -> bool:
+        """Whether X is an array about which nothing needs to be found out."""
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in (np.float32, np.float64)
+            and X.shape[1] == self.n_features_in_
+            and "feature_names_in_" not in self.__dict__
+        )
+
+    # --- what scikit-learn asks of the class ------------------------------------------------------------------------
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        # Field by field: copying the whole object would also copy FrozenEstimator's order to skip all checks.
+        tags.estimator_type = inner.estimator_type
+        tags.classifier_tags = inner.classifier_tags
+        tags.regressor_tags = inner.regressor_tags
+        tags.target_tags = inner.target_tags
+        tags.input_tags = inner.input_tags
+        tags.no_validation = inner.no_validation
+        tags.non_deterministic = inner.non_deterministic
+        return tags
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Where metadata goes: each method's to the same method of the wrapped model.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+            The routes.
+        """
+        mapping = MethodMapping()
+        for method in ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score"):
+            mapping.add(caller=method, callee=method)
+        return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
+
+
+def _is_fitted(estimator: Any) -> bool:
+    try:
+        check_is_fitted(estimator)
+    except (NotFittedError, TypeError):
+        return False
+    return True
+
+
+def _unblanked(name: Any) -> Any:
+    return name.replace(" ", "_") if isinstance(name, str) else name
+
+
+def _on_host(X: Any) -> Any:
+    """A tensor as numpy, for libraries that take no tensors; anything else as it is."""
+    return X.detach().cpu().numpy() if is_tensor(X) else X
