@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import torch
 
-from sktensor import TensorizedEstimator
+from sktensor import TensorizedEstimator, tensorize
 
 STRATEGIES = ("auto", "gemm", "tree_traversal", "perfect_tree_traversal")
 
@@ -67,6 +69,8 @@ def library_leaves(model, X):
     """Leaf numbers as the library itself gives them, None where it has none."""
     if is_of(model, "lightgbm"):
         return model.predict(X, pred_leaf=True)
+    if is_of(model, "xgboost") and (names := model.get_booster().feature_names):
+        return model.apply(pd.DataFrame(X, columns=names))  # which, unlike predict, insists on the names
     return model.apply(X) if hasattr(model, "apply") else None
 
 
@@ -76,7 +80,7 @@ def assert_agrees(model, X, strategy="auto", **parameters):
     with np.errstate(all="ignore"):
         same_bits(fast.predict_raw(X), library_raw(model, X))
         rows = without_infinities(X) if is_of(model, "xgboost") else X  # which XGBoost's apply refuses
-        if (leaves := library_leaves(model, rows)) is not None:
+        if fast.forest_.n_trees and (leaves := library_leaves(model, rows)) is not None:
             same_bits(fast.apply(rows), np.asarray(leaves))
         predicted = np.asarray(model.predict(X))
         if fast.forest_.decision == "none":
@@ -96,3 +100,23 @@ def without_infinities(X):
     """X with large numbers for what is infinite in float32."""
     with np.errstate(over="ignore"):
         return np.where(np.isinf(X.astype(np.float32)), np.copysign(1e30, X), X)
+
+
+def assert_booster_agrees(booster, X, strategy, *, raw, leaves):
+    """Every output of the module made of a booster is what the booster itself predicts.
+
+    `X` may be a pair of the rows as the booster takes them and as an array; `raw` and `leaves` are the arguments that
+    have it predict raw scores and leaf numbers.
+    """
+    theirs, ours = X if isinstance(X, tuple) else (X, X)
+    ours = torch.tensor(ours)
+
+    def module(output):
+        return tensorize(booster, strategy=strategy, output=output)(ours).numpy()
+
+    with np.errstate(all="ignore"):
+        same_bits(module("raw"), booster.predict(theirs, **raw))
+        within_ulps(module("value"), booster.predict(theirs))
+        expected = booster.predict(theirs, **leaves)
+        if expected.size:  # XGBoost gives no rows where there are no trees
+            same_bits(module("leaf"), expected)

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from agreement import STRATEGIES, assert_agrees, assert_booster_agrees
 from reference import hurting, reference_apply, reference_raw
 from sklearn.exceptions import NotFittedError
 
-from sktensor import UnsupportedModelError, extract_forest
+from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest
 from sktensor.extractors.lightgbm import extract
 
 pytestmark = [
@@ -617,3 +618,26 @@ def test_counts_that_old_versions_leave_out_are_no_obstacle(monkeypatch):
     forest = extract_forest(booster)
     assert forest.cover is None
     same(raw_of(forest, X), booster.predict(X, raw_score=True))
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_wrapper_answers_as_the_model_does_in_every_strategy(case, strategy):
+    model, _, rows = case
+    if isinstance(model, lgb.Booster):
+        assert_booster_agrees(model, rows, strategy, raw={"raw_score": True}, leaves={"pred_leaf": True})
+    else:
+        assert_agrees(model, rows, strategy=strategy)
+
+
+def test_tiny_values_are_zero_in_the_kinds_of_rows_in_which_the_library_takes_them_for_it():
+    # Between negative values and zero the threshold is -1e-35, which is also the smallest value taken for zero.
+    data = RNG.integers(-1, 2, (200, 1)).astype(float)
+    model = R(**{**QUIET, "min_child_samples": 1}).fit(data, data[:, 0])
+    edge = -float(np.float32(1e-35))
+    assert edge in extract(model).threshold
+    rows, answers = np.array([[edge], [-edge], [0.0], [-1.0]]), []
+    for kind in (np.asarray, pd.DataFrame, scipy.sparse.csr_matrix, scipy.sparse.csc_matrix, scipy.sparse.coo_matrix):
+        answers.append(model.predict(kind(rows), raw_score=True))
+        same(TensorizedEstimator(model).predict_raw(kind(rows)), answers[-1])
+    assert len({answer.tobytes() for answer in answers}) == 2

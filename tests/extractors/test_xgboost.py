@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse
 import scipy.special
 import xgboost as xgb
+from agreement import STRATEGIES, assert_agrees, assert_booster_agrees
 from reference import hurting, reference_apply, reference_raw
 from sklearn.exceptions import NotFittedError
 
@@ -720,3 +721,13 @@ def test_extraction_leaves_the_model_as_it_was():
     extractor.extract(model)
     assert bytes(model.get_booster().save_raw("ubj")) == before
     assert model.__dict__ == state
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_wrapper_answers_as_the_model_does_in_every_strategy(case, strategy):
+    model, _, rows = case
+    if isinstance(model, xgb.XGBModel):
+        assert_agrees(model, rows, strategy=strategy)
+        return
+    rows = dmatrix(finite(rows, np.nan), model), finite(rows, np.nan)
+    assert_booster_agrees(model, rows, strategy, raw={"output_margin": True}, leaves={"pred_leaf": True})
