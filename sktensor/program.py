@@ -249,7 +249,7 @@ def find_device(device: Any) -> torch.device:
         raise ValueError(
             f"Unknown device {device!r}. Known: 'cpu', 'cuda', 'cuda:1', 'mps', 'auto', or a torch.device."
         ) from None
-    there = {
+    there: dict[str, Callable[[], bool]] = {
         "cpu": lambda: True,
         "cuda": lambda: torch.cuda.is_available() and (found.index or 0) < torch.cuda.device_count(),
         "mps": lambda: torch.backends.mps.is_available(),

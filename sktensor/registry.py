@@ -30,7 +30,11 @@ _registered: dict[str, Extractor] = {}
 
 @runtime_checkable
 class Extractor(Protocol):
-    """Anything that turns a fitted model into a :class:`~sktensor.Forest`; a module will do."""
+    """Anything that turns a fitted model into a :class:`~sktensor.Forest`; a module will do.
+
+    With two more functions, ``predict_raw(model, X)`` and ``predict_leaves(model, X)``, which ask the library itself
+    for raw scores and leaf numbers of an array, programs made of its models are verified when they are compiled.
+    """
 
     def extract(self, model: Any) -> Forest:
         """Return the forest of a fitted `model`, or raise :class:`~sktensor.UnsupportedModelError`."""

@@ -41,8 +41,9 @@ MAY_IMPORT = {
     "backends": {"errors", "forest", "structure", "strategies"},
     "program": {"errors", "forest", "structure", "inputs", "outputs", "strategies", "backends"},
     "module": {"errors", "forest", "registry", "inputs", "outputs", "strategies", "program"},
+    "verification": {"", "errors", "forest", "registry", "inputs", "outputs", "program"},
     "door": {"errors", "forest", "inputs"},
-    "estimator": {"errors", "forest", "registry", "inputs", "door", "outputs", "program"},
+    "estimator": {"", "errors", "forest", "registry", "inputs", "door", "outputs", "program", "verification"},
     "testing": {"", "errors", "forest", "registry", "inputs", "outputs", "program", "module", "estimator"},
     "versions": {""},
 }
@@ -53,6 +54,7 @@ MAY_IMPORT_WHEN_CALLED = {"forest": {"validation", "nested", "frame"}}
 # Third parties beside numpy, on import and inside functions. An extractor may import the library it is named after.
 THIRD_PARTIES = {
     "extractors": {"sklearn"},
+    "verification": {"", "errors", "forest", "registry", "inputs", "outputs", "program"},
     "door": {"sklearn"},
     "estimator": {"sklearn"},
     "module": {"torch"},

@@ -17,7 +17,7 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.lightgbm_text import ModelText, Trees, parse_model, parse_number, parse_trees
 from sktensor.forest import Forest
 
-__all__ = ["extract"]
+__all__ = ["extract", "predict_leaves", "predict_raw"]
 
 Array = npt.NDArray[Any]
 
@@ -137,6 +137,20 @@ def extract(model: Any) -> Forest:
         leaf_shape=(n_trees,),
         leaf_dtype="int32",
     )
+
+
+def predict_raw(model: Any, X: Array) -> Array:
+    """The library's own raw scores, as they are compared when a model is compiled."""
+    return np.asarray(_booster(model).predict(X, raw_score=True))
+
+
+def predict_leaves(model: Any, X: Array) -> Array:
+    """The library's own leaf numbers of the trees that it predicts with."""
+    return np.asarray(_booster(model).predict(X, pred_leaf=True))
+
+
+def _booster(model: Any) -> lightgbm.Booster:
+    return model if isinstance(model, lightgbm.Booster) else model.booster_
 
 
 def _refuse_early_stop(params: Mapping[str, Any]) -> None:

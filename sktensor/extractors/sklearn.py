@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import sklearn
 
 from sktensor.errors import UnsupportedModelError
@@ -14,7 +16,9 @@ from sktensor.extractors import sklearn_boosting, sklearn_hist, sklearn_trees
 from sktensor.forest import Forest
 from sktensor.registry import find_extractor
 
-__all__ = ["extract"]
+__all__ = ["extract", "predict_leaves", "predict_raw"]
+
+Array = npt.NDArray[Any]
 
 READERS: dict[str, Callable[[Any], Forest]] = {
     "DecisionTreeClassifier": sklearn_trees.extract_tree,
@@ -70,7 +74,7 @@ def extract(model: Any) -> Forest:
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     """
-    if type(model).__name__ == "FrozenEstimator" and type(model).__module__.startswith("sklearn."):
+    if _is_frozen(model):
         return find_extractor(model.estimator).extract(model.estimator)  # which may be another library's
     if tuple(map(int, sklearn.__version__.split(".")[:2])) < OLDEST:
         raise UnsupportedModelError(f"scikit-learn {sklearn.__version__} is too old. Supported: 1.4 and newer.")
@@ -79,6 +83,41 @@ def extract(model: Any) -> Forest:
     for tree in {type(tree): tree for tree in trees}.values():
         _known_class(tree)  # a forest's answers come from its trees' methods
     return READERS[known.__name__](model)
+
+
+def predict_raw(model: Any, X: Array) -> Array:
+    """The library's own raw scores, as they are compared when a model is compiled."""
+    if _is_frozen(model):
+        inside = find_extractor(model.estimator)
+        return inside.predict_raw(model.estimator, X)  # type: ignore[attr-defined, no-any-return]
+    model = _bare(model)
+    if hasattr(model, "_raw_predict"):
+        return np.asarray(model._raw_predict(X))
+    if not hasattr(model, "predict_proba"):
+        return np.asarray(model.predict(X))
+    proba = model.predict_proba(X)
+    return np.concatenate(proba, axis=1) if isinstance(proba, list) else np.asarray(proba)
+
+
+def predict_leaves(model: Any, X: Array) -> Array | None:
+    """The library's own leaf numbers, where it has them."""
+    if _is_frozen(model):
+        inside = find_extractor(model.estimator)
+        return inside.predict_leaves(model.estimator, X)  # type: ignore[attr-defined, no-any-return]
+    return np.asarray(_bare(model).apply(X)) if hasattr(model, "apply") else None
+
+
+def _is_frozen(model: Any) -> bool:
+    return type(model).__name__ == "FrozenEstimator" and type(model).__module__.startswith("sklearn.")
+
+
+def _bare(model: Any) -> Any:
+    """The model without the names of its columns, which rows of an array lack, summing in the order of its trees."""
+    bare = copy.copy(model)
+    vars(bare).pop("feature_names_in_", None)
+    if hasattr(bare, "n_jobs"):
+        bare.n_jobs = 1
+    return bare
 
 
 def _known_class(model: Any) -> type:

@@ -21,7 +21,7 @@ from sktensor.extractors.xgboost_trees import leaf_width, tree_fields
 from sktensor.extractors.xgboost_ubjson import parse
 from sktensor.forest import Forest
 
-__all__ = ["extract"]
+__all__ = ["extract", "predict_leaves", "predict_raw"]
 
 Array = npt.NDArray[Any]
 
@@ -113,6 +113,29 @@ def extract(model: Any) -> Forest:
         **fields,
         **answers(wrapper, link, n_outputs),
     )
+
+
+def predict_raw(model: Any, X: Array) -> Array:
+    """The library's own margins for finite or missing float32 rows, as they are compared when a model is compiled."""
+    if isinstance(model, xgboost.Booster):
+        return np.asarray(model.predict(_matrix(model, X), output_margin=True, validate_features=False))
+    # The class's own method: subclasses turn margins into something else.
+    return np.asarray(xgboost.XGBModel.predict(model, X, output_margin=True, validate_features=False))
+
+
+def predict_leaves(model: Any, X: Array) -> Array:
+    """The library's own leaf numbers of the trees that it predicts with."""
+    if isinstance(model, xgboost.Booster):
+        return np.asarray(model.predict(_matrix(model, X), pred_leaf=True, validate_features=False))
+    booster = model.get_booster()
+    stop = getattr(model, "best_iteration", -1) + 1
+    matrix = _matrix(booster, X, missing=model.missing)
+    return np.asarray(booster.predict(matrix, pred_leaf=True, iteration_range=(0, stop), validate_features=False))
+
+
+def _matrix(booster: Any, X: Array, missing: float = np.nan) -> Any:
+    types = booster.feature_types
+    return xgboost.DMatrix(X, missing=missing, feature_types=types, enable_categorical=True, nthread=1)
 
 
 def _saved(model: Any) -> bytes:

@@ -1,0 +1,109 @@
+"""The program held against the wrapped model, on rows made of the model's own thresholds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor import outputs
+from sktensor.errors import VerificationError
+from sktensor.forest import Forest
+from sktensor.inputs import Rows
+from sktensor.program import Program, Settings
+from sktensor.registry import Extractor
+
+__all__ = ["probe", "verify"]
+
+# Enough that each of hundreds of thresholds a feature comes up a few times; some milliseconds for 500 trees.
+N_ROWS = 256
+
+
+def probe(forest: Forest) -> npt.NDArray[Any]:
+    """Rows that hurt: thresholds, the numbers beside them, zeros, and missing values where the library takes them.
+
+    Parameters
+    ----------
+    forest : Forest
+        Whose thresholds.
+
+    Returns
+    -------
+    ndarray of the forest's feature dtype, shape (256, n_features)
+        The same for the same forest, column by column drawn from these values.
+    """
+    rng = np.random.default_rng(0)
+    dtype = np.dtype(forest.feature_dtype)
+    special = np.array([0.0, -0.0, 1.0] + [np.nan] * forest.accepts_nan, dtype=dtype)
+    X = rng.choice(special, size=(N_ROWS, forest.n_features))
+    order = np.argsort(forest.feature, kind="stable")
+    used, first = np.unique(forest.feature[order], return_index=True)
+    for feature, nodes in zip(used, np.split(order, first[1:]), strict=True):
+        if forest.is_cat is not None and forest.is_cat[nodes].any():
+            assert forest.cat_words is not None
+            X[:, feature] = rng.integers(-1, 32 * forest.cat_words[nodes].max() + 2, size=N_ROWS)
+            continue
+        with np.errstate(over="ignore"):
+            at = rng.choice(forest.threshold[nodes], size=N_ROWS).astype(dtype)
+            beside = np.nextafter(at, rng.choice(np.array([-np.inf, np.inf], dtype=dtype), size=N_ROWS))
+        drawn = np.where(rng.random(N_ROWS) < 0.6, at, beside)
+        usual = np.isfinite(drawn) & (rng.random(N_ROWS) < 0.9)
+        X[usual, feature] = drawn[usual]
+    return X
+
+
+def verify(program: Program, settings: Settings, extractor: Extractor, model: Any) -> None:
+    """Compare raw scores bit for bit on the probe.
+
+    Parameters
+    ----------
+    program : Program
+        Compiled from `model`.
+    settings : Settings
+        How it would run.
+    extractor : Extractor
+        Whose ``predict_raw(model, X)``, if it has one, asks the library. An extractor without it cannot be verified.
+    model : object
+        The fitted model.
+
+    Raises
+    ------
+    VerificationError
+        Naming rows, outputs and trees that differ.
+    """
+    ask = getattr(extractor, "predict_raw", None)
+    if ask is None:
+        return
+    forest = program.forest
+    X = probe(forest)
+    expected = np.asarray(ask(model, X)).reshape(len(X), forest.n_outputs)
+    found = outputs.raw_scores(forest, program.total(Rows(X), settings))
+    bits = f"i{expected.dtype.itemsize}"
+    same = expected.dtype == found.dtype
+    wrong = (expected.view(bits) != found.view(bits)) & ~(np.isnan(expected) & np.isnan(found)) if same else None
+    if wrong is not None and not wrong.any():
+        return
+    if wrong is None:
+        raise VerificationError(f"Raw scores are {found.dtype}, those of {type(model).__name__} {expected.dtype}.")
+    rows, columns = np.unique(np.nonzero(wrong)[0]), np.unique(np.nonzero(wrong)[1])
+    worst = np.nanmax(np.abs(expected - found)[wrong], initial=0.0)
+    raise VerificationError(
+        f"The program and {type(model).__name__} differ in {len(rows)} of {len(X)} probe rows (first {rows[0]}), in "
+        f"outputs {columns.tolist()[:5]}, by up to {worst:.3g}{_trees(program, settings, extractor, model, X)}. Please "
+        "report this with the output of sktensor.show_versions(); verify=False goes on regardless."
+    )
+
+
+def _trees(program: Program, settings: Settings, extractor: Extractor, model: Any, X: npt.NDArray[Any]) -> str:
+    """Which trees end in other leaves than the library's, in words."""
+    ask = getattr(extractor, "predict_leaves", None)
+    if ask is None:
+        return ""
+    if (expected := ask(model, X)) is None:
+        return ""
+    expected = np.asarray(expected).reshape(len(X), -1)
+    trees = np.flatnonzero((expected != program.leaves(Rows(X), settings)).any(axis=0))
+    if not len(trees):
+        return "; all leaves are the same, so the sum or what follows it differs"
+    return f"; {len(trees)} trees end in other leaves (first {trees[0]})"
