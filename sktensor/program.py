@@ -29,6 +29,9 @@ __all__ = ["Plan", "Program", "Settings", "compiled", "find_device"]
 
 BACKENDS = ("auto", "torch", "native")
 
+# Planning takes longer than predicting a row, and servers ask for the same few numbers of rows again and again.
+PLANS_KEPT = 256
+
 # One lock for all programs: one in each would have to be left out of every copy and pickle.
 _compiling = threading.Lock()
 
@@ -134,6 +137,7 @@ class Program:
     def __init__(self, forest: Forest) -> None:
         self.forest = forest
         self._tables: dict[tuple[str, str], Any] = {}
+        self._plans: dict[tuple[int, Settings], Plan] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"forest": self.forest}
@@ -148,12 +152,25 @@ class Program:
 
     def plan(self, n_rows: int, settings: Settings) -> Plan:
         """How `n_rows` rows would be predicted."""
+        try:
+            return self._plans[n_rows, settings]
+        except KeyError:  # not planned before
+            plan = self._planned(n_rows, settings)
+        except TypeError:  # an unhashable device, which is no device
+            return self._planned(n_rows, settings)
+        if len(self._plans) >= PLANS_KEPT:
+            self._plans.clear()
+        self._plans[n_rows, settings] = plan
+        return plan
+
+    def _planned(self, n_rows: int, settings: Settings) -> Plan:
         settings.check()
         device = find_device(settings.device)
         check_dtypes(device, self.forest)
+        width = self.forest.n_features + self.forest.n_outputs
         considered: list[Option] = []
         if settings.strategy == "auto":
-            considered = options(self.shape, n_rows, device.type, self.forest.n_features)
+            considered = options(self.shape, n_rows, device.type, width)
             chosen = considered[0]
             reason = (
                 f"least expected time for trees of depth up to {self.shape.depth.max(initial=0)}"
@@ -165,7 +182,7 @@ class Program:
             reason = "as asked for"
         if chosen.refused:
             raise ValueError(chosen.refused)
-        in_flight = rows_in_flight(chosen.cost, device.type, self.forest.n_features)
+        in_flight = rows_in_flight(chosen.cost, device.type, width)
         batch = min(in_flight, settings.batch_size or in_flight, max(n_rows, 1))
         return Plan(
             n_rows=n_rows,
@@ -174,7 +191,7 @@ class Program:
             device=str(device),
             rows_per_batch=batch,
             table_bytes=int(chosen.cost.table_bytes),
-            batch_bytes=int(batch * (chosen.cost.row_bytes + 16 * self.forest.n_features)),
+            batch_bytes=int(batch * (chosen.cost.row_bytes + 16 * width)),
             reason=reason,
             options=tuple(considered),
         )

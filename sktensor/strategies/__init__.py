@@ -7,7 +7,7 @@ forest's feature dtype, and returns the forest's leaf numbers, int32, shape (tre
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
 from sktensor.forest import Forest
 from sktensor.strategies import gemm, perfect_tree_traversal, tree_traversal
@@ -16,7 +16,7 @@ from sktensor.strategies.costs import Cost, Shape
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CostedStrategy", "Strategy", "find_strategy", "register_strategy", "strategies"]
+__all__ = ["CostedStrategy", "Strategy", "find_strategy", "register_strategy", "strategies", "tells_cost"]
 
 
 @runtime_checkable
@@ -32,7 +32,6 @@ class Strategy(Protocol):
         ...
 
 
-@runtime_checkable
 class CostedStrategy(Strategy, Protocol):
     """A strategy that can say beforehand what it would cost, so that ``strategy="auto"`` considers it."""
 
@@ -87,6 +86,11 @@ def find_strategy(name: str) -> Strategy:
         known = ", ".join(repr(known) for known in ["auto", *_strategies])
         raise ValueError(f"Unknown strategy {name!r}. Known: {known}. Others can be added with register_strategy.")
     return _strategies[name]
+
+
+def tells_cost(strategy: Strategy) -> TypeGuard[CostedStrategy]:
+    """Whether a strategy can say what it would cost."""
+    return hasattr(strategy, "cost")
 
 
 def strategies() -> dict[str, Strategy]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sktensor.strategies import CostedStrategy, Strategy, strategies
+from sktensor.strategies import Strategy, strategies, tells_cost
 from sktensor.strategies.costs import Cost, Shape
 
 __all__ = ["TABLE_LIMIT", "Option", "options", "rows_in_flight"]
@@ -34,15 +34,15 @@ class Option:
     expected_ns: float | None = None
 
 
-def rows_in_flight(cost: Cost, device_type: str, n_columns: int) -> int:
+def rows_in_flight(cost: Cost, device_type: str, width: int) -> int:
     """Rows that go through a strategy at once, so that memory does not grow with the number of rows."""
     budget = FLIGHT_BYTES_CPU if device_type == "cpu" else FLIGHT_BYTES_ACCELERATOR
-    return max(16, int(budget / (cost.row_bytes + 16 * n_columns + 1)))
+    return max(16, int(budget / (cost.row_bytes + 16 * width + 1)))
 
 
 def option(name: str, strategy: Strategy, shape: Shape) -> Option:
     """What a strategy would cost, and whether its tables are too large."""
-    if not isinstance(strategy, CostedStrategy):
+    if not tells_cost(strategy):
         return Option(name, Cost(table_bytes=0.0, row_bytes=16.0 * len(shape.depth), kernels=0.0, row_ns=0.0))
     cost = strategy.cost(shape)
     if cost.table_bytes <= TABLE_LIMIT:
@@ -56,7 +56,7 @@ def option(name: str, strategy: Strategy, shape: Shape) -> Option:
     )
 
 
-def options(shape: Shape, n_rows: int, device_type: str, n_columns: int) -> list[Option]:
+def options(shape: Shape, n_rows: int, device_type: str, width: int) -> list[Option]:
     """All strategies that can tell their cost, the best one first.
 
     Parameters
@@ -67,8 +67,8 @@ def options(shape: Shape, n_rows: int, device_type: str, n_columns: int) -> list
         Rows to predict.
     device_type : str
         ``"cpu"``, ``"cuda"`` or ``"mps"``.
-    n_columns : int
-        Columns of X.
+    width : int
+        Columns of X and outputs together, which take memory of their own in each row.
 
     Returns
     -------
@@ -78,9 +78,9 @@ def options(shape: Shape, n_rows: int, device_type: str, n_columns: int) -> list
     """
     found = []
     for name, strategy in strategies().items():
-        if isinstance(strategy, CostedStrategy):
+        if tells_cost(strategy):
             seen = option(name, strategy, shape)
-            batches = -(-n_rows // rows_in_flight(seen.cost, device_type, n_columns))
+            batches = -(-n_rows // rows_in_flight(seen.cost, device_type, width))
             expected = batches * seen.cost.kernels * KERNEL_NS + n_rows * seen.cost.row_ns
             found.append(Option(seen.name, seen.cost, seen.refused, expected if device_type == "cpu" else None))
     deepest = int(shape.depth.max(initial=0))

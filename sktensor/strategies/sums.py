@@ -6,6 +6,7 @@ what runs in parallel, and the outputs, whose sums are independent of each other
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,22 +97,24 @@ def run(tables: SumTables, leaves: torch.Tensor, X: torch.Tensor) -> torch.Tenso
     """
     import torch
 
-    n = leaves.shape[1]
     start = torch.zeros_like(tables.base) if tables.base_last else tables.base
-    total = start.expand(len(start), n)
-    if tables.value.ndim == 2:
-        total = total.t()
-        for tree in leaves.unbind(0):
-            total = total + tables.value.index_select(0, tree)
-        total = total.t()
-    elif tables.linear is not None:
-        rows = X.to(torch.float64)
-        for step in _by_step(tables, leaves).unbind(0):
-            total = total + torch.stack([_linear_value(tables, leaf, rows) for leaf in step.unbind(0)])
-    else:
-        for step in _by_step(tables, leaves).unbind(0):
-            total = total + tables.value.index_select(0, step.flatten()).view(step.shape)
+    total = start.repeat(1, leaves.shape[1])
+    for values in _added(tables, leaves, X):
+        total += values
     return (total + tables.base if tables.base_last else total).t()
+
+
+def _added(tables: SumTables, leaves: torch.Tensor, X: torch.Tensor) -> Iterable[torch.Tensor]:
+    """What each step adds, shape (K, n)."""
+    import torch
+
+    if tables.value.ndim == 2:  # wide enough to be fetched tree by tree
+        return (tables.value.index_select(0, leaf).t() for leaf in leaves.unbind(0))
+    steps = _by_step(tables, leaves)
+    if tables.linear is None:
+        return tables.value.index_select(0, steps.flatten()).view(steps.shape).unbind(0)
+    wide = X.to(torch.float64)
+    return (torch.stack([_linear_value(tables, leaf, wide) for leaf in step.unbind(0)]) for step in steps.unbind(0))
 
 
 def _by_step(tables: SumTables, leaves: torch.Tensor) -> torch.Tensor:
