@@ -32,8 +32,22 @@ class VerificationError(RuntimeError):
 
 
 class DeviceWarning(UserWarning):
-    """The requested device is not there and another one is used instead."""
+    """The requested device is not there and another one is used instead.
+
+    Examples
+    --------
+    >>> from sktensor import DeviceWarning
+    >>> issubclass(DeviceWarning, UserWarning)
+    True
+    """
 
 
 class PerformanceWarning(UserWarning):
-    """The answer is right, but a faster way exists that this installation lacks."""
+    """The answer is right, but a faster way exists that this installation lacks.
+
+    Examples
+    --------
+    >>> from sktensor import PerformanceWarning
+    >>> issubclass(PerformanceWarning, UserWarning)
+    True
+    """

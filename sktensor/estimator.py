@@ -227,6 +227,14 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         -------
         TensorizedEstimator
             This estimator.
+
+        Examples
+        --------
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> from sktensor import TensorizedEstimator
+        >>> TensorizedEstimator(DecisionTreeClassifier()).set_params(estimator__max_depth=3, strategy="gemm")
+        TensorizedEstimator(estimator=DecisionTreeClassifier(max_depth=3),
+                            strategy='gemm')
         """
         super().set_params(**params)
         if "_program" in self.__dict__ and not self._is_current():
@@ -326,6 +334,16 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_classes), or list of them
             ``log(predict_proba(X))``.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.ensemble import GradientBoostingClassifier
+        >>> from sktensor import TensorizedEstimator
+        >>> X, y = load_iris(return_X_y=True)
+        >>> fast = TensorizedEstimator(GradientBoostingClassifier(n_estimators=5).fit(X, y))
+        >>> fast.predict_log_proba(X).shape
+        (150, 3)
         """
         return outputs.log_probabilities(self._compiled().forest, self._raw(X))
 
@@ -342,6 +360,16 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             Bit for bit the wrapped model's.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_breast_cancer
+        >>> from sklearn.ensemble import HistGradientBoostingClassifier
+        >>> from sktensor import TensorizedEstimator
+        >>> X, y = load_breast_cancer(return_X_y=True)
+        >>> fast = TensorizedEstimator(HistGradientBoostingClassifier(max_iter=5).fit(X, y))
+        >>> bool((fast.decision_function(X) == fast.estimator_.decision_function(X)).all())
+        True
         """
         return outputs.decision_scores(self._compiled().forest, self._raw(X))
 
@@ -416,6 +444,15 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         -------
         float
             The score.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> from sktensor import TensorizedEstimator
+        >>> X, y = load_iris(return_X_y=True)
+        >>> TensorizedEstimator(DecisionTreeClassifier().fit(X, y)).score(X, y)
+        1.0
         """
         if is_classifier(self):
             return float(accuracy_score(y, _on_host(self.predict(X)), sample_weight=sample_weight))
@@ -518,6 +555,13 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         -------
         sklearn.utils.metadata_routing.MetadataRouter
             The routes.
+
+        Examples
+        --------
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> from sktensor import TensorizedEstimator
+        >>> type(TensorizedEstimator(DecisionTreeClassifier()).get_metadata_routing()).__name__
+        'MetadataRouter'
         """
         mapping = MethodMapping()
         for method in ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score"):

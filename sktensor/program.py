@@ -150,6 +150,12 @@ class Program:
         """Depths and leaf counts of the trees."""
         return Shape.of(self.forest)
 
+    @cached_property
+    def width(self) -> int:
+        """What a row holds beside the strategy's own memory: its columns, its outputs, its questions of categories."""
+        n_questions = 0 if self.forest.is_cat is None else int(np.count_nonzero(self.forest.is_cat))
+        return self.forest.n_features + self.forest.n_outputs + 3 * n_questions
+
     def plan(self, n_rows: int, settings: Settings) -> Plan:
         """How `n_rows` rows would be predicted."""
         try:
@@ -167,10 +173,9 @@ class Program:
         settings.check()
         device = find_device(settings.device)
         check_dtypes(device, self.forest)
-        width = self.forest.n_features + self.forest.n_outputs
         considered: list[Option] = []
         if settings.strategy == "auto":
-            considered = options(self.shape, n_rows, device.type, width)
+            considered = options(self.shape, n_rows, device.type, self.width)
             chosen = considered[0]
             reason = (
                 f"least expected time for trees of depth up to {self.shape.depth.max(initial=0)}"
@@ -182,7 +187,7 @@ class Program:
             reason = "as asked for"
         if chosen.refused:
             raise ValueError(chosen.refused)
-        in_flight = rows_in_flight(chosen.cost, device.type, width)
+        in_flight = rows_in_flight(chosen.cost, device.type, self.width)
         batch = min(in_flight, settings.batch_size or in_flight, max(n_rows, 1))
         return Plan(
             n_rows=n_rows,
@@ -191,7 +196,7 @@ class Program:
             device=str(device),
             rows_per_batch=batch,
             table_bytes=int(chosen.cost.table_bytes),
-            batch_bytes=int(batch * (chosen.cost.row_bytes + 16 * width)),
+            batch_bytes=int(batch * (chosen.cost.row_bytes + 16 * self.width)),
             reason=reason,
             options=tuple(considered),
         )

@@ -68,7 +68,7 @@ def options(shape: Shape, n_rows: int, device_type: str, width: int) -> list[Opt
     device_type : str
         ``"cpu"``, ``"cuda"`` or ``"mps"``.
     width : int
-        Columns of X and outputs together, which take memory of their own in each row.
+        What a row holds beside the strategy's own memory, in numbers: columns of X, outputs and so on.
 
     Returns
     -------
