@@ -76,7 +76,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         The labels, for classifiers.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (`n_features_in_`,)
         Names of the columns, if the model was fitted on a frame with names.
 
     See Also

