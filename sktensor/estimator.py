@@ -19,9 +19,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktensor import outputs
 from sktensor.door import check_finite, check_tensor
+from sktensor.forest import Forest
 from sktensor.inputs import Rows, frame_columns, frame_names, is_frame, is_tensor
-from sktensor.program import Plan, Program, Settings
+from sktensor.program import Plan, Program
 from sktensor.registry import extract_forest, find_extractor
+from sktensor.settings import Settings
 from sktensor.verification import verify
 
 __all__ = ["TensorizedEstimator"]
@@ -30,7 +32,7 @@ __all__ = ["TensorizedEstimator"]
 SHOWN_OF_FITTED = ("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_classes_")
 
 # One lock for all estimators: one in each would have to be left out of every copy and pickle.
-_adopting = threading.Lock()
+_adopting = threading.RLock()  # a wrapper may wrap another
 
 
 def _wrapped_has(method: str) -> Callable[[TensorizedEstimator], bool]:
@@ -247,6 +249,9 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return "estimator_" in self.__dict__ or _is_fitted(self.estimator)
+
+    def __sktensor_forest__(self) -> Forest:
+        return self._compiled().forest
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for names that are not set: a wrapper around a fitted model shows what that model has.

@@ -10,8 +10,9 @@ import torch
 from sktensor import outputs
 from sktensor.forest import Forest
 from sktensor.inputs import as_columns
-from sktensor.program import Program, Settings, compiled
+from sktensor.program import Program, compiled
 from sktensor.registry import extract_forest
+from sktensor.settings import Settings
 from sktensor.strategies import find_strategy, sums
 from sktensor.strategies.tables import arrays, map_arrays
 

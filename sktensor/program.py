@@ -17,52 +17,22 @@ import numpy.typing as npt
 
 from sktensor.forest import Forest
 from sktensor.inputs import Rows, is_tensor
+from sktensor.settings import Settings, check_dtypes, find_device
 from sktensor.strategies import find_strategy, sums
 from sktensor.strategies.auto import Option, option, options, rows_in_flight
 from sktensor.strategies.costs import Shape
-from sktensor.strategies.tables import map_arrays, nbytes
+from sktensor.strategies.tables import map_arrays
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Plan", "Program", "Settings", "compiled", "find_device"]
-
-BACKENDS = ("auto", "torch", "native")
+__all__ = ["Plan", "Program", "compiled"]
 
 # Planning takes longer than predicting a row, and servers ask for the same few numbers of rows again and again.
 PLANS_KEPT = 256
 
 # One lock for all programs: one in each would have to be left out of every copy and pickle.
 _compiling = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user asked for; the parameters of :class:`~sktensor.TensorizedEstimator` of the same names."""
-
-    device: Any = "cpu"
-    strategy: str = "auto"
-    backend: str = "auto"
-    batch_size: int | None = None
-    n_jobs: int | None = None
-
-    def check(self) -> None:
-        """Refuse what cannot be asked for, by name."""
-        if self.strategy != "auto":
-            find_strategy(self.strategy)
-        if self.backend not in BACKENDS:
-            raise ValueError(f"Unknown backend {self.backend!r}. Known: {', '.join(map(repr, BACKENDS))}.")
-        if self.backend == "native":
-            raise ValueError("backend='native' is not part of this version. Use backend='torch' or 'auto'.")
-        if self.batch_size is not None and not (_is_integer(self.batch_size) and self.batch_size >= 1):
-            raise ValueError(f"batch_size must be a positive integer or None, got {self.batch_size!r}.")
-        if self.n_jobs is not None and not (_is_integer(self.n_jobs) and self.n_jobs != 0):
-            raise ValueError(f"n_jobs must be an integer other than 0, or None, got {self.n_jobs!r}.")
-        find_device(self.device)
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -247,43 +217,9 @@ class Program:
                     self._tables[key] = map_arrays(host, lambda array: _tensor(array, device))
         return self._tables[key]  # type: ignore[no-any-return]
 
-    def loaded_bytes(self) -> dict[tuple[str, str], int]:
-        """Bytes of the tables held for each device and strategy."""
-        return {key: nbytes(tables) for key, tables in self._tables.items()}
-
 
 def _tensor(array: npt.NDArray[Any], device: Any) -> torch.Tensor:
     import torch
 
     # torch.tensor copies: the forest's arrays are read-only, of which torch.from_numpy would warn.
     return torch.tensor(array, device=device)  # type: ignore[no-untyped-call]
-
-
-def find_device(device: Any) -> torch.device:
-    """The torch device of that name, if it is there."""
-    import torch
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise ValueError(
-            f"Unknown device {device!r}. Known: 'cpu', 'cuda', 'cuda:1', 'mps', 'auto', or a torch.device."
-        ) from None
-    there: dict[str, Callable[[], bool]] = {
-        "cpu": lambda: True,
-        "cuda": lambda: torch.cuda.is_available() and (found.index or 0) < torch.cuda.device_count(),
-        "mps": lambda: torch.backends.mps.is_available(),
-    }
-    if found.type not in there:
-        raise ValueError(f"device={device!r} is not supported. Known: 'cpu', 'cuda', 'cuda:1', 'mps', 'auto'.")
-    if not there[found.type]():
-        raise ValueError(f"device={device!r} is not there: torch finds no such device. Use 'cpu' or 'auto'.")
-    return found
-
-
-def check_dtypes(device: torch.device, forest: Forest) -> None:
-    """Refuse a device that cannot compute in the forest's dtypes."""
-    if device.type == "mps" and "float64" in (forest.feature_dtype, forest.acc_dtype):
-        raise ValueError("device='mps' has no float64, which this model computes in. Use 'cpu' or 'cuda'.")

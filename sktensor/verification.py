@@ -11,8 +11,9 @@ from sktensor import outputs
 from sktensor.errors import VerificationError
 from sktensor.forest import Forest
 from sktensor.inputs import Rows
-from sktensor.program import Program, Settings
+from sktensor.program import Program
 from sktensor.registry import Extractor
+from sktensor.settings import Settings
 
 __all__ = ["probe", "verify"]
 

@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+import torch
 from agreement import STRATEGIES, assert_agrees, same_bits
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from sklearn.base import clone, is_classifier, is_regressor
@@ -35,7 +36,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator
 from xgboost import XGBClassifier, XGBRegressor
 
-from sktensor import TensorizedEstimator, UnsupportedModelError
+from sktensor import TensorizedEstimator, UnsupportedModelError, tensorize
 from sktensor.program import Program
 
 X, Y = load_wine(return_X_y=True)
@@ -253,6 +254,12 @@ def test_methods_are_there_iff_the_wrapped_model_has_them(model, methods):
     )
 
 
+def test_a_wrapper_is_a_model_too(forest):
+    twice = TensorizedEstimator(TensorizedEstimator(forest))
+    same_bits(twice.predict_proba(X), forest.predict_proba(X))
+    assert tensorize(TensorizedEstimator(forest))(torch.tensor(X)).shape == (len(X), 3)
+
+
 def test_kind_and_score_are_the_wrapped_models():
     Xd, yd = load_diabetes(return_X_y=True)
     weight = np.linspace(0.1, 2, len(Xd))
@@ -451,8 +458,6 @@ def test_the_plan_says_what_it_chose_and_why(forest):
 
 
 def test_nothing_global_is_changed(forest):
-    import torch
-
     before = torch.get_num_threads(), torch.get_default_dtype(), torch.initial_seed(), np.geterr()
     grad = torch.is_grad_enabled()
     TensorizedEstimator(forest, n_jobs=1).fit(X, Y).predict(X)

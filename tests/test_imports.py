@@ -39,11 +39,12 @@ MAY_IMPORT = {
     "outputs": {"errors", "forest"},
     "strategies": {"errors", "forest", "structure"},
     "backends": {"errors", "forest", "structure", "strategies"},
-    "program": {"errors", "forest", "structure", "inputs", "outputs", "strategies", "backends"},
-    "module": {"errors", "forest", "registry", "inputs", "outputs", "strategies", "program"},
-    "verification": {"", "errors", "forest", "registry", "inputs", "outputs", "program"},
+    "settings": {"forest", "strategies"},
+    "program": {"errors", "forest", "structure", "inputs", "outputs", "settings", "strategies", "backends"},
+    "module": {"errors", "forest", "registry", "inputs", "outputs", "settings", "strategies", "program"},
+    "verification": {"", "errors", "forest", "registry", "inputs", "outputs", "settings", "program"},
     "door": {"errors", "forest", "inputs"},
-    "estimator": {"", "errors", "forest", "registry", "inputs", "door", "outputs", "program", "verification"},
+    "estimator": {"", "forest", "registry", "inputs", "door", "outputs", "settings", "program", "verification"},
     "testing": {"", "errors", "forest", "registry", "inputs", "outputs", "program", "module", "estimator"},
     "versions": {""},
 }
@@ -54,7 +55,6 @@ MAY_IMPORT_WHEN_CALLED = {"forest": {"validation", "nested", "frame"}}
 # Third parties beside numpy, on import and inside functions. An extractor may import the library it is named after.
 THIRD_PARTIES = {
     "extractors": {"sklearn"},
-    "verification": {"", "errors", "forest", "registry", "inputs", "outputs", "program"},
     "door": {"sklearn"},
     "estimator": {"sklearn"},
     "module": {"torch"},
@@ -66,6 +66,7 @@ THIRD_PARTIES_WHEN_CALLED = {
     "outputs": {"scipy", "torch"},
     "strategies": {"torch"},
     "backends": {"torch"},
+    "settings": {"torch"},
     "program": {"torch"},
     "estimator": {"torch"},
 }

@@ -15,7 +15,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sktensor import Forest, register_strategy
 from sktensor.inputs import Rows, as_columns
-from sktensor.program import Program, Settings
+from sktensor.program import Program
+from sktensor.settings import Settings
 from sktensor.strategies import find_strategy, gemm, strategies, sums, tree_traversal
 from sktensor.strategies.costs import Shape
 from sktensor.strategies.ranks import threshold_in_feature_dtype

@@ -23,8 +23,9 @@ from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBClassifier, XGBRegressor
 
 from sktensor import Forest, TensorizedEstimator, VerificationError, estimator, extract_forest
-from sktensor.program import Program, Settings
+from sktensor.program import Program
 from sktensor.registry import find_extractor
+from sktensor.settings import Settings
 from sktensor.verification import probe, verify
 
 X, Y = load_wine(return_X_y=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
-__all__ = ["Array", "arrays", "map_arrays", "nbytes"]
+__all__ = ["Array", "arrays", "map_arrays"]
 
 Array: TypeAlias = Any
 """A numpy array where tables are compiled, the same as a torch tensor where they run."""
@@ -28,8 +28,3 @@ def arrays(tables: Any) -> Iterator[Array]:
     found: list[Any] = []
     map_arrays(tables, lambda array: found.append(array))
     return iter(found)
-
-
-def nbytes(tables: Any) -> int:
-    """Bytes that the tables take."""
-    return sum(int(array.nbytes) for array in arrays(tables))
