@@ -51,7 +51,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : estimator
-        A tree model of XGBoost, LightGBM or scikit-learn, or of a package with a registered extractor.
+        A tree model of XGBoost, LightGBM, CatBoost or scikit-learn, or of a package with a registered extractor.
     device : str or torch.device, default="cpu"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for CUDA where there is one.
     strategy : str, default="auto"
@@ -184,8 +184,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
             "estimator_": fitted,
             "forest_": forest,
             "_program": program,
-            "n_features_in_": forest.n_features,
             **columns,
+            "n_features_in_": forest.n_features,  # which a loaded CatBoost model has forgotten
         }
         for name in ("classes_", "n_outputs_"):
             if hasattr(fitted, name):
@@ -578,7 +578,9 @@ def _is_fitted(estimator: Any) -> bool:
     try:
         check_is_fitted(estimator)
     except (NotFittedError, TypeError):
-        return False
+        # CatBoost's models made of others have no fitted attributes, but say that they are fitted.
+        own = getattr(estimator, "is_fitted", None)
+        return bool(callable(own) and own())
     return True
 
 

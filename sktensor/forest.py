@@ -21,12 +21,15 @@ __all__ = ["Forest"]
 Array = npt.NDArray[Any]
 
 Link = Literal[
-    "identity", "sigmoid", "clipped_sigmoid", "softmax", "exp", "log1p_exp", "sign_square", "hinge", "argmax"
+    "identity", "sigmoid", "clipped_sigmoid", "softmax", "table_softmax", "exp", "table_exp", "mean_variance",
+    "log1p_exp", "sign_square", "hinge", "argmax",
 ]  # fmt: skip
 Decision = Literal[
-    "none", "index", "half", "multilabel_half", "raw_positive", "raw_nonnegative", "argmax", "raw_argmax"
-]
+    "none", "index", "half", "multilabel_half", "raw_positive", "multilabel_raw_positive", "raw_nonnegative",
+    "argmax", "raw_argmax",
+]  # fmt: skip
 Proba = Literal["none", "complement", "values", "softmax"]
+LogProba = Literal["log", "sigmoid", "softmax"]
 
 
 # LightGBM's kZeroThreshold, a float32 constant: |x| up to it is taken for 0.0 [include/LightGBM/meta.h].
@@ -143,19 +146,31 @@ class Forest:
         From raw scores to values: ``"identity"``; ``"sigmoid"`` of ``link_param * raw``;
         ``"clipped_sigmoid"``, ``1 / (exp(min(-raw, 88.7)) + 1 + 1e-16)``; ``"softmax"``; ``"exp"``;
         ``"log1p_exp"``; ``"sign_square"``; ``"hinge"``, ``raw > 0``; ``"argmax"``, the column number as a float.
+        With CatBoost's own ``exp`` from a table, which is hundreds of ulp off the true one for large arguments:
+        ``"table_exp"``; ``"table_softmax"``; ``"mean_variance"``, the first raw score and the ``exp`` of twice the
+        second.
     link_param : float
         The factor of ``"sigmoid"``.
     proba : {"none", "complement", "values", "softmax"}
         ``predict_proba``: not there; ``[1 - value, value]``; the values; the softmax of the raw scores.
+    log_proba : {"log", "sigmoid", "softmax"}
+        ``predict_log_proba``: the logarithm of the probabilities; straight from the raw scores
+        ``-log(1 + exp(-raw))``, before it ``-log(1 + exp(raw))`` where `proba` is ``"complement"``; or the raw scores
+        less their maximum and less the logarithm of the sum behind ``"table_softmax"``.
     decision : str
         ``predict``: ``"none"`` gives the values; ``"index"`` the value as a number of a class;
         ``"half"`` class 1 iff ``value > 0.5``; ``"multilabel_half"`` the same for each output, as float64;
-        ``"raw_positive"`` and ``"raw_nonnegative"`` class 1 iff ``raw > 0`` or ``raw >= 0``;
+        ``"raw_positive"`` class 1 iff ``raw > decision_threshold``; ``"multilabel_raw_positive"`` the same for each
+        output, as int64; ``"raw_nonnegative"`` class 1 iff ``raw >= 0``;
         ``"argmax"`` and ``"raw_argmax"`` the first largest probability or raw score.
+    decision_threshold : float
+        What ``"raw_positive"`` and ``"multilabel_raw_positive"`` compare with.
     classes : tuple of ndarray
         The labels of each part of `output_slices`; empty for regression and ranking.
     label_dtype : str, optional
         The dtype of the labels where it is not that of `classes`.
+    label_shape : tuple of int
+        Shape of one row of the labels chosen from one slice: ``()``, or ``(1,)`` for CatBoost's multi-class models.
     raw_shape, value_shape : tuple of int
         Shape of one row of the library's raw scores and of its values: ``()``, ``(1,)`` or ``(K,)``.
     leaf_shape : tuple of int
@@ -234,9 +249,12 @@ class Forest:
     link: Link = "identity"
     link_param: float = 1.0
     proba: Proba = "none"
+    log_proba: LogProba = "log"
     decision: Decision = "none"
+    decision_threshold: float = 0.0
     classes: tuple[Array, ...] = ()
     label_dtype: str | None = None
+    label_shape: tuple[int, ...] = ()
     raw_shape: tuple[int, ...] = ()
     value_shape: tuple[int, ...] = ()
     leaf_shape: tuple[int, ...] = ()

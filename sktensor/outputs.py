@@ -28,6 +28,11 @@ __all__ = [
 Rows: TypeAlias = Any
 """A numpy array or a torch tensor, one row a sample."""
 
+# CatBoost's exp (see `_table_exp`): powers of two in steps of 1/2048, and the range in which it computes.
+TABLE_BITS = 11
+POWERS = np.array([2.0 ** (i / 2**TABLE_BITS) for i in range(2**TABLE_BITS)])
+TABLE_RANGE = (-708.39641853226408, 709.78271289338397)
+
 # expf overflows past this; XGBoost clips there [xgboost src/common/math.h Sigmoid].
 EXPF_LIMIT = 88.7
 
@@ -61,8 +66,15 @@ def values(forest: Forest, raw: Rows) -> Rows:
             return 1.0 / (_exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0 + 1e-16)
         case "softmax":
             return _softmax(raw)
+        case "table_softmax":
+            e, total = _table_softmax_terms(raw)
+            return e / total
         case "exp":
             return _exp(raw)
+        case "table_exp":
+            return _table_exp(raw)
+        case "mean_variance":
+            return xp.stack([raw[:, 0], _table_exp(2.0 * raw[:, 1])], 1)
         case "log1p_exp":
             return xp.log1p(xp.exp(raw))
         case "sign_square":
@@ -92,8 +104,16 @@ def probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
 
 def log_probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
     """What ``predict_log_proba`` returns, from the raw scores."""
+    xp = _namespace(raw)
+    match forest.log_proba:
+        case "sigmoid":
+            both = xp.stack([-raw[:, 0], raw[:, 0]], 1) if forest.proba == "complement" else raw
+            return -xp.log(1.0 + _exp(-both))  # as CatBoost does, not log1p [catboost eval_processing.h CalcLogSigmoid]
+        case "softmax":
+            _, total = _table_softmax_terms(raw)
+            return raw - xp.amax(raw, 1)[:, None] - xp.log(total)
     found = probabilities(forest, raw)
-    log = _namespace(raw).log
+    log = xp.log
     return [log(part) for part in found] if isinstance(found, list) else log(found)
 
 
@@ -109,8 +129,10 @@ def labels(forest: Forest, raw: Rows) -> Rows:
             return _labels_of(forest, [values(forest, raw)[:, 0] > 0.5])
         case "multilabel_half":
             return _cast(values(forest, raw) > 0.5, "float64")
+        case "multilabel_raw_positive":
+            return _cast(raw > forest.decision_threshold, "int64")
         case "raw_positive":
-            return _labels_of(forest, [raw[:, 0] > 0])
+            return _labels_of(forest, [raw[:, 0] > forest.decision_threshold])
         case "raw_nonnegative":
             return _labels_of(forest, [raw[:, 0] >= 0])
         case "raw_argmax":
@@ -176,13 +198,13 @@ def _labels_of(forest: Forest, indices: list[Rows]) -> Rows:
     if isinstance(indices[0], np.ndarray) or not all(c.dtype.kind in "biuf" for c in classes):
         numbers = [i if isinstance(i, np.ndarray) else i.cpu().numpy() for i in indices]
         picked = [c[i.astype(np.intp)] for c, i in zip(classes, numbers, strict=True)]
-        out = picked[0] if len(picked) == 1 else np.stack(picked, 1)
+        out = _shaped(picked[0], forest.label_shape) if len(picked) == 1 else np.stack(picked, 1)
         return out if forest.label_dtype is None else out.astype(forest.label_dtype)
     import torch
 
     tables = [torch.as_tensor(c, device=i.device) for c, i in zip(classes, indices, strict=True)]
     chosen = [t.index_select(0, i.to(torch.int64)) for t, i in zip(tables, indices, strict=True)]
-    result = chosen[0] if len(chosen) == 1 else torch.stack(chosen, 1)
+    result = _shaped(chosen[0], forest.label_shape) if len(chosen) == 1 else torch.stack(chosen, 1)
     return result if forest.label_dtype is None else result.to(getattr(torch, forest.label_dtype))
 
 
@@ -208,3 +230,31 @@ def _softmax(x: Rows) -> Rows:
     xp = _namespace(x)
     e = _exp(x - xp.amax(x, 1)[:, None])
     return e / _cast(_cast(e, "float64").sum(1), x.dtype)[:, None]
+
+
+def _table_softmax_terms(x: Rows) -> tuple[Rows, Rows]:
+    """The terms of a softmax by CatBoost's exp, and their sum class after class [eval_processing.h CalcSoftmax]."""
+    xp = _namespace(x)
+    e = _table_exp(x - xp.amax(x, 1)[:, None])
+    return e, xp.cumsum(e, 1)[:, -1:]
+
+
+def _table_exp(x: Rows) -> Rows:
+    """``exp`` of float64 as CatBoost computes it: ``2**(n / 2048)`` for the nearest n, and a cubic for the rest.
+
+    The logarithm of 2 that it reduces by is one double, so its error grows with the argument, and only the same
+    reduction gives the same numbers [catboost library/cpp/fast_exp]. Below its range the library gives 0.0 or the
+    smallest normal number, depending on the row's place in a block; here it is 0.0.
+    """
+    xp = _namespace(x)
+    low, high = TABLE_RANGE
+    inside = xp.clip(x, low, high)
+    steps = xp.round(inside * (2**TABLE_BITS / np.log(2.0)))
+    rest = steps * (np.log(2.0) / 2**TABLE_BITS) - inside
+    cubic = (3.0000000027955394 - rest) * (rest * rest) * 0.16666666685227835064 - rest + 1.0
+    n = _cast(steps, "int64")
+    powers = POWERS if isinstance(x, np.ndarray) else x.new_tensor(POWERS)
+    exponent = ((n >> TABLE_BITS) + 1023) << 52  # the bits of a double's power of two
+    found = cubic * (powers[n & (2**TABLE_BITS - 1)] * exponent.view(x.dtype))
+    zero, infinite = xp.zeros_like(x), xp.full_like(x, np.inf)
+    return xp.where(x < low, zero, xp.where(x > high, infinite, found))

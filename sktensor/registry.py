@@ -81,7 +81,7 @@ def extract_forest(model: Any) -> Forest:
     Parameters
     ----------
     model : object
-        A fitted tree model: an estimator of XGBoost, LightGBM or scikit-learn, a raw ``Booster``, an object
+        A fitted tree model: an estimator of XGBoost, LightGBM, CatBoost or scikit-learn, a raw ``Booster``, an object
         with ``__sktensor_forest__()``, or one whose package has a registered extractor.
 
     Returns

@@ -81,7 +81,7 @@ def _check_scalars(forest: Forest) -> None:
     for name in ("n_features", "n_outputs"):
         if getattr(forest, name) < 1:
             _fail(name, f"expected at least 1, got {getattr(forest, name)}")
-    for name in ("div", "scale", "link_param"):
+    for name in ("div", "scale", "link_param", "decision_threshold"):
         if math.isnan(getattr(forest, name)):
             _fail(name, "expected a number, got nan")
     if forest.div == 0:
@@ -254,8 +254,12 @@ def _check_answers(forest: Forest) -> None:
         _fail("classes", f"expected an array for each of {len(slices)} output slices, or none, got {len(classes)}")
     if forest.proba == "complement" and max(slices) > 1:
         _fail("proba", f"'complement' needs slices of one output, got output_slices {slices}")
-    if not classes and forest.decision not in ("none", "multilabel_half"):
+    if not classes and forest.decision not in ("none", "multilabel_half", "multilabel_raw_positive"):
         _fail("classes", f"expected the labels that decision {forest.decision!r} chooses from, got none")
+    if forest.label_shape not in ((), (1,)):
+        _fail("label_shape", f"expected () or (1,), got {forest.label_shape}")
+    if forest.link == "mean_variance" and n_outputs != 2:
+        _fail("link", f"'mean_variance' needs 2 outputs, got {n_outputs}")
     for labels, width in zip(classes, slices, strict=False):
         _check_labels(forest, len(labels), width)
     tables = forest.categories

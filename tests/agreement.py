@@ -58,6 +58,11 @@ def library_raw(model, X):
         return model.predict(X, output_margin=True)
     if is_of(model, "lightgbm"):
         return model.predict(X, raw_score=True)
+    if is_of(model, "catboost"):
+        import catboost
+
+        # the base class's method: CatBoostRanker's own gives the same but takes no prediction_type
+        return catboost.CatBoost.predict(model, X, prediction_type="RawFormulaVal")
     if hasattr(model, "_raw_predict"):
         if type(model).__name__.startswith("GradientBoosting"):
             X = np.ascontiguousarray(X, dtype=np.float32)  # as its public methods do first
@@ -69,6 +74,8 @@ def library_leaves(model, X):
     """Leaf numbers as the library itself gives them, None where it has none."""
     if is_of(model, "lightgbm"):
         return model.predict(X, pred_leaf=True)
+    if is_of(model, "catboost"):
+        return model.calc_leaf_indexes(X)
     if is_of(model, "xgboost") and (names := model.get_booster().feature_names):
         return model.apply(pd.DataFrame(X, columns=names))  # which, unlike predict, insists on the names
     return model.apply(X) if hasattr(model, "apply") else None
