@@ -10,7 +10,7 @@ from sklearn.utils import assert_all_finite
 from sktensor.forest import Forest
 from sktensor.inputs import as_columns, is_sparse
 
-__all__ = ["check_finite", "check_tensor"]
+__all__ = ["check_finite", "check_sparse", "check_tensor"]
 
 # Rows whose finiteness is looked at together, so that no cast copy of all of X is made.
 ROWS_AT_THE_DOOR = 65_536
@@ -33,6 +33,17 @@ def check_tensor(X: Any, forest: Forest, estimator_name: str) -> None:
         raise ValueError("Input X contains NaN.")
     if not forest.accepts_inf and as_columns(X, forest).isinf().any():
         raise ValueError(f"Input X contains infinity or a value too large for dtype('{forest.feature_dtype}').")
+
+
+def check_sparse(X: Any, forest: Forest) -> None:
+    """Refuse the kinds of sparse rows that the library answers in another way."""
+    from scipy.sparse import isspmatrix_csr
+
+    if forest.csr_matrix_only and not isspmatrix_csr(X):
+        raise ValueError(
+            f"{type(X).__name__}: the library rounds differently for this kind of sparse rows than for others. "
+            "Give scipy.sparse.csr_matrix(X) instead."
+        )
 
 
 def check_finite(X: Any, forest: Forest, estimator_name: str) -> None:

@@ -18,9 +18,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktensor import outputs
-from sktensor.door import check_finite, check_tensor
+from sktensor.door import check_finite, check_sparse, check_tensor
 from sktensor.forest import Forest
-from sktensor.inputs import Rows, frame_columns, frame_names, is_frame, is_tensor
+from sktensor.inputs import Rows, frame_columns, frame_names, is_frame, is_sparse, is_tensor
 from sktensor.program import Plan, Program
 from sktensor.registry import extract_forest, find_extractor
 from sktensor.settings import Settings
@@ -511,6 +511,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         elif self._is_plain(X):
             rows = Rows(X)
         else:
+            if is_sparse(X):
+                check_sparse(X, forest)
             # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here.
             dtype = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64
             data = validate_data(

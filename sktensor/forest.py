@@ -66,6 +66,9 @@ class Forest:
         A value that counts as missing beside NaN, compared after the cast to `feature_dtype`.
     sparse_absent : {"zero", "missing"}
         What an absent entry of a sparse matrix means.
+    csr_matrix_only : bool
+        Whether these are the library's answers for sparse rows in a ``scipy.sparse.csr_matrix`` only: XGBoost's dart
+        models take another way, which rounds differently, for every other kind of sparse rows.
     flush_tiny : bool
         Whether ``abs(x) <= float32(1e-35)`` becomes exactly 0.0 first, as in LightGBM.
     ints_as_float32 : bool
@@ -197,6 +200,7 @@ class Forest:
     cmp: Literal["lt", "le"] = "le"
     missing_value: float | None = None
     sparse_absent: Literal["zero", "missing"] = "zero"
+    csr_matrix_only: bool = False
     flush_tiny: bool = False
     ints_as_float32: bool = False
     accepts_nan: bool = True

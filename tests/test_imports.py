@@ -63,6 +63,7 @@ THIRD_PARTIES = {
 THIRD_PARTIES_WHEN_CALLED = {
     "frame": {"pandas"},
     "inputs": {"narwhals", "scipy", "torch"},
+    "door": {"scipy"},
     "outputs": {"scipy", "torch"},
     "strategies": {"torch"},
     "backends": {"torch"},

@@ -85,6 +85,7 @@ def extract(model: Any) -> Forest:
         raise UnsupportedModelError(f"XGBoost trees with {width} values in a leaf in a model of {n_outputs} outputs.")
     target = np.full(n_trees, -1) if width > 1 else np.asarray(gbtree["tree_info"])[:n_trees]
     fields, tree_of_leaf = tree_fields(trees, width)
+    in_place = False
     if weight_drop is not None:
         in_place = has_in_place_variant and wrapper is not None and predicts_in_place(wrapper)
         start = base[target[tree_of_leaf]] if in_place else None
@@ -98,6 +99,8 @@ def extract(model: Any) -> Forest:
         cmp="lt",
         missing_value=missing_value(wrapper),
         sparse_absent="missing",
+        # Other kinds go through a DMatrix, of which the in-place variant of dart is not [sklearn.py XGBModel.predict].
+        csr_matrix_only=in_place,
         accepts_inf=predicts_in_place(wrapper),
         cat_mode="xgb",
         categories=_categories(gbtree.get("cats", {}), n_features),

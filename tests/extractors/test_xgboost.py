@@ -13,7 +13,7 @@ from agreement import STRATEGIES, assert_agrees, assert_booster_agrees
 from reference import hurting, reference_apply, reference_raw
 from sklearn.exceptions import NotFittedError
 
-from sktensor import UnsupportedModelError, extract_forest
+from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest
 from sktensor.extractors import xgboost as extractor
 from sktensor.extractors.xgboost_answers import LINKS, link_of
 from sktensor.extractors.xgboost_trees import leaf_width, tree_fields
@@ -731,3 +731,15 @@ def test_the_wrapper_answers_as_the_model_does_in_every_strategy(case, strategy)
         return
     rows = dmatrix(finite(rows, np.nan), model), finite(rows, np.nan)
     assert_booster_agrees(model, rows, strategy, raw={"output_margin": True}, leaves={"pred_leaf": True})
+
+
+def test_dart_answers_sparse_rows_as_the_library_does_or_refuses_them():
+    model = R(n_estimators=20, booster="dart", rate_drop=0.5, n_jobs=1).fit(X, REAL)
+    rows = scipy.sparse.csr_matrix(np.where(GRID == 0, 0, X))
+    fast = TensorizedEstimator(model)
+    same(fast.predict_raw(rows), model.predict(rows, output_margin=True))
+    for other in (rows.tocsc(), rows.tocoo(), scipy.sparse.csr_array(rows)):
+        assert (model.predict(other) != model.predict(rows)).any()  # the library's own answers differ
+        with pytest.raises(ValueError, match=r"Give scipy\.sparse\.csr_matrix\(X\) instead"):
+            fast.predict(other)
+    assert not extract_forest(R(n_estimators=2, n_jobs=1).fit(X, REAL)).csr_matrix_only
