@@ -204,6 +204,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
                 check_is_fitted(self)
                 shown = {name: getattr(self.estimator, name, None) for name in SHOWN_OF_FITTED}
                 known = {name: value for name, value in shown.items() if value is not None}
+                if _are_made_up(known.get("feature_names_in_", ())):
+                    del known["feature_names_in_"]
                 self._publish(self.estimator, _adopted_model=True, **known)
         return self._program  # type: ignore[no-any-return]
 
@@ -584,6 +586,11 @@ def _is_fitted(estimator: Any) -> bool:
         own = getattr(estimator, "is_fitted", None)
         return bool(callable(own) and own())
     return True
+
+
+def _are_made_up(names: Any) -> bool:
+    """Whether these are the names that LightGBM up to 4.5 gives columns that had none."""
+    return len(names) > 0 and list(names) == [f"Column_{i}" for i in range(len(names))]
 
 
 def _unblanked(name: Any) -> Any:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Rows", "as_columns", "frame_columns", "frame_names", "is_frame", "is_sparse", "is_tensor"]
 
 
+# Stands for a value without a number until the end: narwhals takes a NaN for a failure to replace.
+UNKNOWN = -1.0
+
+
 def is_tensor(X: Any) -> bool:
     """Whether X is a torch tensor, without loading torch."""
     torch = sys.modules.get("torch")
@@ -113,9 +117,11 @@ def _category_numbers(name: Any, column: Any, table: npt.NDArray[Any], forest: F
         raise ValueError(f"Column {name!r} has categories that the model was not fitted with: {unknown[:5]}.")
     if not found:
         return np.full(len(column), np.nan)
-    numbers = [number.get(value, float("nan")) for value in found]
-    mapped = column.replace_strict(found, numbers, return_dtype=nw.Float64)
-    return np.asarray(mapped.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+    numbers = [number.get(value, UNKNOWN) for value in found]
+    mapped = column.replace_strict(found, numbers, return_dtype=nw.Float64).fill_null(UNKNOWN)
+    coded = np.array(mapped.to_numpy(), dtype=np.float64)
+    coded[coded == UNKNOWN] = np.nan
+    return coded
 
 
 @dataclass(frozen=True)

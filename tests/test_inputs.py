@@ -216,6 +216,24 @@ def test_names_that_a_library_rewrites_are_recognised(name, prefit):
     same_bits(fast.predict(named), fast.estimator_.predict(named))
 
 
+def test_names_that_a_library_made_up_are_no_names():
+    class Older(LGBMRegressor):
+        """As LightGBM 4.5 names the columns of an array."""
+
+        @property
+        def feature_names_in_(self):
+            return np.array([f"Column_{i}" for i in range(4)])
+
+        @feature_names_in_.deleter
+        def feature_names_in_(self):
+            """As scikit-learn asks of it where there are no names."""
+
+    model = Older(n_estimators=3, verbose=-1).fit(X, Y)
+    fast = TensorizedEstimator(model)
+    same_bits(fast.predict(frame()), fast.predict(X))
+    assert "feature_names_in_" not in vars(fast)
+
+
 def test_columns_numbered_by_pandas_have_no_names():
     fast = TensorizedEstimator(XGBRegressor(n_estimators=3, n_jobs=1)).fit(pd.DataFrame(X), Y)
     assert not hasattr(fast, "feature_names_in_")
