@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from sktensor.exponentials import exp, table_exp
 from sktensor.forest import Forest
 
 __all__ = [
@@ -27,11 +28,6 @@ __all__ = [
 
 Rows: TypeAlias = Any
 """A numpy array or a torch tensor, one row a sample."""
-
-# CatBoost's exp (see `_table_exp`): powers of two in steps of 1/2048, and the range in which it computes.
-TABLE_BITS = 11
-POWERS = np.array([2.0 ** (i / 2**TABLE_BITS) for i in range(2**TABLE_BITS)])
-TABLE_RANGE = (-708.39641853226408, 709.78271289338397)
 
 # expf overflows past this; XGBoost clips there [xgboost src/common/math.h Sigmoid].
 EXPF_LIMIT = 88.7
@@ -63,18 +59,18 @@ def values(forest: Forest, raw: Rows) -> Rows:
         case "sigmoid":
             return _sigmoid(raw * forest.link_param)
         case "clipped_sigmoid":
-            return 1.0 / (_exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0 + 1e-16)
+            return 1.0 / (exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0 + 1e-16)
         case "softmax":
             return _softmax(raw)
         case "table_softmax":
             e, total = _table_softmax_terms(raw)
             return e / total
         case "exp":
-            return _exp(raw)
+            return exp(raw)
         case "table_exp":
-            return _table_exp(raw)
+            return table_exp(raw)
         case "mean_variance":
-            return xp.stack([raw[:, 0], _table_exp(2.0 * raw[:, 1])], 1)
+            return xp.stack([raw[:, 0], table_exp(2.0 * raw[:, 1])], 1)
         case "log1p_exp":
             return xp.log1p(xp.exp(raw))
         case "sign_square":
@@ -108,7 +104,7 @@ def log_probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
     match forest.log_proba:
         case "sigmoid":
             both = xp.stack([-raw[:, 0], raw[:, 0]], 1) if forest.proba == "complement" else raw
-            return -xp.log(1.0 + _exp(-both))  # as CatBoost does, not log1p [catboost eval_processing.h CalcLogSigmoid]
+            return -xp.log(1.0 + exp(-both))  # as CatBoost does, not log1p [catboost eval_processing.h CalcLogSigmoid]
         case "softmax":
             _, total = _table_softmax_terms(raw)
             return raw - xp.amax(raw, 1)[:, None] - xp.log(total)
@@ -208,53 +204,24 @@ def _labels_of(forest: Forest, indices: list[Rows]) -> Rows:
     return result if forest.label_dtype is None else result.to(getattr(torch, forest.label_dtype))
 
 
-def _exp(x: Rows) -> Rows:
-    """``exp`` in the dtype of `x`; a float32 result is rounded once from float64, which is within an ulp of expf."""
-    if not isinstance(x, np.ndarray):
-        return x.double().exp().to(x.dtype)
-    with np.errstate(over="ignore"):  # inf is the answer, and the libraries give it without a word
-        return np.exp(x.astype(np.float64, copy=False)).astype(x.dtype, copy=False)
-
-
 def _sigmoid(x: Rows) -> Rows:
     """``1 / (1 + exp(-x))`` with the C library's exp, as LightGBM and scikit-learn compute it."""
     if isinstance(x, np.ndarray):
         from scipy.special import expit
 
         return expit(x)  # type: ignore[no-any-return]
-    return 1.0 / (1.0 + _exp(-x))
+    return 1.0 / (1.0 + exp(-x))
 
 
 def _softmax(x: Rows) -> Rows:
-    """``exp(x - max)`` over its sum in float64, rounded to the dtype of `x` [xgboost src/common/math.h Softmax]."""
+    """``exp(x - max)`` over its sum in float64, class after class [xgboost src/common/math.h Softmax]."""
     xp = _namespace(x)
-    e = _exp(x - xp.amax(x, 1)[:, None])
-    return e / _cast(_cast(e, "float64").sum(1), x.dtype)[:, None]
+    e = exp(x - xp.amax(x, 1)[:, None])
+    return e / _cast(xp.cumsum(_cast(e, "float64"), 1)[:, -1:], x.dtype)
 
 
 def _table_softmax_terms(x: Rows) -> tuple[Rows, Rows]:
     """The terms of a softmax by CatBoost's exp, and their sum class after class [eval_processing.h CalcSoftmax]."""
     xp = _namespace(x)
-    e = _table_exp(x - xp.amax(x, 1)[:, None])
+    e = table_exp(x - xp.amax(x, 1)[:, None])
     return e, xp.cumsum(e, 1)[:, -1:]
-
-
-def _table_exp(x: Rows) -> Rows:
-    """``exp`` of float64 as CatBoost computes it: ``2**(n / 2048)`` for the nearest n, and a cubic for the rest.
-
-    The logarithm of 2 that it reduces by is one double, so its error grows with the argument, and only the same
-    reduction gives the same numbers [catboost library/cpp/fast_exp]. Below its range the library gives 0.0 or the
-    smallest normal number, depending on the row's place in a block; here it is 0.0.
-    """
-    xp = _namespace(x)
-    low, high = TABLE_RANGE
-    inside = xp.clip(x, low, high)
-    steps = xp.round(inside * (2**TABLE_BITS / np.log(2.0)))
-    rest = steps * (np.log(2.0) / 2**TABLE_BITS) - inside
-    cubic = (3.0000000027955394 - rest) * (rest * rest) * 0.16666666685227835064 - rest + 1.0
-    n = _cast(steps, "int64")
-    powers = POWERS if isinstance(x, np.ndarray) else x.new_tensor(POWERS)
-    exponent = ((n >> TABLE_BITS) + 1023) << 52  # the bits of a double's power of two
-    found = cubic * (powers[n & (2**TABLE_BITS - 1)] * exponent.view(x.dtype))
-    zero, infinite = xp.zeros_like(x), xp.full_like(x, np.inf)
-    return xp.where(x < low, zero, xp.where(x > high, infinite, found))

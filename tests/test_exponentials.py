@@ -1,0 +1,82 @@
+"""Exponentials with the last bits of the libraries' own."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import platform
+
+import numpy as np
+import pytest
+import torch
+from agreement import same_bits
+from xgboost import XGBClassifier, XGBRegressor
+
+from sktensor import TensorizedEstimator
+from sktensor.exponentials import exp, expf
+
+RNG = np.random.default_rng(0)
+SPECIAL = [
+    0.0,
+    -0.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+    88.72283,
+    88.72284,
+    -87.33655,
+    -103.97,
+    -103.98,
+    1e-45,
+    200.0,
+    -200.0,
+    3e38,
+]
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+
+
+def arguments():
+    spread = [RNG.uniform(-s, s, 20_000) for s in (1e-3, 1.0, 20.0, 104.0)]
+    return np.concatenate([*spread, SPECIAL]).astype(np.float32)
+
+
+@glibc
+def test_expf_has_the_bits_of_the_c_librarys():
+    libm = ctypes.CDLL(ctypes.util.find_library("m"))
+    libm.expf.restype, libm.expf.argtypes = ctypes.c_float, [ctypes.c_float]
+    x = arguments()
+    expected = np.array([libm.expf(float(value)) for value in x], dtype=np.float32)
+    same_bits(expf(x), expected)
+    same_bits(expf(torch.tensor(x)).numpy(), expected)
+    usual = slice(20_000, 80_000)
+    assert (np.exp(x[usual].astype(float)).astype(np.float32) != expected[usual]).any()  # a plain exp has not
+
+
+def test_exp_of_float64_is_that_of_the_arrays_own_library():
+    x = arguments().astype(np.float64)
+    with np.errstate(over="ignore"):
+        same_bits(exp(x), np.exp(x))
+    same_bits(exp(torch.tensor(x)).numpy(), torch.tensor(x).exp().numpy())
+
+
+X = RNG.normal(size=(3000, 4))
+REAL = X[:, 0] + X[:, 1] * X[:, 2]
+MODELS = {
+    "logistic": lambda: XGBClassifier(n_estimators=20, n_jobs=1).fit(X, REAL > 0),
+    "softprob": lambda: XGBClassifier(n_estimators=10, n_jobs=1).fit(X, np.digitize(REAL, [-1, 0, 1])),
+    "twelve classes": lambda: XGBClassifier(n_estimators=4, n_jobs=1).fit(X, np.arange(len(X)) % 12),
+    "poisson": lambda: XGBRegressor(n_estimators=20, n_jobs=1, objective="count:poisson").fit(X, np.exp(REAL)),
+}
+
+
+@glibc
+@pytest.mark.parametrize("name", MODELS)
+def test_probabilities_and_means_of_xgboost_have_its_bits(name):
+    model = MODELS[name]()
+    fast = TensorizedEstimator(model)
+    rows = torch.tensor(X)
+    if hasattr(model, "predict_proba"):
+        same_bits(fast.predict_proba(X), model.predict_proba(X))
+        same_bits(fast.predict_proba(rows).numpy(), model.predict_proba(X))
+    same_bits(fast.predict(X), model.predict(X))
+    same_bits(np.asarray(fast.predict(rows)), model.predict(X))
