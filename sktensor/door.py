@@ -16,7 +16,7 @@ __all__ = ["check_finite", "check_sparse", "check_tensor"]
 ROWS_AT_THE_DOOR = 65_536
 
 
-def check_tensor(X: Any, forest: Forest, estimator_name: str) -> None:
+def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> None:
     """Refuse a tensor of another shape, or with values that the library refuses."""
     if X.ndim != 2:
         raise ValueError(
@@ -29,7 +29,7 @@ def check_tensor(X: Any, forest: Forest, estimator_name: str) -> None:
         )
     if X.is_complex():
         raise ValueError("Complex data not supported")
-    if not forest.accepts_nan and X.isnan().any():
+    if not allow_nan and X.isnan().any():
         raise ValueError("Input X contains NaN.")
     if not forest.accepts_inf and as_columns(X, forest).isinf().any():
         raise ValueError(f"Input X contains infinity or a value too large for dtype('{forest.feature_dtype}').")
@@ -46,9 +46,9 @@ def check_sparse(X: Any, forest: Forest) -> None:
         )
 
 
-def check_finite(X: Any, forest: Forest, estimator_name: str) -> None:
+def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> None:
     """Refuse the NaNs and infinities of an array or CSR matrix that the library refuses, in its dtype."""
-    if forest.accepts_nan and forest.accepts_inf:
+    if allow_nan and forest.accepts_inf:
         return
     values = X.data[:, None] if is_sparse(X) else X
     for start in range(0, len(values), ROWS_AT_THE_DOOR):
@@ -56,4 +56,4 @@ def check_finite(X: Any, forest: Forest, estimator_name: str) -> None:
             part = values[start : start + ROWS_AT_THE_DOOR].astype(forest.feature_dtype, copy=False)
         if forest.accepts_inf:
             part = np.where(np.isinf(part), 0.0, part)
-        assert_all_finite(part, allow_nan=forest.accepts_nan, estimator_name=estimator_name, input_name="X")
+        assert_all_finite(part, allow_nan=allow_nan, estimator_name=estimator_name, input_name="X")

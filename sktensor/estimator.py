@@ -433,7 +433,9 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         True
         """
         program = self._compiled()
-        return outputs.leaf_numbers(program.forest, program.leaves(self._checked(X), self._settings()))
+        forest = program.forest
+        rows = self._checked(X, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
+        return outputs.leaf_numbers(forest, program.leaves(rows, self._settings()))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of a classifier, R² of a regressor, the wrapped model's own score otherwise.
@@ -496,15 +498,16 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _raw(self, X: Any) -> Any:
         program = self._compiled()
-        return outputs.raw_scores(program.forest, program.total(self._checked(X), self._settings()))
+        rows = self._checked(X, allow_nan=program.forest.accepts_nan)
+        return outputs.raw_scores(program.forest, program.total(rows, self._settings()))
 
     # --- the door ---------------------------------------------------------------------------------------------------
 
-    def _checked(self, X: Any) -> Rows:
+    def _checked(self, X: Any, *, allow_nan: bool) -> Rows:
         """X as numeric rows of the right width, or scikit-learn's error."""
         forest = self._compiled().forest
         if is_tensor(X):
-            check_tensor(X, forest, type(self).__name__)
+            check_tensor(X, forest, type(self).__name__, allow_nan=allow_nan)
             return Rows(X)
         if is_frame(X):
             if not self._rewrote(X):
@@ -521,7 +524,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
                 self, X, reset=False, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_samples=0
             )
             rows = Rows(data, flush=getattr(X, "format", "csc") == "csc")
-        check_finite(rows.data, forest, type(self.estimator_).__name__)
+        check_finite(rows.data, forest, type(self.estimator_).__name__, allow_nan=allow_nan)
         return rows
 
     def _rewrote(self, X: Any) -> bool:

@@ -76,6 +76,8 @@ class Forest:
         `feature_dtype`, as in LightGBM's Python package.
     accepts_nan, accepts_inf : bool
         Whether the library takes NaN and infinities at prediction time; where not, they are an error.
+    leaves_accept_nan : bool
+        Whether ``apply`` takes NaN even where predictions do not, as in scikit-learn's gradient boosting.
     cat_mode : {"xgb", "lgb"}
         How a category's number is read from a float. ``"xgb"``: a value below 0 or from 2**24 on is no
         category, the rest is truncated. ``"lgb"``: the value is truncated towards zero first, then a
@@ -205,6 +207,7 @@ class Forest:
     ints_as_float32: bool = False
     accepts_nan: bool = True
     accepts_inf: bool = True
+    leaves_accept_nan: bool = False
     cat_mode: Literal["xgb", "lgb"] = "lgb"
     categories: tuple[Array | None, ...] | None = None
     unknown_category: Literal["nan", "error"] = "nan"

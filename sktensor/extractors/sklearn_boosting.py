@@ -11,7 +11,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from sktensor.errors import UnsupportedModelError
-from sktensor.extractors.sklearn_trees import tree_arrays
+from sktensor.extractors.sklearn_trees import accepts_nan, tree_arrays
 from sktensor.forest import Forest
 
 __all__ = ["boosting_answers", "extract"]
@@ -41,7 +41,9 @@ def extract(model: Any) -> Forest:
     return Forest(
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
-        accepts_nan=False,  # although its trees, and so `apply`, would
+        accepts_nan=False,
+        # `apply` asks the first tree alone [sklearn/ensemble/_gb.py, BaseGradientBoosting.apply].
+        leaves_accept_nan=accepts_nan(model.estimators_[0, 0]),
         tree_target=np.tile(np.arange(n_outputs), n_rounds),
         tree_iter=np.repeat(np.arange(n_rounds), n_outputs),
         leaf_value=leaf_value,

@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
+import torch
 from agreement import STRATEGIES, assert_agrees
 from reference import hurting, prepared, reference_apply, reference_leaves, reference_raw
 from scipy.special import expit
@@ -39,6 +40,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 from sklearn.utils.extmath import softmax
 
+from sktensor import TensorizedEstimator
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.sklearn import extract
 
@@ -634,3 +636,16 @@ def test_the_extractor_loads_no_torch_and_no_other_model_library():
 @pytest.mark.parametrize("name", CASES)
 def test_the_wrapper_answers_as_the_model_does_in_every_strategy(name, strategy):
     assert_agrees(fitted(name), rows_that_hurt(name), strategy=strategy)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("boosting")])
+def test_gradient_boosting_finds_leaves_for_missing_values_but_predicts_nothing(name, strategy):
+    model, rows = fitted(name), rows_that_hurt(name)
+    rows[np.random.default_rng(9).random(rows.shape) < 0.2] = np.nan
+    fast = TensorizedEstimator(model, strategy=strategy)
+    assert_same_bits(fast.apply(rows), model.apply(rows))
+    assert_same_bits(fast.apply(torch.tensor(rows)).numpy(), model.apply(rows))
+    for predict in (model.predict, fast.predict, fast.predict_raw):
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            predict(rows)
