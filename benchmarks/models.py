@@ -7,16 +7,20 @@ import numpy as np
 N_FEATURES = 28
 
 
-def rows(n, seed=0):
-    """Distinct float32 rows in no order, shape (n, 28)."""
-    return np.random.default_rng(seed).standard_normal((n, N_FEATURES), dtype=np.float32)
+def rows(n, seed=0, n_features=N_FEATURES):
+    """Distinct float32 rows in no order, shape (n, n_features)."""
+    return np.random.default_rng(seed).standard_normal((n, n_features), dtype=np.float32)
+
+
+def target(X, seed=1):
+    """A number that no tree learns by heart in a few levels: interactions, curves and noise."""
+    noise = np.random.default_rng(seed).standard_normal(len(X))
+    return X[:, 0] * X[:, 1] + np.sin(3 * X[:, 2]) + X[:, 3:8].sum(1) * 0.4 + np.abs(X[:, 9]) - 0.8 + 0.7 * noise
 
 
 def labels(X, seed=1):
-    """Two classes that no tree learns by heart in a few levels: interactions, curves and noise."""
-    noise = np.random.default_rng(seed).standard_normal(len(X))
-    score = X[:, 0] * X[:, 1] + np.sin(3 * X[:, 2]) + X[:, 3:8].sum(1) * 0.4 + np.abs(X[:, 9]) - 0.8 + 0.7 * noise
-    return (score > 0).astype(np.int64)
+    """Two classes of about the same size."""
+    return (target(X, seed) > 0).astype(np.int64)
 
 
 def xgboost_500_depth_8():

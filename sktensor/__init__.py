@@ -12,6 +12,7 @@ from sktensor.registry import extract_forest, register_extractor
 if TYPE_CHECKING:
     from sktensor.estimator import TensorizedEstimator
     from sktensor.module import tensorize
+    from sktensor.persistence import load, save
     from sktensor.strategies import register_strategy
     from sktensor.versions import show_versions
 
@@ -25,8 +26,10 @@ __all__ = [
     "UnsupportedModelError",
     "VerificationError",
     "extract_forest",
+    "load",
     "register_extractor",
     "register_strategy",
+    "save",
     "show_versions",
     "tensorize",
 ]
@@ -34,7 +37,9 @@ __all__ = [
 # Loaded when first asked for: they bring scikit-learn or torch along.
 _LAZY = {
     "TensorizedEstimator": "sktensor.estimator",
+    "load": "sktensor.persistence",
     "register_strategy": "sktensor.strategies",
+    "save": "sktensor.persistence",
     "show_versions": "sktensor.versions",
     "tensorize": "sktensor.module",
 }

@@ -18,10 +18,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktensor import outputs
+from sktensor.devices import device_here
 from sktensor.door import check_finite, check_sparse, check_tensor
 from sktensor.forest import Forest
 from sktensor.inputs import Rows, frame_columns, frame_names, is_frame, is_sparse, is_tensor
-from sktensor.program import Plan, Program
+from sktensor.plans import Plan
+from sktensor.program import Program
 from sktensor.registry import extract_forest, find_extractor
 from sktensor.settings import Settings
 from sktensor.verification import verify
@@ -55,15 +57,16 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
     device : str or torch.device, default="cpu"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for CUDA where there is one.
     strategy : str, default="auto"
-        Which algorithm: ``"gemm"``, ``"tree_traversal"``, ``"perfect_tree_traversal"``, the name of a registered
-        one, or ``"auto"`` for the one expected to be the fastest for the forest, the rows and the device.
-    backend : {"auto", "torch"}, default="auto"
-        What runs it.
+        Which algorithm: ``"bitsliced"``, ``"gemm"``, ``"tree_traversal"``, ``"perfect_tree_traversal"``, the name of a
+        registered one, or ``"auto"`` for the one expected to be the fastest for the forest, the rows and the device.
+    backend : {"auto", "torch", "native"}, default="auto"
+        What runs it: tensor code, on any device; or compiled kernels, which there are for ``"bitsliced"`` and
+        ``"tree_traversal"`` on the CPU. ``"auto"`` takes a kernel where there is one.
     batch_size : int, optional
         Rows in flight at most. None lets the program choose, so that memory stays bounded at any number of rows.
     n_jobs : int, optional
-        CPU threads of native kernels. The torch backend runs on torch's own threads, whose number is never
-        changed here.
+        Threads of the CPU kernels, as joblib counts them: None is one, -1 all. Tensor code runs on torch's own
+        threads, whose number is never changed here.
     verify : bool, default=True
         Whether to compare raw scores with the wrapped model's when it is compiled, bit for bit, on 256 rows made
         of the model's own thresholds, their neighbours and missing values. It takes milliseconds.
@@ -180,12 +183,15 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         program.prepare(self._settings())
         if self.verify:
             verify(program, self._settings(), find_extractor(fitted), fitted)
+        self._hold(fitted, program, **columns)
+
+    def _hold(self, fitted: Any, program: Program, **columns: Any) -> None:
         state = {
             "estimator_": fitted,
-            "forest_": forest,
+            "forest_": program.forest,
             "_program": program,
             **columns,
-            "n_features_in_": forest.n_features,  # which a loaded CatBoost model has forgotten
+            "n_features_in_": program.forest.n_features,  # which a loaded CatBoost model has forgotten
         }
         for name in ("classes_", "n_outputs_"):
             if hasattr(fitted, name):
@@ -249,6 +255,12 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
     def _settings(self) -> Settings:
         return Settings(self.device, self.strategy, self.backend, self.batch_size, self.n_jobs)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        # A fitted one is to predict here, too; an unfitted one says what it lacks when it is fitted.
+        if self.device != "cpu" and self.__sklearn_is_fitted__():
+            self.device = device_here(self.device)
+
     def __sklearn_is_fitted__(self) -> bool:
         return "estimator_" in self.__dict__ or _is_fitted(self.estimator)
 
@@ -301,7 +313,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> TensorizedEstimator(DecisionTreeClassifier(random_state=0).fit(X, y)).predict(X[::50])
         array([0, 1, 2])
         """
-        return outputs.labels(self._compiled().forest, self._raw(X))
+        return outputs.labels(*self._forest_and_raw(X))
 
     @available_if(_wrapped_has("predict_proba"))
     def predict_proba(self, X: Any) -> Any:
@@ -326,7 +338,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> TensorizedEstimator(DecisionTreeClassifier().fit(X, y)).predict_proba(X[:1])
         array([[1., 0., 0.]])
         """
-        return outputs.probabilities(self._compiled().forest, self._raw(X))
+        return outputs.probabilities(*self._forest_and_raw(X))
 
     @available_if(_wrapped_has("predict_log_proba"))
     def predict_log_proba(self, X: Any) -> Any:
@@ -352,7 +364,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> fast.predict_log_proba(X).shape
         (150, 3)
         """
-        return outputs.log_probabilities(self._compiled().forest, self._raw(X))
+        return outputs.log_probabilities(*self._forest_and_raw(X))
 
     @available_if(_wrapped_has("decision_function"))
     def decision_function(self, X: Any) -> Any:
@@ -378,7 +390,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> bool((fast.decision_function(X) == fast.estimator_.decision_function(X)).all())
         True
         """
-        return outputs.decision_scores(self._compiled().forest, self._raw(X))
+        return outputs.decision_scores(*self._forest_and_raw(X))
 
     def predict_raw(self, X: Any) -> Any:
         """The library's raw scores, bit for bit.
@@ -406,7 +418,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> bool((fast.predict_raw(X) == fast.estimator_._raw_predict(X.astype("float32"))).all())
         True
         """
-        return outputs.shaped_raw(self._compiled().forest, self._raw(X))
+        return outputs.shaped_raw(*self._forest_and_raw(X))
 
     def apply(self, X: Any) -> Any:
         """Number of the leaf that each row reaches in each tree, as the library counts them.
@@ -434,7 +446,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         program = self._compiled()
         forest = program.forest
-        rows = self._checked(X, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
+        rows = self._checked(X, forest, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
         return outputs.leaf_numbers(forest, program.leaves(rows, self._settings()))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -496,16 +508,16 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return self._compiled().plan(n_rows, self._settings())
 
-    def _raw(self, X: Any) -> Any:
+    def _forest_and_raw(self, X: Any) -> tuple[Forest, Any]:
         program = self._compiled()
-        rows = self._checked(X, allow_nan=program.forest.accepts_nan)
-        return outputs.raw_scores(program.forest, program.total(rows, self._settings()))
+        forest = program.forest
+        rows = self._checked(X, forest, allow_nan=forest.accepts_nan)
+        return forest, outputs.raw_scores(forest, program.total(rows, self._settings()))
 
     # --- the door ---------------------------------------------------------------------------------------------------
 
-    def _checked(self, X: Any, *, allow_nan: bool) -> Rows:
+    def _checked(self, X: Any, forest: Forest, *, allow_nan: bool) -> Rows:
         """X as numeric rows of the right width, or scikit-learn's error."""
-        forest = self._compiled().forest
         if is_tensor(X):
             check_tensor(X, forest, type(self).__name__, allow_nan=allow_nan)
             return Rows(X)

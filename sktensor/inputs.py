@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,14 @@ from sktensor.forest import TINY, Forest
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Rows", "as_columns", "frame_columns", "frame_names", "is_frame", "is_sparse", "is_tensor"]
+__all__ = ["Columns", "Rows", "as_columns", "frame_columns", "frame_names", "is_frame", "is_sparse", "is_tensor"]
 
+
+# Dtypes that kernels read.
+IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
+
+# A part of X that is cast: large enough that the cast costs little more than its arithmetic.
+ROWS_CAST_TOGETHER = 16_384
 
 # Stands for a value without a number until the end: narwhals takes a NaN for a failure to replace.
 UNKNOWN = -1.0
@@ -65,7 +72,7 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     Returns
     -------
     Rows
-        An array of the forest's feature dtype, shape (n, F), nulls as NaN.
+        Columns of float32 or float64, nulls as NaN; those that were so in the frame are not copied.
 
     Raises
     ------
@@ -75,14 +82,13 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     import narwhals as nw
 
     frame = nw.from_native(X, eager_only=True)
-    out = np.empty(frame.shape, dtype=forest.feature_dtype, order="F")
+    columns = []
     tables = forest.categories or (None,) * len(frame.columns)
     for j, (name, table) in enumerate(zip(frame.columns, tables, strict=True)):
         column = frame[:, j]
         values = _numbers(name, column) if table is None else _category_numbers(name, column, table, forest)
-        with np.errstate(over="ignore"):
-            out[:, j] = values
-    return Rows(out, flush=frame.implementation.is_pandas_like())
+        columns.append(values if values.dtype in IN_PLACE else values.astype(forest.feature_dtype))
+    return Rows(Columns(tuple(columns), len(frame)), flush=frame.implementation.is_pandas_like())
 
 
 def _numbers(name: Any, column: Any) -> npt.NDArray[Any]:
@@ -125,12 +131,46 @@ def _category_numbers(name: Any, column: Any, table: npt.NDArray[Any], forest: F
 
 
 @dataclass(frozen=True)
+class Columns:
+    """The columns of a frame, each where it lies.
+
+    Parameters
+    ----------
+    arrays : tuple of ndarray of float32 or float64, shape (n,)
+        The columns.
+    n_rows : int
+        Their length.
+    """
+
+    arrays: tuple[npt.NDArray[Any], ...]
+    n_rows: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.n_rows, len(self.arrays)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """A dtype that holds the numbers of all columns."""
+        return np.result_type(np.float32, *[column.dtype for column in self.arrays])
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        """Some rows as one array."""
+        parts = [column[rows] for column in self.arrays]
+        return np.stack(parts, 1) if parts else np.empty((len(range(*rows.indices(self.n_rows))), 0), self.dtype)
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+
+@dataclass(frozen=True)
 class Rows:
     """Rows that have passed the door, handed to the trees a batch at a time, so that no second copy of X is held.
 
     Parameters
     ----------
-    data : ndarray, CSR matrix or torch.Tensor of shape (n, F)
+    data : ndarray, Columns, CSR matrix or torch.Tensor of shape (n, F)
         Numbers of any real dtype.
     flush : bool
         Whether a forest's `flush_tiny` applies: LightGBM flushes the rows of arrays, pandas frames and CSC matrices,
@@ -143,6 +183,32 @@ class Rows:
 
     def __len__(self) -> int:
         return int(self.data.shape[0])
+
+    @property
+    def dtype(self) -> str:
+        """The dtype in which a forest of float64 features gets them from :meth:`arrays`."""
+        if isinstance(self.data, np.ndarray):
+            return "float32" if self.data.dtype == IN_PLACE[0] else "float64"
+        return "float32" if str(self.data.dtype) == "torch.float32" else "float64"
+
+    def arrays(self, forest: Forest) -> Iterator[tuple[int, npt.NDArray[Any] | Columns]]:
+        """The rows as arrays or columns of float32 or float64 numbers, and the number of the first row of each.
+
+        Arrays, tensors and columns of these dtypes are handed over as they lie, whatever their strides; anything else
+        is cast a part at a time.
+        """
+        data, cast = self.data, _dense
+        if type(data) is np.ndarray and data.dtype in IN_PLACE:  # in native byte order
+            yield 0, data
+            return
+        if is_tensor(data):
+            data, cast = data.detach().cpu(), _tensor_dense
+            data = data.numpy() if str(data.dtype) in ("torch.float32", "torch.float64") else data
+        if isinstance(data, Columns) or (isinstance(data, np.ndarray) and data.dtype in IN_PLACE):
+            yield 0, data
+            return
+        for start in range(0, len(self), ROWS_CAST_TOGETHER):
+            yield start, cast(data[start : start + ROWS_CAST_TOGETHER], forest)
 
     def batch(self, start: int, stop: int, forest: Forest, device: Any) -> torch.Tensor:
         """Rows ``start:stop`` on a device, as the forest's trees see them."""
@@ -164,6 +230,15 @@ def _dense(part: Any, forest: Forest) -> npt.NDArray[Any]:
             # LightGBM's Python package hands anything else over as float32 [basic.py, _data_from_numpy].
             part = part.astype(np.float32)
         return np.array(part, dtype=forest.feature_dtype, order="C")
+
+
+def _tensor_dense(part: torch.Tensor, forest: Forest) -> npt.NDArray[Any]:
+    """Some rows of a tensor of any dtype, some of which numpy lacks, as an array in the forest's feature dtype."""
+    import torch
+
+    if forest.ints_as_float32:
+        part = part.to(torch.float32)
+    return part.to(getattr(torch, forest.feature_dtype)).numpy()
 
 
 def _filled(part: Any, forest: Forest) -> npt.NDArray[Any]:

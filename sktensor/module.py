@@ -8,11 +8,12 @@ from typing import Any, Literal
 import torch
 
 from sktensor import outputs
+from sktensor.backends.tensors import compiled
 from sktensor.forest import Forest
 from sktensor.inputs import as_columns
-from sktensor.program import Program, compiled
+from sktensor.plans import Planner
 from sktensor.registry import extract_forest
-from sktensor.settings import Settings
+from sktensor.settings import BACKENDS, Settings
 from sktensor.strategies import find_strategy, sums
 from sktensor.strategies.tables import arrays, map_arrays
 
@@ -94,7 +95,11 @@ def tensorize(
     forest = model if isinstance(model, Forest) else extract_forest(model)
     if output == "proba" and forest.proba == "none":
         raise ValueError(f"output='proba': {type(model).__name__} gives no probabilities. Use 'value' or 'raw'.")
-    plan = Program(forest).plan(TYPICAL_ROWS, Settings(device, strategy, backend))
+    if backend == "native":
+        raise ValueError("backend='native' runs no modules, which are tensor code. Use 'torch' or 'auto'.")
+    if backend not in BACKENDS:
+        raise ValueError(f"Unknown backend {backend!r}. Known: 'auto', 'torch'.")
+    plan = Planner(forest).plan(TYPICAL_ROWS, Settings(device, strategy, "torch"))
     transform = POST_TRANSFORMS[post_transform] if isinstance(post_transform, str) else post_transform
     return ForestModule(forest, plan.strategy, output, transform).to(plan.device)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from sktensor.backends import cpu_links
 from sktensor.exponentials import exp, table_exp
 from sktensor.forest import Forest
 
@@ -87,6 +88,8 @@ def probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
     xp = _namespace(raw)
     match forest.proba:
         case "complement":
+            if (both := _complement_by_kernel(forest, raw)) is not None:
+                return both
             positive = values(forest, raw)[:, 0]
             return xp.stack([1.0 - positive, positive], 1)
         case "values":
@@ -213,8 +216,21 @@ def _sigmoid(x: Rows) -> Rows:
     return 1.0 / (1.0 + exp(-x))
 
 
+def _complement_by_kernel(forest: Forest, raw: Rows) -> Rows | None:
+    """Probabilities of two classes with the same bits in one pass, where there is a kernel for them."""
+    if not isinstance(raw, np.ndarray) or forest.raw_is_pre_div:
+        return None
+    if forest.link == "clipped_sigmoid" and raw.dtype == np.float32:
+        return cpu_links.sigmoid32(raw)
+    if forest.link == "sigmoid" and raw.dtype == np.float64:
+        return cpu_links.sigmoid64(raw, forest.link_param)
+    return None
+
+
 def _softmax(x: Rows) -> Rows:
     """``exp(x - max)`` over its sum in float64, class after class [xgboost src/common/math.h Softmax]."""
+    if isinstance(x, np.ndarray) and x.dtype == np.float32 and (found := cpu_links.softmax32(x)) is not None:
+        return found
     xp = _namespace(x)
     e = exp(x - xp.amax(x, 1)[:, None])
     return e / _cast(xp.cumsum(_cast(e, "float64"), 1)[:, -1:], x.dtype)

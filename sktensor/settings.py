@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from sktensor.backends.cpu import why_missing
 from sktensor.forest import Forest
 from sktensor.strategies import find_strategy
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["Settings", "check_dtypes", "find_device"]
+__all__ = ["BACKENDS", "NATIVE_STRATEGIES", "Settings", "check_dtypes", "find_device"]
 
 BACKENDS = ("auto", "torch", "native")
 
+NATIVE_STRATEGIES = ("bitsliced", "tree_traversal")
 
-@dataclass(frozen=True)
-class Settings:
+
+class Settings(NamedTuple):
     """What the user asked for; the parameters of :class:`~sktensor.TensorizedEstimator` of the same names."""
 
     device: Any = "cpu"
@@ -35,21 +33,34 @@ class Settings:
             find_strategy(self.strategy)
         if self.backend not in BACKENDS:
             raise ValueError(f"Unknown backend {self.backend!r}. Known: {', '.join(map(repr, BACKENDS))}.")
-        if self.backend == "native":
-            raise ValueError("backend='native' is not part of this version. Use backend='torch' or 'auto'.")
         if self.batch_size is not None and not (_is_integer(self.batch_size) and self.batch_size >= 1):
             raise ValueError(f"batch_size must be a positive integer or None, got {self.batch_size!r}.")
         if self.n_jobs is not None and not (_is_integer(self.n_jobs) and self.n_jobs != 0):
             raise ValueError(f"n_jobs must be an integer other than 0, or None, got {self.n_jobs!r}.")
-        find_device(self.device)
+        device = find_device(self.device)
+        if self.backend == "native":
+            self._check_native(device)
+
+    def _check_native(self, device: str) -> None:
+        if device != "cpu":
+            raise ValueError(
+                f"backend='native' has no kernels for device={device!r} yet. Use backend='torch' or 'auto'."
+            )
+        if (why := why_missing()) != "":
+            raise ValueError(f"backend='native' has no kernels here: {why}. Use backend='torch' or 'auto'.")
+        if self.strategy not in ("auto", *NATIVE_STRATEGIES):
+            known = ", ".join(map(repr, ("auto", *NATIVE_STRATEGIES)))
+            raise ValueError(f"backend='native' has no kernel for strategy={self.strategy!r}. Known: {known}.")
 
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def find_device(device: Any) -> torch.device:
-    """The torch device of that name, if it is there."""
+def find_device(device: Any) -> str:
+    """The name of the device, if it is there: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``."""
+    if device == "cpu":
+        return "cpu"  # without torch, which predictions on a CPU need not load
     import torch
 
     if device == "auto":
@@ -69,10 +80,10 @@ def find_device(device: Any) -> torch.device:
         raise ValueError(f"device={device!r} is not supported. Known: 'cpu', 'cuda', 'cuda:1', 'mps', 'auto'.")
     if not there[found.type]():
         raise ValueError(f"device={device!r} is not there: torch finds no such device. Use 'cpu' or 'auto'.")
-    return found
+    return "cpu" if found.type == "cpu" else str(found)
 
 
-def check_dtypes(device: torch.device, forest: Forest) -> None:
+def check_dtypes(device: str, forest: Forest) -> None:
     """Refuse a device that cannot compute in the forest's dtypes."""
-    if device.type == "mps" and "float64" in (forest.feature_dtype, forest.acc_dtype):
+    if device.startswith("mps") and "float64" in (forest.feature_dtype, forest.acc_dtype):
         raise ValueError("device='mps' has no float64, which this model computes in. Use 'cpu' or 'cuda'.")

@@ -8,6 +8,7 @@ import sys
 from importlib import metadata
 
 import sktensor
+from sktensor.backends.cpu import INSTRUCTION_SETS, library, why_missing
 
 __all__ = ["show_versions"]
 
@@ -43,6 +44,8 @@ def show_versions() -> None:
       platform: ...
        machine: ...
           cpus: ...
+    Kernels
+      cpu: ...
     Packages
           sktensor: 0...
              numpy: ...
@@ -56,7 +59,14 @@ def show_versions() -> None:
             "cpus": str(os.cpu_count()),
         },
     )
+    _print_block("Kernels", {"cpu": _kernels()})
     _print_block("Packages", {"sktensor": sktensor.__version__, **{name: _version(name) for name in PACKAGES}})
+
+
+def _kernels() -> str:
+    """The instruction set that the CPU kernels use, or why there are none."""
+    found = library()
+    return why_missing() if found is None else INSTRUCTION_SETS[found.isa]
 
 
 def _version(distribution: str) -> str:

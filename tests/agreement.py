@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
+from layouts import LAYOUTS
 
-from sktensor import TensorizedEstimator, tensorize
+from sktensor import TensorizedEstimator, extract_forest, plans, tensorize
+from sktensor.backends import cpu
+from sktensor.settings import NATIVE_STRATEGIES
+from sktensor.strategies.bitsliced import MOST_LEAVES
+from sktensor.strategies.costs import Shape
 
-STRATEGIES = ("auto", "gemm", "tree_traversal", "perfect_tree_traversal")
+STRATEGIES = ("auto", "bitsliced", "gemm", "tree_traversal", "perfect_tree_traversal")
 
 # Links go through exp, of which every library brings its own; raw scores have no tolerance.
 ULPS = 4
@@ -82,8 +88,16 @@ def library_leaves(model, X):
 
 
 def assert_agrees(model, X, strategy="auto", **parameters):
-    """Every method of the wrapper gives what the fitted model gives on the rows X."""
+    """Every method of the wrapper gives what the fitted model gives on the rows X.
+
+    A strategy that is named runs as tensor code; ``"auto"`` as users get it, and then in every kernel there is.
+    """
+    parameters = {"backend": "auto" if strategy == "auto" else "torch", **parameters}
     fast = TensorizedEstimator(model, strategy=strategy, **parameters)
+    if strategy == "bitsliced" and Shape.of(extract_forest(model)).n_leaves.max(initial=0) > MOST_LEAVES:
+        with pytest.raises(ValueError, match="does not take trees as large as this forest's"):
+            fast.predict(X)
+        return TensorizedEstimator(model)
     with np.errstate(all="ignore"):
         same_bits(fast.predict_raw(X), library_raw(model, X))
         rows = without_infinities(X) if is_of(model, "xgboost") else X  # which XGBoost's apply refuses
@@ -100,7 +114,31 @@ def assert_agrees(model, X, strategy="auto", **parameters):
             within_ulps(fast.predict_proba(X), model.predict_proba(X))
         if hasattr(model, "decision_function"):
             same_bits(fast.decision_function(X), model.decision_function(X))
+        if strategy == "auto" and isinstance(X, np.ndarray) and cpu.library() is not None:
+            assert_kernels_agree(fast, X, library_raw(model, X))
     return fast
+
+
+def assert_kernels_agree(fast, X, raw):
+    """Every kernel gives these raw scores of X, in every instruction set, wherever X lies, in several threads."""
+    kernels, times = cpu.library(), -(-1100 // max(len(X), 1))  # several blocks of rows, for several threads
+    X = np.concatenate([X] * times)
+    expected = [np.concatenate([part] * times) for part in (raw if isinstance(raw, list) else [raw])]
+    layouts = LAYOUTS if X.dtype in (np.float32, np.float64) else LAYOUTS[:1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plans, "WORTH_A_THREAD_NS", 0.0)
+        for strategy in NATIVE_STRATEGIES:
+            native = TensorizedEstimator(fast.estimator_, strategy=strategy, backend="native", verify=False)
+            try:
+                native.explain_plan()
+            except ValueError:  # no kernel for this forest, which a test of its own holds to account
+                continue
+            for number in range(kernels.best + 1):
+                patch.setattr(kernels, "isa", number)
+                for layout in layouts:
+                    found = native.set_params(n_jobs=3 if layout is LAYOUTS[0] else 1).predict_raw(layout(X))
+                    for ours, theirs in zip(found if isinstance(found, list) else [found], expected, strict=True):
+                        same_bits(ours, theirs)
 
 
 def without_infinities(X):

@@ -53,10 +53,8 @@ def forest():
 def compilations(monkeypatch):
     """Strategies compiled since the start of the test."""
     seen = []
-    from sktensor import program
-
-    compiled = program.compiled
-    monkeypatch.setattr(program, "compiled", lambda *args: seen.append(args[1]) or compiled(*args))
+    built = Program._built
+    monkeypatch.setattr(Program, "_built", lambda self, *key: seen.append(key[1]) or built(self, *key))
     return seen
 
 
@@ -363,7 +361,10 @@ def test_bad_rows_are_refused_in_scikit_learns_own_words(forest, bad):
         ({"strategy": "fastest"}, "Unknown strategy 'fastest'. Known: 'auto', 'gemm'"),
         ({"strategy": None}, "Unknown strategy None"),
         ({"backend": "cpp"}, "Unknown backend 'cpp'. Known: 'auto', 'torch', 'native'"),
-        ({"backend": "native"}, "backend='native' is not part of this version"),
+        (
+            {"backend": "native", "strategy": "gemm"},
+            "backend='native' has no kernel for strategy='gemm'. Known: 'auto'",
+        ),
         ({"device": "gpu"}, "Unknown device 'gpu'. Known: 'cpu', 'cuda'"),
         ({"device": "meta"}, "device='meta' is not supported. Known: 'cpu', 'cuda'"),
         ({"device": "cuda:99"}, "device='cuda:99' is not there"),
@@ -439,16 +440,18 @@ def test_no_more_rows_are_in_flight_than_asked_for(forest, monkeypatch):
 
     seen, run = [], tree_traversal.run
     monkeypatch.setattr(tree_traversal, "run", lambda tables, rows: seen.append(len(rows)) or run(tables, rows))
-    TensorizedEstimator(forest, strategy="tree_traversal", batch_size=50, verify=False).predict(X)
+    fast = TensorizedEstimator(forest, strategy="tree_traversal", backend="torch", batch_size=50, verify=False)
+    fast.predict(X)
     assert seen == [50, 50, 50, 28]
 
 
 def test_rows_in_flight_stay_within_a_budget_whatever_the_forest(forest):
     for trees in (1, 50, 400):
         model = ExtraTreesRegressor(n_estimators=trees, max_depth=6, random_state=0).fit(X, Y)
-        plan = TensorizedEstimator(model).explain_plan(10**9)
-        assert plan.batch_bytes <= 16 * 2**20
-        assert plan.rows_per_batch >= 16
+        for backend in ("auto", "torch"):
+            plan = TensorizedEstimator(model, backend=backend).explain_plan(10**9)
+            assert plan.batch_bytes <= 16 * 2**20
+            assert plan.rows_per_batch >= 16
 
 
 def test_the_plan_says_what_it_chose_and_why(forest):

@@ -24,7 +24,7 @@ from sktensor.forest import Link
 
 X, Y = load_wine(return_X_y=True)
 ROWS = torch.tensor(X)
-NAMES = ("gemm", "tree_traversal", "perfect_tree_traversal")
+NAMES = ("bitsliced", "gemm", "tree_traversal", "perfect_tree_traversal")
 MODELS = {
     "xgboost": XGBClassifier(n_estimators=4, max_depth=3, n_jobs=1),
     "lightgbm": LGBMClassifier(n_estimators=4, verbose=-1),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
 from sktensor.forest import Forest
-from sktensor.strategies import gemm, perfect_tree_traversal, tree_traversal
+from sktensor.strategies import bitsliced, gemm, perfect_tree_traversal, tree_traversal
 from sktensor.strategies.costs import Cost, Shape
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _strategies: dict[str, Strategy] = {
     "gemm": gemm,
     "tree_traversal": tree_traversal,
     "perfect_tree_traversal": perfect_tree_traversal,
+    "bitsliced": bitsliced,
 }
 
 

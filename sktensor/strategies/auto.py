@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from sktensor.strategies import Strategy, strategies, tells_cost
 from sktensor.strategies.costs import Cost, Shape
 
@@ -32,11 +34,12 @@ class Option:
     cost: Cost
     refused: str = ""
     expected_ns: float | None = None
+    backend: str = "torch"
 
 
-def rows_in_flight(cost: Cost, device_type: str, width: int) -> int:
+def rows_in_flight(cost: Cost, device: str, width: int) -> int:
     """Rows that go through a strategy at once, so that memory does not grow with the number of rows."""
-    budget = FLIGHT_BYTES_CPU if device_type == "cpu" else FLIGHT_BYTES_ACCELERATOR
+    budget = FLIGHT_BYTES_CPU if device == "cpu" else FLIGHT_BYTES_ACCELERATOR
     return max(16, int(budget / (cost.row_bytes + 16 * width + 1)))
 
 
@@ -47,16 +50,20 @@ def option(name: str, strategy: Strategy, shape: Shape) -> Option:
     cost = strategy.cost(shape)
     if cost.table_bytes <= TABLE_LIMIT:
         return Option(name, cost)
-    needed, limit = _bytes(cost.table_bytes), _bytes(TABLE_LIMIT)
+    if np.isinf(cost.table_bytes):
+        reason = f"strategy={name!r} does not take trees as large as this forest's"
+    else:
+        needed, limit = _bytes(cost.table_bytes), _bytes(TABLE_LIMIT)
+        reason = f"strategy={name!r} would need {needed} of tables for this forest (at most {limit})"
     return Option(
         name,
         cost,
-        f"strategy={name!r} would need {needed} of tables for this forest (at most {limit}): its trees have up to "
-        f"{shape.n_leaves.max()} leaves and depth {shape.depth.max()}. Use 'tree_traversal', or 'auto'.",
+        f"{reason}: its trees have up to {shape.n_leaves.max()} leaves and depth {shape.depth.max()}. "
+        "Use 'tree_traversal', or 'auto'.",
     )
 
 
-def options(shape: Shape, n_rows: int, device_type: str, width: int) -> list[Option]:
+def options(shape: Shape, n_rows: int, device: str, width: int) -> list[Option]:
     """All strategies that can tell their cost, the best one first.
 
     Parameters
@@ -65,8 +72,8 @@ def options(shape: Shape, n_rows: int, device_type: str, width: int) -> list[Opt
         Of the forest.
     n_rows : int
         Rows to predict.
-    device_type : str
-        ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    device : str
+        ``"cpu"``, ``"cuda:1"`` and so on.
     width : int
         What a row holds beside the strategy's own memory, in numbers: columns of X, outputs and so on.
 
@@ -80,9 +87,9 @@ def options(shape: Shape, n_rows: int, device_type: str, width: int) -> list[Opt
     for name, strategy in strategies().items():
         if tells_cost(strategy):
             seen = option(name, strategy, shape)
-            batches = -(-n_rows // rows_in_flight(seen.cost, device_type, width))
+            batches = -(-n_rows // rows_in_flight(seen.cost, device, width))
             expected = batches * seen.cost.kernels * KERNEL_NS + n_rows * seen.cost.row_ns
-            found.append(Option(seen.name, seen.cost, seen.refused, expected if device_type == "cpu" else None))
+            found.append(Option(seen.name, seen.cost, seen.refused, expected if device == "cpu" else None))
     deepest = int(shape.depth.max(initial=0))
     by_depth = ["gemm"] * (deepest <= GEMM_DEPTH) + ["perfect_tree_traversal"] * (deepest <= PERFECT_DEPTH)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CategoryTables", "RankTables", "ThresholdBucket", "compile_ranks", "encode", "threshold_in_feature_dtype"]
 
 
+ANSWERS_LIMIT = 2**30  # bytes of answers about categories; more are refused rather than allocated
+
 NATURAL = -1  # zero_code of a column whose zeros are ranked like any other value
 
 
@@ -72,11 +74,12 @@ def threshold_in_feature_dtype(threshold: Array, feature_dtype: str, cmp: str) -
     For float32 ``x``, ``x <= t`` is ``x <= floor32(t)`` and ``x < t`` is ``x < ceil32(t)``; rounding to nearest
     would move values across, as it does for 42 % of the thresholds of a scikit-learn tree.
     """
-    rounded = threshold.astype(feature_dtype)  # overflow gives an infinity, which the next line corrects
-    wide = rounded.astype(np.float64)
-    if cmp == "le":
-        return np.where(wide > threshold, np.nextafter(rounded, rounded.dtype.type(-np.inf)), rounded)
-    return np.where(wide < threshold, np.nextafter(rounded, rounded.dtype.type(np.inf)), rounded)
+    with np.errstate(over="ignore"):  # gives an infinity, which is corrected
+        rounded = threshold.astype(feature_dtype)
+        wide = rounded.astype(np.float64)
+        if cmp == "le":
+            return np.where(wide > threshold, np.nextafter(rounded, rounded.dtype.type(-np.inf)), rounded)
+        return np.where(wide < threshold, np.nextafter(rounded, rounded.dtype.type(np.inf)), rounded)
 
 
 def compile_ranks(forest: Forest) -> tuple[RankTables, Array, Array]:
@@ -93,8 +96,7 @@ def compile_ranks(forest: Forest) -> tuple[RankTables, Array, Array]:
     numeric = np.ones(forest.n_nodes, dtype=bool) if forest.is_cat is None else ~forest.is_cat
     nodes = np.flatnonzero(numeric)
 
-    with np.errstate(over="ignore"):
-        threshold = threshold_in_feature_dtype(forest.threshold[nodes], forest.feature_dtype, forest.cmp)
+    threshold = threshold_in_feature_dtype(forest.threshold[nodes], forest.feature_dtype, forest.cmp)
     # -0.0 and 0.0 are one threshold: they compare equal, and adding 0.0 makes them one number for np.unique too.
     used, which, distinct, rank[nodes] = _distinct_thresholds(forest.feature[nodes], threshold + 0.0)
     buckets, ranked_at = _bucketed(used, distinct, forest.feature_dtype)
@@ -122,7 +124,10 @@ def compile_ranks(forest: Forest) -> tuple[RankTables, Array, Array]:
 
 def _distinct_thresholds(feature: Array, threshold: Array) -> tuple[Array, Array, list[Array], Array]:
     """Used features, each node's place among them, their distinct thresholds, each node's rank in these."""
-    order = np.lexsort((threshold, feature))
+    # By feature, then by threshold: features are few, so sorting the thresholds of each is far less than sorting pairs.
+    order = np.argsort(feature.astype(np.uint16) if feature.max(initial=0) < 2**16 else feature, kind="stable")
+    borders = np.flatnonzero(np.diff(feature[order])) + 1
+    order = np.concatenate([part[np.argsort(threshold[part])] for part in np.split(order, borders)])
     f, t = feature[order], threshold[order]
     new_feature = np.r_[True, f[1:] != f[:-1]][: len(f)]
     new_value = new_feature | np.r_[True, t[1:] != t[:-1]][: len(f)]
@@ -177,7 +182,10 @@ def _columns(
     one_column = plain & (highest_right < lowest_left)
 
     side = np.where(one_column[which], 0, 1 + nan_left + 2 * (zero + 1))
-    keys, column = np.unique(which * 8 + side, return_inverse=True)
+    key = which * 8 + side
+    present = np.zeros(8 * n_used, dtype=bool)
+    present[key] = True
+    keys, column = np.flatnonzero(present), (np.cumsum(present) - 1)[key]
     source, side = keys // 8, keys % 8
     goes_left, zero_left = (side - 1) % 2 == 1, (side - 1) // 2 - 1
     nan_code = np.where(side == 0, highest_right[source] + 1, np.where(goes_left, 0, counts[source]))
@@ -190,6 +198,11 @@ def _category_columns(forest: Forest, nodes: Array) -> tuple[CategoryTables | No
     if not len(nodes):
         return None, np.empty(0, dtype=np.int32)
     assert forest.cat_off is not None and forest.cat_words is not None and forest.cat_bits is not None
+    if (needed := 32 * int(forest.cat_words[nodes].sum(dtype=np.int64))) > ANSWERS_LIMIT:
+        raise ValueError(
+            f"The forest's sets of categories take {needed / 2**30:.3g} GiB of tables, more than 1 GiB: they speak of "
+            f"up to {32 * int(forest.cat_words.max()):,} categories."
+        )
     seen: dict[tuple[int, bytes, bool, bool], int] = {}
     column = np.empty(len(nodes), dtype=np.int32)
     answers: list[Array] = []

@@ -1,0 +1,1 @@
+"""sktensor against its peers on a CPU: ``python -m benchmarks.cpu``."""

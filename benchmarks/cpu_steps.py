@@ -1,0 +1,102 @@
+"""What each step of the bit-sliced kernel takes: nanoseconds a row, beside the floor of reading the rows once.
+
+The kernel is run on tables from which steps have been taken out: without ranks, planes, trees, or multiplexers.
+One core, 50,000 distinct rows of 28 float32 features in row-major order.
+
+    python benchmarks/cpu_steps.py [--folder models] [--save results/cpu_steps.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from machine import describe_machine
+
+from sktensor import extract_forest
+from sktensor.backends import abi, cpu
+from sktensor.backends.kernels import BitslicedKernel
+
+N_ROWS = 50_000
+
+
+def without(structure, **changes):
+    """A copy of a structure with other numbers, or arrays, in some fields."""
+    copy = type(structure).from_buffer_copy(structure)
+    types = {name: kind for name, kind, *_ in structure._fields_}
+    for name, value in changes.items():
+        setattr(copy, name, value.ctypes.data_as(types[name]) if isinstance(value, np.ndarray) else value)
+    copy.kept = tuple(changes.values()), structure
+    return copy
+
+
+def steps(kernel):
+    """Structures that do more and more of the work; the last one does all of it."""
+    (full,) = kernel._tables
+    none = {
+        "code_planes": np.zeros(full.n_codes + 1, np.int32),
+        "n_category_columns": 0,
+        "n_pieces": 0,
+    }
+    no_mux = {
+        "piece_muxes": np.zeros(full.n_pieces + 1, np.int32),
+        "piece_code": np.zeros((full.n_pieces, 8), np.uint16),
+    }
+    return {
+        "transposition": without(full, search_levels=np.zeros(full.n_searches, np.int32), **none),
+        "ranks": without(full, **none),
+        "planes": without(full, n_pieces=0),
+        "look-up": without(full, **no_mux),
+        "circuits": full,
+    }
+
+
+def ns_a_row(structure, forest, X, repeats=9):
+    library = cpu.library()
+    out = np.empty((len(X), forest.n_outputs), forest.acc_dtype)
+    rows = cpu.packed_rows(X, forest.missing_value, -1.0)
+    features = abi.DTYPES[forest.feature_dtype]
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        library.run_bitsliced(ctypes.addressof(structure), rows, features, out.ctypes.data, 1, library.isa)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) / len(X) * 1e9
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--save", type=Path, help="write the results as JSON")
+    arguments = parser.parse_args()
+    from cpu.models import trained  # models shared with the comparison
+
+    X = np.random.default_rng(1).normal(size=(N_ROWS, 28)).astype(np.float32)
+    copy = np.empty_like(X)
+    times = []
+    for _ in range(9):
+        start = time.perf_counter()
+        np.copyto(copy, X)
+        times.append(time.perf_counter() - start)
+    floor = float(np.median(times)) / len(X) * 1e9
+    results = {"machine": describe_machine(), "reading and writing the rows once": floor, "models": {}}
+    print(f"copying the rows: {floor:.1f} ns a row")
+    for name, model in trained():
+        forest = extract_forest(model)
+        kernel = BitslicedKernel(forest)
+        taken, before = {}, 0.0
+        for step, structure in steps(kernel).items():
+            now = ns_a_row(structure, forest, X)
+            taken[step], before = now - before, now
+        results["models"][name] = {**taken, "all": before}
+        print(f"{name:32}", "  ".join(f"{step} {ns:6.1f}" for step, ns in results["models"][name].items()))
+    if arguments.save:
+        arguments.save.parent.mkdir(parents=True, exist_ok=True)
+        arguments.save.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Fit the constants by which ``strategy="auto"`` chooses between the CPU kernels, and write them into the package.
+
+Trains some seventy models of all shapes, runs both kernels on 1 to 8,192 rows of each on one core, and finds the
+non-negative constants with the least relative error. Prints how far off they are, and how much is lost where they
+choose the slower kernel.
+
+    python benchmarks/fit_cpu_costs.py           # print only
+    python benchmarks/fit_cpu_costs.py --write   # also write sktensor/backends/cpu_costs.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+
+import numpy as np
+from lightgbm import LGBMClassifier
+from scipy.optimize import nnls
+from sklearn.ensemble import RandomForestClassifier
+from xgboost import XGBClassifier
+
+from sktensor import extract_forest
+from sktensor.backends import costs, cpu
+from sktensor.backends.kernels import BitslicedKernel, TraversalKernel
+from sktensor.inputs import Rows
+from sktensor.strategies.costs import Shape
+
+N_ROWS = (1, 4, 16, 64, 128, 512, 2048, 8192)
+KERNELS = {"bitsliced": BitslicedKernel, "tree_traversal": lambda forest: TraversalKernel(forest, "float32")}
+
+
+def models(rng):
+    """Fitted models of many shapes."""
+    for n_features in (8, 28, 150):
+        X = rng.normal(size=(6000, n_features)).astype(np.float32)
+        y = (X[:, 0] * X[:, 1] + np.sin(3 * X[:, 2]) + X[:, 3] ** 2 + rng.normal(size=len(X))) > 1
+        for n_trees, depth in itertools.product((10, 60, 300), (3, 6, 9)):
+            yield XGBClassifier(n_estimators=n_trees, max_depth=depth, n_jobs=2).fit(X, y)
+        for n_trees, n_leaves in itertools.product((10, 60, 300), (15, 63, 200)):
+            yield LGBMClassifier(
+                n_estimators=n_trees, num_leaves=n_leaves, min_child_samples=3, n_jobs=2, verbose=-1
+            ).fit(X, y)
+        for n_trees, n_leaves in itertools.product((10, 100), (200, 600, None)):
+            yield RandomForestClassifier(n_estimators=n_trees, max_leaf_nodes=n_leaves, n_jobs=2).fit(X, y)
+
+
+def seconds(kernel, rows):
+    """Median time of a prediction, of calls that take 20 ms together or three at least."""
+    times, start = [], time.perf_counter()
+    while len(times) < 3 or (time.perf_counter() - start < 0.02 and len(times) < 200):
+        begin = time.perf_counter()
+        kernel.total(rows, len(rows), 1)
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times))
+
+
+def measured(rng):
+    """(kernel, number of the model, rows, work, nanoseconds) of everything that can be run."""
+    for number, model in enumerate(models(rng)):
+        forest = extract_forest(model)
+        shape = Shape.of(forest)
+        X = rng.normal(size=(max(N_ROWS), forest.n_features)).astype(np.float32)
+        for name, make in KERNELS.items():
+            if costs.option(name, forest, shape, 1).refused:
+                continue
+            kernel = make(forest)
+            for n in N_ROWS:
+                taken = seconds(kernel, Rows(X[:n])) * 1e9
+                yield name, number, n, costs.work(name, forest, shape, n), taken
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="write the constants into the package")
+    arguments = parser.parse_args()
+    found = list(measured(np.random.default_rng(0)))
+    fitted, expected = {}, {}
+    for name in KERNELS:
+        own = [row for row in found if row[0] == name]
+        kinds = sorted({kind for row in own for kind in row[3]})
+        amounts = np.array([[row[3].get(kind, 0.0) for kind in kinds] for row in own])
+        taken = np.array([row[4] for row in own])
+        constants, _ = nnls(amounts / taken[:, None], np.ones(len(own)))
+        fitted[name] = {kind: float(f"{c:.4g}") for kind, c in zip(kinds, constants, strict=True)}
+        off = np.quantile(amounts @ constants / taken, [0.05, 0.25, 0.5, 0.75, 0.95]).round(2)
+        print(f"{name}: {len(own)} measurements, expected / taken: {off}")
+        for kind, constant in fitted[name].items():
+            print(f"  {kind:32} {constant:10.4g} ns")
+        expected |= {(name, row[1], row[2]): (e, row[4]) for row, e in zip(own, amounts @ constants, strict=True)}
+    lost = []
+    for number, n in sorted({key[1:] for key in expected}):
+        both = [expected[name, number, n] for name in KERNELS if (name, number, n) in expected]
+        lost.append(min(both)[1] / min(taken for _, taken in both))
+    print(f"chosen / best: mean {np.mean(lost):.3f}, 95 % {np.quantile(lost, 0.95):.2f}, worst {max(lost):.2f}")
+    if arguments.write:
+        text = {"processor": cpu.INSTRUCTION_SETS[cpu.library().isa], "nanoseconds": fitted}
+        costs.CONSTANTS_FILE.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+        print(f"written to {costs.CONSTANTS_FILE.name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+// Whether tables hold together, so that the kernel that walks them need not ask.
+#include "check.h"
+#include "sktensor.h"
+
+namespace {
+
+enum : int32_t {
+  kSum = 200,
+  kAccumulator,
+  kCodesMissing,
+  kCodeColumn,
+  kSlots,
+  kCodeSlot,
+  kVariant,
+  kThresholds,
+  kCategoryTables,
+  kCategoryColumn,
+  kCategorySlot,
+  kAnswers,
+  kBlocksMissing,
+  kAlignment,
+  kTreeBlocks,
+  kTreeLeaves,
+  kTreeOutput,
+  kNodeCode,
+  kExits,
+  kChildren,
+  kLeaves,
+  kLeafValues,
+  kValueNumber,
+  kLeafOutputs,
+  kLinear,
+  kLinearColumn,
+};
+
+constexpr int64_t kMostSlots = 65536, kNarrowSlots = 256;
+
+// Whether begins[0] is `first`, each is at least `step` above the one before, and the last is `end`.
+template <class T>
+bool ascends(const T *begins, int64_t n, int64_t first, int64_t end, int64_t step = 0) {
+  if (!begins || begins[0] != first || begins[n] != end) return false;
+  for (int64_t i = 0; i < n; i++)
+    if (int64_t(begins[i + 1]) - int64_t(begins[i]) < step) return false;
+  return true;
+}
+
+int32_t check_sum(const skt_sum &sum) {
+  if (!sum.base || sum.n_outputs < 1 || sum.n_outputs > 1 << 20) return kSum;
+  if (sum.acc_dtype != SKT_FLOAT32 && sum.acc_dtype != SKT_FLOAT64) return kAccumulator;
+  return kFine;
+}
+
+int32_t check_codes(const skt_traversal &t, int64_t n_columns) {
+  if (t.n_base_slots < 16 || t.n_base_slots % 16 || t.n_slots < t.n_base_slots || t.n_slots % t.n_base_slots || t.n_slots > kMostSlots)
+    return kSlots;
+  if (t.n_codes < 0 || t.n_codes > t.n_slots) return kCodesMissing;
+  if (t.n_codes && (!t.code_column || !t.code_slot || !t.code_nan || (t.code_has_zero && !t.code_zero))) return kCodesMissing;
+  if (!(t.zero_limit >= 0)) return kCodesMissing;
+  int32_t base = 0; // codes in base slots: the first ones, since slots ascend
+  for (int32_t c = 0; c < t.n_codes; c++) {
+    if (t.code_column[c] < 0 || t.code_column[c] >= n_columns) return kCodeColumn;
+    if (t.code_slot[c] < 0 || t.code_slot[c] >= t.n_slots || (c && t.code_slot[c] <= t.code_slot[c - 1])) return kCodeSlot;
+    if (t.code_slot[c] < t.n_base_slots) base = c + 1;
+  }
+  for (int32_t c = base, b = 0; c < t.n_codes; c++) { // both ascend, except that a further run of variants begins anew
+    const int32_t slot = t.code_slot[c] % t.n_base_slots;
+    if (b >= base || t.code_slot[b] > slot) b = 0;
+    while (b < base && t.code_slot[b] < slot) b++;
+    if (b >= base || t.code_slot[b] != slot || t.code_column[b] != t.code_column[c]) return kVariant;
+  }
+  return kFine;
+}
+
+int32_t check_thresholds(const skt_traversal &t) {
+  if (!t.thresholds) return kFine;
+  if (t.n_thresholds < 0 || t.n_thresholds > INT32_MAX || !ascends(t.code_first, t.n_codes, 0, t.n_thresholds)) return kThresholds;
+  for (int32_t c = 0; c < t.n_codes; c++)
+    for (int64_t i = t.code_first[c]; i < t.code_first[c + 1]; i++) {
+      const bool first = i == t.code_first[c];
+      if (!(first ? t.thresholds[i] == t.thresholds[i] : t.thresholds[i] > t.thresholds[i - 1])) return kThresholds;
+    }
+  return kFine;
+}
+
+int32_t check_categories(const skt_traversal &t, int64_t n_columns) {
+  if (t.n_category_codes < 0) return kCategoryTables;
+  if (t.n_category_codes == 0) return kFine;
+  if (!t.category_column || !t.category_slot || !t.category_count || !t.category_first || !t.answers || t.n_answers < 0) return kCategoryTables;
+  if (!(t.category_limit > 0) || t.category_limit > 2147483648.0) return kCategoryTables;
+  int32_t highest = -1; // base slot of a numeric code
+  for (int32_t c = 0; c < t.n_codes && t.code_slot[c] < t.n_base_slots; c++) highest = t.code_slot[c];
+  for (int32_t g = 0; g < t.n_category_codes; g++) {
+    if (t.category_column[g] < 0 || t.category_column[g] >= n_columns) return kCategoryColumn;
+    if (t.category_slot[g] <= highest || t.category_slot[g] >= t.n_base_slots) return kCategorySlot;
+    highest = t.category_slot[g];
+    const int64_t first = t.category_first[g], count = t.category_count[g];
+    if (count < 0 || first < 0 || first > t.n_answers || count + 2 > t.n_answers - first) return kAnswers;
+  }
+  for (int64_t i = 0; i < t.n_answers; i++)
+    if (t.answers[i] > 1) return kAnswers;
+  return kFine;
+}
+
+int bits_of(uint32_t x) {
+  int n = 0;
+  for (; x; x &= x - 1) n++;
+  return n;
+}
+
+// How many exits a block has, or -1 unless every set of answers leads to one of them and to one only.
+int exits_of(const skt_block &block) {
+  int n = 0;
+  while (n < SKT_BLOCK_EXITS && (block.want[n] & ~block.care[n]) == 0) n++;
+  uint32_t sets = 0; // of answers that lead to an exit
+  for (int e = 0; e < SKT_BLOCK_EXITS; e++) {
+    if (e >= n) {
+      if (block.care[e] || !block.want[e]) return -1;
+      continue;
+    }
+    if (block.care[e] >> SKT_BLOCK_NODES) return -1;
+    sets += 1u << (SKT_BLOCK_NODES - bits_of(block.care[e]));
+    for (int other = 0; other < e; other++)
+      if (!(block.care[e] & block.care[other] & (block.want[e] ^ block.want[other]))) return -1;
+  }
+  return sets == 1u << SKT_BLOCK_NODES ? n : -1;
+}
+
+int32_t check_block(const skt_traversal &t, int64_t b, int64_t blocks_end, int64_t leaves_begin, int64_t leaves_end) {
+  const skt_block &block = t.blocks[b];
+  for (int i = 0; i < SKT_BLOCK_NODES; i++)
+    if ((t.wide_code ? t.wide_code[SKT_BLOCK_NODES * b + i] : block.code[i]) >= t.n_slots) return kNodeCode;
+  const int exits = exits_of(block);
+  if (exits < 0 || block.n_blocks > uint32_t(exits)) return kExits;
+  const int64_t n_blocks = block.n_blocks, child = block.first[0];
+  if (n_blocks && (child <= b || child + n_blocks > blocks_end)) return kChildren;
+  const int64_t leaf = static_cast<uint32_t>(block.first[1] + block.n_blocks);
+  if (exits > n_blocks && (leaf < leaves_begin || leaf + exits - n_blocks > leaves_end)) return kLeaves;
+  return kFine;
+}
+
+int32_t check_trees(const skt_traversal &t) {
+  if (t.n_trees < 0 || t.n_blocks < 0 || t.n_blocks > UINT32_MAX || t.n_leaves < 0 || t.n_leaves > INT32_MAX) return kBlocksMissing;
+  if (t.n_blocks && !t.blocks) return kBlocksMissing;
+  if (t.n_blocks && reinterpret_cast<uintptr_t>(t.blocks) % 64) return kAlignment;
+  if (!t.wide_code && t.n_slots > kNarrowSlots) return kNodeCode;
+  if (!ascends(t.tree_block, t.n_trees, 0, t.n_blocks, 1)) return kTreeBlocks;
+  if (!ascends(t.tree_leaf, t.n_trees, 0, t.n_leaves, 1)) return kTreeLeaves;
+  for (int32_t tree = 0; tree < t.n_trees; tree++)
+    for (int64_t b = t.tree_block[tree]; b < t.tree_block[tree + 1]; b++)
+      if (const int32_t error = check_block(t, b, t.tree_block[tree + 1], t.tree_leaf[tree], t.tree_leaf[tree + 1])) return error;
+  return kFine;
+}
+
+int32_t check_leaves(const skt_traversal &t, int64_t n_columns) {
+  if (t.n_leaf_outputs != 1 && t.n_leaf_outputs != t.sum.n_outputs) return kLeafOutputs;
+  if (t.n_leaves && (!t.values || !t.leaf)) return kLeafValues;
+  if (!t.value_number && t.n_values != t.n_leaves) return kValueNumber;
+  if (t.value_number)
+    for (int64_t l = 0; l < t.n_leaves; l++)
+      if (t.value_number[l] >= t.n_values) return kValueNumber;
+  if (t.n_trees && !t.tree_output) return kTreeOutput;
+  if (t.n_leaf_outputs == 1)
+    for (int32_t tree = 0; tree < t.n_trees; tree++)
+      if (t.tree_output[tree] < (tree ? t.tree_output[tree - 1] : 0) || t.tree_output[tree] >= t.sum.n_outputs) return kTreeOutput;
+  if (!t.linear_first) return kFine;
+  const int64_t terms = t.linear_first[t.n_leaves];
+  if (t.n_leaf_outputs != 1 || t.sum.acc_dtype != SKT_FLOAT64 || t.value_number || terms < 0) return kLinear;
+  if (!ascends(t.linear_first, t.n_leaves, 0, terms) || !t.linear_const || (terms && (!t.linear_column || !t.linear_coef))) return kLinear;
+  for (int64_t j = 0; j < terms; j++)
+    if (t.linear_column[j] < 0 || t.linear_column[j] >= n_columns) return kLinearColumn;
+  return kFine;
+}
+
+} // namespace
+
+int32_t check_traversal(const skt_traversal &t, int64_t n_columns) {
+  int32_t error = check_sum(t.sum);
+  if (!error) error = check_codes(t, n_columns);
+  if (!error) error = check_thresholds(t);
+  if (!error) error = check_categories(t, n_columns);
+  if (!error) error = check_trees(t);
+  if (!error) error = check_leaves(t, n_columns);
+  return error;
+}
+
+const char *traversal_message(int32_t error) {
+  switch (error) {
+    case kSum: return "there is no base, or the number of outputs is out of range";
+    case kAccumulator: return "the dtype of the sums is unknown";
+    case kCodesMissing: return "codes are missing or too many";
+    case kCodeColumn: return "the column of a code is out of range";
+    case kSlots: return "the numbers of slots do not agree";
+    case kCodeSlot: return "the slot of a code is out of range or out of order";
+    case kVariant: return "a slot beyond the base slots is of another column than its base slot";
+    case kThresholds: return "thresholds are missing, out of range or out of order";
+    case kCategoryTables: return "tables of categories are missing";
+    case kCategoryColumn: return "the column of a question about categories is out of range";
+    case kCategorySlot: return "the slot of a question about categories is out of range or out of order";
+    case kAnswers: return "answers about categories are out of range";
+    case kBlocksMissing: return "blocks are missing or too many";
+    case kAlignment: return "blocks do not begin where a cache line does";
+    case kTreeBlocks: return "where the blocks of trees begin is out of range or out of order";
+    case kTreeLeaves: return "where the leaves of trees begin is out of range or out of order";
+    case kTreeOutput: return "outputs of trees are missing, out of range or out of order";
+    case kNodeCode: return "a node looks at a slot out of range";
+    case kExits: return "the answers of a block do not lead to one exit";
+    case kChildren: return "an exit leads to a block that does not stand behind its own within the tree";
+    case kLeaves: return "an exit leads to a leaf outside the tree";
+    case kLeafValues: return "values or numbers of leaves are missing";
+    case kValueNumber: return "the value of a leaf is out of range";
+    case kLeafOutputs: return "leaves have neither one value nor one for each output";
+    case kLinear: return "linear leaves are missing, out of order, or not of one float64 value each";
+    case kLinearColumn: return "the column of a linear leaf is out of range";
+    default: return nullptr;
+  }
+}

@@ -1,0 +1,139 @@
+// The functions of the C ABI: the choice of an instruction set, and of threads.
+#include "check.h"
+#include "sktensor.h"
+#include "threads.h"
+
+#define SKT_DECLARE(ISA)                                                                                                               \
+  namespace ISA {                                                                                                                      \
+  void bitsliced_sums(const skt_bitsliced &, const skt_rows &, int32_t features, int64_t first, int64_t last, void *out);               \
+  void traversal_sums(const skt_traversal &, const skt_rows &, int32_t features, int64_t first, int64_t last, void *out);               \
+  void traversal_leaves(const skt_traversal &, const skt_rows &, int32_t features, int64_t first, int64_t last, const int32_t *trees,   \
+                        int32_t *out);                                                                                                 \
+  bool all_finite(const skt_rows &, int32_t features);                                                                                 \
+  void sigmoid32(const skt_expf &, const float *raw, int64_t n, float *out);                                                           \
+  void sigmoid64(const double *raw, int64_t n, double factor, double *out);                                                            \
+  void softmax32(const skt_expf &, const float *raw, int64_t n, int64_t n_classes, float *out);                                        \
+  }
+
+SKT_DECLARE(baseline)
+#if defined(SKT_X86)
+SKT_DECLARE(avx2)
+SKT_DECLARE(avx512)
+#endif
+
+namespace {
+
+// What a thread takes on: many blocks, so that it meets each tree's nodes in its cache, but a few times for each thread.
+int64_t rows_at_a_time(int64_t n_rows, int32_t n_threads) {
+  constexpr int64_t block = 512, most = 4096;
+  const int64_t even = n_rows / (4 * int64_t(n_threads) + 1) / block * block;
+  return n_threads <= 1 || even > most ? most : even < block ? block : even;
+}
+
+// A call of the instruction set's function: a macro, since namespaces cannot be passed on.
+#if defined(SKT_X86)
+#define SKT_WITH(ISA, FUNCTION, ...) \
+  ((ISA) == SKT_AVX512 ? avx512::FUNCTION(__VA_ARGS__) : (ISA) == SKT_AVX2 ? avx2::FUNCTION(__VA_ARGS__) : baseline::FUNCTION(__VA_ARGS__))
+#else
+#define SKT_WITH(ISA, FUNCTION, ...) baseline::FUNCTION(__VA_ARGS__)
+#endif
+
+int32_t check_isa(int32_t isa) { return isa < 0 || isa > skt_best_isa() ? kNoSuchIsa : kFine; }
+
+int32_t check_call(const skt_rows *rows, const void *out, int32_t features, int32_t isa) {
+  if (!rows || rows->n_rows < 0 || (rows->n_rows && (!out || !(rows->data || rows->columns)))) return kNoRows;
+  if (features != SKT_FLOAT32 && features != SKT_FLOAT64) return kDtype;
+  if (rows->columns) {
+    for (int64_t c = 0; c < rows->n_columns; c++)
+      if (rows->columns[c].dtype != SKT_FLOAT32 && rows->columns[c].dtype != SKT_FLOAT64) return kDtype;
+  } else if (rows->dtype != SKT_FLOAT32 && rows->dtype != SKT_FLOAT64) {
+    return kDtype;
+  }
+  return check_isa(isa);
+}
+
+} // namespace
+
+int32_t skt_abi(void) { return SKT_ABI; }
+
+int32_t skt_best_isa(void) {
+#if defined(SKT_X86)
+  __builtin_cpu_init();
+  static const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi") &&
+                             __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("gfni");
+  static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("bmi");
+  return avx512 && avx2 ? SKT_AVX512 : avx2 ? SKT_AVX2 : SKT_BASELINE;
+#else
+  return SKT_BASELINE;
+#endif
+}
+
+const char *skt_message(int32_t error) {
+  switch (error) {
+    case kFine: return "no error";
+    case kNoRows: return "there are no rows";
+    case kNoMemory: return "out of memory";
+    case kNoSuchIsa: return "this processor or this build lacks the instruction set";
+    case kNoSuchTree: return "the numbers of trees are missing or out of range";
+  }
+  const char *known = error >= 200 ? traversal_message(error) : bitsliced_message(error);
+  return known ? known : "unknown error";
+}
+
+int32_t skt_check_bitsliced(const skt_bitsliced *tables, int64_t n_columns) { return check_bitsliced(*tables, n_columns); }
+
+int32_t skt_check_traversal(const skt_traversal *tables, int64_t n_columns) { return check_traversal(*tables, n_columns); }
+
+int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, out, features, isa)) return error;
+  if (features == SKT_FLOAT64 && tables->n_searches && !tables->thresholds64) return kSearches;
+  if (!tables->value_bytes && isa > SKT_AVX2) isa = SKT_AVX2; // AVX-512 looks values up in registers
+  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads), n_threads, [&](int64_t first, int64_t last) {
+    SKT_WITH(isa, bitsliced_sums, *tables, *rows, features, first, last, out);
+  });
+  return done ? kFine : kNoMemory;
+}
+
+int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, out, features, isa)) return error;
+  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads), n_threads, [&](int64_t first, int64_t last) {
+    SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out);
+  });
+  return done ? kFine : kNoMemory;
+}
+
+int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads,
+                   int32_t isa) {
+  if (const int32_t error = check_call(rows, out, features, isa)) return error;
+  if (tables->n_trees && !tree_number) return kNoSuchTree;
+  for (int32_t tree = 0; tree < tables->n_trees; tree++)
+    if (tree_number[tree] < 0 || tree_number[tree] >= tables->n_trees) return kNoSuchTree;
+  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads), n_threads, [&](int64_t first, int64_t last) {
+    SKT_WITH(isa, traversal_leaves, *tables, *rows, features, first, last, tree_number, out);
+  });
+  return done ? kFine : kNoMemory;
+}
+
+int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa) {
+  return !check_call(rows, rows, features, isa) && SKT_WITH(isa, all_finite, *rows, features);
+}
+
+int32_t skt_sigmoid32(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t isa) {
+  if (const int32_t error = check_isa(isa)) return error;
+  SKT_WITH(isa, sigmoid32, *table, raw, n, out);
+  return kFine;
+}
+
+int32_t skt_sigmoid64(const double *raw, int64_t n, double factor, double *out, int32_t isa) {
+  if (const int32_t error = check_isa(isa)) return error;
+  SKT_WITH(isa, sigmoid64, raw, n, factor, out);
+  return kFine;
+}
+
+int32_t skt_softmax32(const skt_expf *table, const float *raw, int64_t n, int64_t n_classes, float *out, int32_t isa) {
+  if (const int32_t error = check_isa(isa)) return error;
+  if (n_classes < 1) return kOutputs;
+  SKT_WITH(isa, softmax32, *table, raw, n, n_classes, out);
+  return kFine;
+}

@@ -1,0 +1,328 @@
+// For the fuzzer: random tables of trees to walk, ways to damage them, and a slow evaluator that reads them as the header describes them.
+#pragma once
+
+#include "fuzz_rows.h"
+#include "fuzz_tables.h"
+
+inline void spoil(Random &random, skt_block &block) {
+  const int64_t i = random.below(SKT_BLOCK_EXITS), j = random.below(SKT_BLOCK_NODES);
+  switch (random.below(6)) {
+    case 0: spoil(random, block.care[i]); break;
+    case 1: spoil(random, block.want[i]); break;
+    case 2: spoil(random, block.first[random.below(2)]); break;
+    case 3: spoil(random, block.n_blocks); break;
+    case 4: spoil(random, block.code[j]); break;
+    default: spoil(random, block.key[j]);
+  }
+}
+
+// A float32 as the code that nodes compare.
+inline uint32_t code_of_bits(float x) {
+  if (x == 0) return 0x80000000u;
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return x < 0 ? ~bits : bits + 0x80000000u;
+}
+
+class TraversalTables {
+ public:
+  static constexpr const char *name = "traversal";
+  skt_traversal t{};
+  int32_t features, widest_rows;
+  std::vector<std::vector<double>> thresholds; // of each column of X
+
+  explicit TraversalTables(Random &random) : features(static_cast<int32_t>(random.below(2))), has_ranks_(random.once_in(2)) {
+    widest_rows = features == SKT_FLOAT64 && !has_ranks_ ? SKT_FLOAT32 : SKT_FLOAT64; // codes made of bits know float32 only
+    thresholds.resize(random.one_of({1, 2, 5, 20, 40}));
+    t.sum = random_sum(random, base);
+    t.right_if_equal = random.once_in(2);
+    t.zero_limit = random.one_of({0.0, kTiny});
+    has_zero_ = random.once_in(2);
+    if (has_ranks_) code_first.push_back(0);
+    make_codes(random);
+    make_categories(random);
+    is_wide_ = t.n_slots > 256 || random.once_in(10);
+    t.n_leaf_outputs = t.sum.n_outputs > 1 && random.once_in(2) ? t.sum.n_outputs : 1;
+    t.n_trees = static_cast<int32_t>(random.one_of({random.below(3), random.below(12), random.below(60)}));
+    for (int32_t tree = 0; tree < t.n_trees; tree++) {
+      make_tree(random);
+      tree_output.push_back(t.n_leaf_outputs > 1 ? tree : static_cast<int32_t>(random.below(t.sum.n_outputs)));
+    }
+    if (t.n_leaf_outputs == 1) std::sort(tree_output.begin(), tree_output.end());
+    t.n_blocks = static_cast<int64_t>(blocks.size());
+    t.n_leaves = static_cast<int64_t>(leaf.size());
+    make_linear(random);
+    make_values(random);
+  }
+
+  template <class Visit>
+  void arrays(Visit visit) {
+    const auto last = [](const auto &array) { return array.empty() ? 0 : int64_t(array.back()); };
+    const int64_t C = t.n_codes, G = t.n_category_codes, T = t.n_trees, L = t.n_leaves;
+    visit(code_column, t.code_column, true, C, 4);
+    visit(code_slot, t.code_slot, true, C, 4);
+    visit(code_nan, t.code_nan, true, C, 4);
+    visit(code_zero, t.code_zero, true, C, 4);
+    visit(code_has_zero, t.code_has_zero, has_zero_, C, 1);
+    visit(ranked, t.thresholds, has_ranks_, t.n_thresholds, 8);
+    visit(code_first, t.code_first, has_ranks_, has_ranks_ ? C + 1 : 0, 8);
+    visit(category_column, t.category_column, true, G, 4);
+    visit(category_slot, t.category_slot, true, G, 4);
+    visit(category_count, t.category_count, true, G, 4);
+    visit(category_first, t.category_first, true, G, 8);
+    visit(answers, t.answers, true, t.n_answers, 1);
+    visit(blocks, t.blocks, true, t.n_blocks, 64);
+    visit(wide_code, t.wide_code, is_wide_, is_wide_ && t.n_blocks > 0 ? SKT_BLOCK_NODES * t.n_blocks : 0, 2);
+    visit(tree_block, t.tree_block, true, T + 1, 8);
+    visit(tree_leaf, t.tree_leaf, true, T + 1, 8);
+    visit(tree_output, t.tree_output, true, T, 4);
+    visit(leaf, t.leaf, true, L, 4);
+    visit(value_number, t.value_number, has_numbers_, has_numbers_ ? L : 0, 2);
+    visit(values, t.values, true, bytes_of(t.sum, t.n_values, t.n_leaf_outputs), item_of(t.sum));
+    visit(linear_first, t.linear_first, is_linear_, is_linear_ ? L + 1 : 0, 4);
+    visit(linear_column, t.linear_column, is_linear_, last(linear_first), 4);
+    visit(linear_coef, t.linear_coef, is_linear_, last(linear_first), 8);
+    visit(linear_const, t.linear_const, is_linear_, is_linear_ ? L : 0, 8);
+    visit(base, t.sum.base, true, bytes_of(t.sum, t.sum.n_outputs, 1), item_of(t.sum));
+  }
+
+  template <class Visit>
+  void counts(Visit visit) {
+    visit(t.n_codes), visit(t.n_thresholds), visit(t.n_category_codes), visit(t.n_answers), visit(t.n_slots), visit(t.n_base_slots);
+    visit(t.n_trees), visit(t.n_blocks), visit(t.n_leaf_outputs), visit(t.n_values), visit(t.n_leaves), visit(t.sum.n_outputs);
+  }
+
+  template <class Visit>
+  void numbers(Visit visit) {
+    visit(t.right_if_equal), visit(t.zero_limit), visit(t.truncate_first), visit(t.category_limit), visit(t.sum.acc_dtype);
+    visit(t.sum.base_last), visit(t.sum.continues);
+  }
+
+  // What the kernel should add to `out`, (n_rows, n_outputs).
+  template <class Feature, class Acc>
+  void evaluate(const Rows &x, Acc *out) const {
+    const int64_t n_outputs = t.sum.n_outputs;
+    for (int64_t row = 0; row < x.rows.n_rows; row++) {
+      const std::vector<uint32_t> codes = codes_of<Feature>(x, row);
+      Acc *const sum = out + row * n_outputs;
+      begin_sum(t.sum, base, sum);
+      for (int32_t tree = 0; tree < t.n_trees; tree++) {
+        const int64_t at = reached(codes, tree), entry = has_numbers_ ? value_number[at] : at;
+        if (t.n_leaf_outputs > 1)
+          for (int64_t k = 0; k < n_outputs; k++) sum[k] += number_at<Acc>(values, entry * n_outputs + k);
+        else if (is_linear_)
+          sum[tree_output[tree]] += static_cast<Acc>(linear_value<Feature>(x, row, at));
+        else
+          sum[tree_output[tree]] += number_at<Acc>(values, entry);
+      }
+      end_sum(t.sum, base, sum);
+    }
+  }
+
+  // The numbers of the leaves, (n_rows, n_trees).
+  void leaves(const Rows &x, const std::vector<int32_t> &tree_number, std::vector<int32_t> &out) const {
+    for (int64_t row = 0; row < x.rows.n_rows; row++) {
+      const std::vector<uint32_t> codes = features == SKT_FLOAT32 ? codes_of<float>(x, row) : codes_of<double>(x, row);
+      for (int32_t tree = 0; tree < t.n_trees; tree++) out[row * t.n_trees + tree_number[tree]] = leaf[reached(codes, tree)];
+    }
+  }
+
+ private:
+  bool has_ranks_, has_zero_, is_wide_, has_numbers_, is_linear_ = false;
+  std::vector<int32_t> code_column, code_slot;
+  std::vector<uint32_t> code_nan, code_zero;
+  std::vector<uint8_t> code_has_zero;
+  std::vector<double> ranked; // thresholds of all codes
+  std::vector<int64_t> code_first;
+  std::vector<int32_t> category_column, category_slot, category_count;
+  std::vector<int64_t> category_first;
+  std::vector<uint8_t> answers;
+  std::vector<skt_block> blocks;
+  std::vector<uint16_t> wide_code;
+  std::vector<int64_t> tree_block{0}, tree_leaf{0};
+  std::vector<int32_t> tree_output, leaf;
+  std::vector<uint16_t> value_number;
+  std::vector<uint8_t> values, base;
+  std::vector<int32_t> linear_first, linear_column;
+  std::vector<double> linear_coef, linear_const;
+
+  struct Question {
+    int32_t slot;
+    std::vector<uint32_t> keys; // that make sense
+  };
+  std::vector<Question> questions_;
+
+  void make_codes(Random &random) {
+    t.n_base_slots = static_cast<int32_t>(random.one_of({16, 16, 16, 32, 64, 48, 80, 160}));
+    t.n_slots = t.n_base_slots * static_cast<int32_t>(random.one_of({1, 1, 2, 3}));
+    const int64_t spread = random.from(1, 4);
+    for (int32_t slot = 0; slot < t.n_base_slots - 4; slot++) {
+      if (!random.once_in(spread)) continue;
+      const int32_t column = static_cast<int32_t>(random.below(static_cast<int64_t>(thresholds.size())));
+      add_code(random, slot, column, random_thresholds(random, random.one_of({1, 5, 40, 300}), features));
+    }
+    const size_t n_base = code_slot.size();
+    for (int32_t further = t.n_base_slots; further < t.n_slots; further += t.n_base_slots)
+      for (size_t c = 0; c < n_base; c++)
+        if (random.once_in(3)) add_code(random, code_slot[c] + further, code_column[c], own_thresholds_[c]);
+    t.n_codes = static_cast<int32_t>(code_slot.size());
+    t.n_thresholds = static_cast<int64_t>(ranked.size());
+  }
+
+  std::vector<std::vector<double>> own_thresholds_; // of each code
+
+  void add_code(Random &random, int32_t slot, int32_t column, const std::vector<double> &own) {
+    const int64_t count = static_cast<int64_t>(own.size());
+    code_slot.push_back(slot);
+    code_column.push_back(column);
+    std::vector<double> &pool = thresholds[column];
+    pool.insert(pool.end(), own.begin(), own.end());
+    Question question{slot, {}};
+    for (int64_t i = 0; i < count; i++)
+      question.keys.push_back(has_ranks_ ? static_cast<uint32_t>(i) : code_of_bits(static_cast<float>(own[i])) - static_cast<uint32_t>(random.below(2)));
+    question.keys.push_back(0);
+    for (std::vector<uint32_t> *const special : {&code_nan, &code_zero})
+      special->push_back(has_ranks_ ? static_cast<uint32_t>(random.from(0, count)) : random.one_of(question.keys) + static_cast<uint32_t>(random.below(2)));
+    code_has_zero.push_back(random.once_in(2));
+    if (has_ranks_) {
+      ranked.insert(ranked.end(), own.begin(), own.end());
+      code_first.push_back(static_cast<int64_t>(ranked.size()));
+    }
+    own_thresholds_.push_back(own);
+    questions_.push_back(question);
+  }
+
+  void make_categories(Random &random) {
+    t.truncate_first = random.once_in(2);
+    t.category_limit = random.one_of({16777216.0, 2147483648.0, 1.0, 40.0});
+    for (int64_t g = 0, n = random.one_of({0, 0, 1, 4}); g < n; g++) {
+      const int32_t count = static_cast<int32_t>(random.from(0, 70));
+      category_column.push_back(static_cast<int32_t>(random.below(static_cast<int64_t>(thresholds.size()))));
+      category_slot.push_back(static_cast<int32_t>(t.n_base_slots - n + g));
+      category_count.push_back(count);
+      category_first.push_back(static_cast<int64_t>(answers.size()));
+      for (int32_t i = 0; i < count + 2; i++) answers.push_back(static_cast<uint8_t>(random.below(2)));
+      questions_.push_back({category_slot.back(), {0}});
+    }
+    t.n_category_codes = static_cast<int32_t>(category_column.size());
+    t.n_answers = static_cast<int64_t>(answers.size());
+  }
+
+  // Blocks of one tree, each with its children side by side behind it and its leaves in the order of the blocks.
+  void make_tree(Random &random) {
+    const size_t begin = blocks.size(), most = static_cast<size_t>(random.once_in(40) ? 400 : random.one_of({1, 4, 30}));
+    blocks.emplace_back();
+    for (size_t b = begin; b < blocks.size(); b++) {
+      const int n_nodes = questions_.empty() ? 0 : static_cast<int>(random.one_of({random.from(1, 3), random.from(0, SKT_BLOCK_NODES), int64_t(SKT_BLOCK_NODES)}));
+      const int64_t room = static_cast<int64_t>(most - std::min(most, blocks.size() - begin));
+      const uint32_t n_blocks = static_cast<uint32_t>(random.from(0, std::min<int64_t>(n_nodes + 1, room)));
+      skt_block block = random_block(random, n_nodes);
+      block.n_blocks = n_blocks;
+      block.first[0] = static_cast<uint32_t>(blocks.size());
+      block.first[1] = static_cast<uint32_t>(leaf.size()) - n_blocks;
+      blocks[b] = block;
+      blocks.resize(blocks.size() + n_blocks);
+      for (uint32_t i = n_blocks; i < static_cast<uint32_t>(n_nodes) + 1; i++) leaf.push_back(static_cast<int32_t>(random.below(1000)));
+    }
+    if (static_cast<int64_t>(leaf.size()) == tree_leaf.back()) std::abort();
+    tree_block.push_back(static_cast<int64_t>(blocks.size()));
+    tree_leaf.push_back(static_cast<int64_t>(leaf.size()));
+  }
+
+  skt_block random_block(Random &random, int n_nodes) {
+    skt_block block{};
+    std::fill_n(block.want, SKT_BLOCK_EXITS, uint16_t(0xFFFF));
+    std::fill_n(block.key, SKT_BLOCK_NODES, 0xFFFFFFFFu);
+    block.want[0] = 0;
+    for (int i = 0; i < SKT_BLOCK_NODES; i++) {
+      int32_t slot = 0;
+      if (i < n_nodes) { // takes the place of an exit, which gives two
+        const int64_t exit = random.below(i + 1);
+        const uint16_t bit = static_cast<uint16_t>(1 << i);
+        block.care[exit] |= bit;
+        block.care[i + 1] = block.care[exit];
+        block.want[i + 1] = block.want[exit] | bit;
+        const Question &question = random.one_of(questions_);
+        slot = question.slot;
+        block.key[i] = random.one_of(question.keys);
+      }
+      block.code[i] = is_wide_ ? 0 : static_cast<uint8_t>(slot);
+      if (is_wide_) wide_code.push_back(static_cast<uint16_t>(slot));
+    }
+    for (int64_t i = n_nodes; i > 0; i--) {
+      const int64_t other = random.from(0, i);
+      std::swap(block.care[i], block.care[other]);
+      std::swap(block.want[i], block.want[other]);
+    }
+    return block;
+  }
+
+  void make_values(Random &random) {
+    has_numbers_ = !is_linear_ && random.once_in(3);
+    t.n_values = has_numbers_ ? random.from(1, 40) : t.n_leaves;
+    for (int64_t i = 0; i < t.n_values * t.n_leaf_outputs; i++) append(values, random.value(), t.sum.acc_dtype);
+    for (int64_t i = 0; has_numbers_ && i < t.n_leaves; i++) value_number.push_back(static_cast<uint16_t>(random.below(t.n_values)));
+  }
+
+  void make_linear(Random &random) {
+    is_linear_ = t.sum.acc_dtype == SKT_FLOAT64 && t.n_leaf_outputs == 1 && random.once_in(3);
+    if (!is_linear_) return;
+    linear_first.push_back(0);
+    for (int64_t i = 0; i < t.n_leaves; i++) {
+      for (int64_t terms = random.one_of({0, 1, 1, 2, 3}); terms > 0; terms--) {
+        linear_column.push_back(static_cast<int32_t>(random.below(static_cast<int64_t>(thresholds.size()))));
+        linear_coef.push_back(random.value());
+      }
+      linear_first.push_back(static_cast<int32_t>(linear_column.size()));
+      linear_const.push_back(random.value());
+    }
+  }
+
+  template <class Feature>
+  std::vector<uint32_t> codes_of(const Rows &x, int64_t row) const {
+    std::vector<uint32_t> codes(t.n_slots, 0);
+    for (int32_t c = 0; c < t.n_codes; c++) {
+      const Feature value = feature_of<Feature>(x.rows, x.at(row, code_column[c]));
+      uint32_t code = 0;
+      if (std::isnan(value)) {
+        code = code_nan[c];
+      } else if (has_zero_ && code_has_zero[c] && std::fabs(value) <= t.zero_limit) {
+        code = code_zero[c];
+      } else if (has_ranks_) {
+        for (int64_t i = code_first[c]; i < code_first[c + 1]; i++) code += t.right_if_equal ? value >= ranked[i] : value > ranked[i];
+      } else {
+        code = code_of_bits(static_cast<float>(value));
+      }
+      codes[code_slot[c]] = code;
+    }
+    for (int32_t g = 0; g < t.n_category_codes; g++) {
+      const Feature value = feature_of<Feature>(x.rows, x.at(row, category_column[g]));
+      codes[category_slot[g]] = answers[category_first[g] + category_of(value, t.truncate_first, t.category_limit, category_count[g])];
+    }
+    return codes;
+  }
+
+  int64_t reached(const std::vector<uint32_t> &codes, int32_t tree) const {
+    for (int64_t b = tree_block[tree];;) {
+      const skt_block &block = blocks[b];
+      uint32_t bits = 0;
+      for (int i = 0; i < SKT_BLOCK_NODES; i++)
+        bits |= static_cast<uint32_t>(codes[is_wide_ ? wide_code[SKT_BLOCK_NODES * b + i] : block.code[i]] > block.key[i]) << i;
+      uint32_t exit = 0;
+      while ((bits & block.care[exit]) != block.want[exit]) exit++;
+      if (exit >= block.n_blocks) return static_cast<uint32_t>(block.first[1] + exit);
+      b = block.first[0] + exit;
+    }
+  }
+
+  template <class Feature>
+  double linear_value(const Rows &x, int64_t row, int64_t at) const {
+    double total = linear_const[at];
+    for (int32_t j = linear_first[at]; j < linear_first[at + 1]; j++) {
+      const Feature value = feature_of<Feature>(x.rows, x.at(row, linear_column[j]));
+      if (std::isnan(value)) return number_at<double>(values, at);
+      total += linear_coef[j] * value;
+    }
+    return linear_first[at] == linear_first[at + 1] ? number_at<double>(values, at) : total;
+  }
+};

@@ -1,0 +1,225 @@
+/* The C ABI of sktensor's CPU kernels.
+ *
+ * Plain structures that point into arrays owned by the caller; a kernel keeps nothing between two calls, so any number of threads may
+ * run the same tables at once, before and after a fork. Tables are checked once, by the functions named skt_check_*; the functions that
+ * run them trust them.
+ */
+#ifndef SKTENSOR_H
+#define SKTENSOR_H
+
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define SKT_API __declspec(dllexport)
+#else
+#define SKT_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
+#define SKT_ABI 1
+
+enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
+
+/* Instruction sets, in ascending order. On Arm the baseline is NEON. */
+enum { SKT_BASELINE = 0, SKT_AVX2 = 1, SKT_AVX512 = 2 };
+
+/* One column of a frame. */
+typedef struct {
+  const void *data;
+  int64_t stride; /* bytes from row to row */
+  int32_t dtype;
+  int32_t reserved;
+} skt_column;
+
+/* Rows of X, read where they lie: an array of any strides, or the columns of a frame. Values need no alignment. */
+typedef struct {
+  const void *data; /* row 0, column 0; unused where `columns` is given */
+  const skt_column *columns;
+  int64_t n_rows;
+  int64_t n_columns;
+  int64_t row_stride;    /* bytes, of any sign */
+  int64_t column_stride; /* bytes, of any sign */
+  int32_t dtype;
+  /* What happens to a value once it is in the dtype of the features: first, one equal to `missing` becomes NaN ... */
+  int32_t has_missing;
+  double missing;
+  /* ... then one with |x| <= `flush` becomes 0.0; a negative number flushes nothing. */
+  double flush;
+} skt_rows;
+
+/* Where the sums over trees start, and where they go. */
+typedef struct {
+  const void *base; /* accumulator dtype (n_outputs) */
+  int32_t acc_dtype;
+  int32_t n_outputs;
+  int32_t base_last; /* whether the base is added after the trees */
+  int32_t continues; /* whether the sums start from what `out` holds, the sums of the trees before these, instead of the base */
+} skt_sum;
+
+/* Trees as circuits over bit planes (strategies/bitsliced.py). Sizes: S searches, C codes, D planes, O multiplexers, P pieces of trees.
+ *
+ * A search finds the ranks of one column of X among at most 255 thresholds; a code is a search's rank with a rule for missing values and
+ * zeros; a plane is one bit a row, "code > rank".
+ */
+typedef struct {
+  int32_t n_searches;
+  int32_t right_if_equal; /* 1: x goes right iff x >= threshold; 0: iff x > threshold */
+  const int32_t *search_column; /* (S) column of X, ascending */
+  const int32_t *search_levels; /* (S) 0 to 8: there are 2**levels - 1 thresholds, padded with +inf */
+  const int64_t *search_first;  /* (S) where they begin in `thresholds32` and `thresholds64`, in the order of a search tree, element 0 unused */
+  const float *thresholds32;    /* what float32 values are compared with */
+  const double *thresholds64;   /* what float64 values are compared with; NULL where features are float32 */
+  int64_t n_thresholds;
+  const int32_t *search_codes; /* (S + 1) where a search's codes begin */
+
+  int32_t n_codes;
+  const uint8_t *code_nan;    /* (C) the rank of a missing value */
+  const int16_t *code_zero;   /* (C) the rank of a value with |x| <= zero_limit, or -1 where it is ranked like any other */
+  double zero_limit;
+  const int32_t *code_planes; /* (C + 1) where a code's planes begin */
+  const uint8_t *plane_rank;  /* planes of numeric codes: (code_planes[C]), ascending within a code */
+
+  /* Columns of categories: the answers of all questions about one column, as bits, one row of `answers` a category, then one for a
+   * category beyond those, one for a missing value. Their planes follow the numeric ones. */
+  int32_t n_category_columns;
+  const int32_t *category_column; /* (G) column of X */
+  const int32_t *category_count;  /* (G) categories with answers of their own */
+  const int32_t *category_bytes;  /* (G) bytes of a row of answers; bits beyond the planes are 0 */
+  const int64_t *category_first;  /* (G) where the answers begin, in bytes */
+  const uint8_t *answers;
+  int64_t n_answers;
+  const int32_t *category_planes; /* (G + 1) where a column's planes begin; the first is code_planes[C] */
+  int32_t truncate_first;         /* -0.5 is category 0 (LightGBM) rather than none (XGBoost) */
+  double category_limit;          /* numbers from here on are no categories */
+
+  /* Slots: 0 is all zeros, 1 all ones, then the D planes, then what the multiplexers of the piece at hand give, in their order. */
+  int32_t n_planes;
+  int32_t n_pieces;
+  const uint16_t *muxes;       /* (O, 3) slots: select, value where it is set, value where it is clear */
+  const int32_t *piece_muxes;  /* (P + 1) */
+  const int32_t *piece_bits;   /* (P) 0 to 8 */
+  const uint16_t *piece_code;  /* (P, 8) slots of the code's bits, lowest first; 0 beyond piece_bits */
+  const int64_t *piece_first;  /* (P) entry of `values` where the piece's 2**bits values begin */
+  const int32_t *piece_output; /* (P) the output that it adds to, ascending; with vector leaves the number of its tree, unused */
+  int32_t n_leaf_outputs;      /* values an entry: 1, or n_outputs for vector leaves */
+  const void *values;          /* accumulator dtype (entries, n_leaf_outputs) */
+  int64_t n_values;            /* entries */
+  /* The same values for look-up in registers, or NULL: for each piece and value of an entry in turn, first the lowest bytes of all
+   * entries, then the next ones and so on, each time max(64, 2**bits) of them. 64-byte aligned. */
+  const uint8_t *value_bytes;
+  const int64_t *piece_bytes; /* (P) where a piece begins there */
+  int64_t n_value_bytes;
+  skt_sum sum;
+} skt_bitsliced;
+
+/* Up to 12 nodes of a tree, one below the other, in two cache lines. Its exits lead to other blocks, these first, and then to leaves. Bit i of
+ * an answer is that of node i, "code > key"; a row takes the one exit where (answers & care) == want. */
+enum { SKT_BLOCK_NODES = 12, SKT_BLOCK_EXITS = 13 };
+
+typedef struct {
+  uint32_t key[12];  /* 0xFFFFFFFF, which no code exceeds, beyond the last node */
+  uint8_t code[12];  /* slot of the node's code; unused where there is `wide_code` */
+  uint32_t n_blocks; /* exits that lead to blocks */
+  uint16_t care[13];
+  uint16_t want[13]; /* 0xFFFF beyond the last exit, where `care` is 0 */
+  uint32_t first[2]; /* exit e leads to block first[0] + e, or from n_blocks on to leaf first[1] + e, modulo 2**32 */
+  uint32_t reserved;
+} skt_block;
+
+/* Trees cut into blocks (backends/cpu_traversal.py). Sizes: C codes, G codes of categories, T trees, B blocks, L leaves.
+ *
+ * A code is a uint32 that grows with the value of a column of X, so that every node asks `code > key`: the bits of a float32, made monotone,
+ * or a rank among thresholds. A row's codes stand in slots. Those from n_base_slots on are for columns whose missing values or zeros do not
+ * go to the same side everywhere: slot s holds the column of slot s % n_base_slots once more, and where no value is missing or zero both
+ * hold the same.
+ */
+typedef struct {
+  int32_t n_codes;
+  int32_t right_if_equal;     /* of ranks: whether thresholds equal to x count */
+  const int32_t *code_column; /* (C) column of X */
+  const int32_t *code_slot;   /* (C) ascending */
+  const uint32_t *code_nan;   /* (C) the code of a missing value */
+  const uint32_t *code_zero;  /* (C) the code of a value with |x| <= zero_limit ... */
+  const uint8_t *code_has_zero; /* (C) ... where this is set; NULL where it is nowhere */
+  double zero_limit;
+  /* Ranks: thresholds of each code, ascending; NULL: the code is the float32's own bits. */
+  const double *thresholds;
+  const int64_t *code_first; /* (C + 1) */
+  int64_t n_thresholds;
+
+  /* Codes that answer one question about categories each, 0 or 1. */
+  int32_t n_category_codes;
+  const int32_t *category_column; /* (G) */
+  const int32_t *category_slot;   /* (G) below n_base_slots */
+  const int32_t *category_count;  /* (G) categories that have an answer of their own */
+  const int64_t *category_first;  /* (G) their answers, then that of any other category, then that of a missing value */
+  const uint8_t *answers;
+  int64_t n_answers;
+  int32_t truncate_first;
+  double category_limit;
+
+  int32_t n_slots;      /* a multiple of n_base_slots */
+  int32_t n_base_slots; /* a multiple of 16, at least 16 */
+
+  int32_t n_trees;
+  const skt_block *blocks;   /* (B) 64-byte aligned; a block's blocks stand behind it */
+  const uint16_t *wide_code; /* (B, 12) slots, where there are more than 256, or NULL */
+  int64_t n_blocks;
+  const int64_t *tree_block; /* (T + 1) where a tree's blocks begin, its root's first */
+  const int64_t *tree_leaf;  /* (T + 1) where its leaves begin */
+  const int32_t *tree_output; /* (T) the output that it adds to, ascending; with vector leaves unused */
+  const int32_t *leaf;        /* (L) the number that skt_leaves gives for a leaf */
+  int32_t n_leaf_outputs;     /* values a leaf: 1, or n_outputs for vector leaves */
+  const uint16_t *value_number; /* (L) a leaf's entry of `values`, where many leaves have the same; NULL: they stand in the order of leaves */
+  const void *values;         /* accumulator dtype (n_values, n_leaf_outputs) */
+  int64_t n_values;
+  int64_t n_leaves;
+  /* Linear leaves, or NULL: const + sum of coef * x unless one of these x is missing or there is none, then the leaf's value. */
+  const int32_t *linear_first; /* (L + 1) */
+  const int32_t *linear_column;
+  const double *linear_coef;
+  const double *linear_const; /* (L) */
+  skt_sum sum;
+} skt_traversal;
+
+/* The C library's expf: 2**(i / 32), coefficients of a cubic, 32 / ln 2. */
+typedef struct {
+  double power[32];
+  double cubic[3];
+  double scale;
+} skt_expf;
+
+/* Each function returns 0, or the number of what is wrong, for which skt_message has words. */
+SKT_API int32_t skt_abi(void);
+SKT_API const char *skt_message(int32_t error);
+
+/* The best instruction set that this library and this processor share. */
+SKT_API int32_t skt_best_isa(void);
+
+SKT_API int32_t skt_check_bitsliced(const skt_bitsliced *tables, int64_t n_columns);
+SKT_API int32_t skt_check_traversal(const skt_traversal *tables, int64_t n_columns);
+
+/* Sums over trees of all rows into `out`, accumulator dtype (n_rows, n_outputs), C order. `features` is the dtype in which values are
+ * compared; `n_threads` threads at most, this one included. */
+SKT_API int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa);
+SKT_API int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa);
+
+/* Numbers of the leaves that rows reach, int32 (n_rows, n_trees), trees in the order of `tree_number` (T). */
+SKT_API int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads, int32_t isa);
+
+/* 1 if no value is missing or infinite in the dtype of the features, 0 if one is. */
+SKT_API int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa);
+
+/* Probabilities from raw scores: of two classes into `out` (n, 2), of several into `out` (n, n_classes). */
+SKT_API int32_t skt_sigmoid32(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t isa);
+SKT_API int32_t skt_sigmoid64(const double *raw, int64_t n, double factor, double *out, int32_t isa);
+SKT_API int32_t skt_softmax32(const skt_expf *table, const float *raw, int64_t n, int64_t n_classes, float *out, int32_t isa);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,470 @@
+// Trees as blocks of nodes to walk.
+//
+// A row answers all questions of a block at once and takes the exit where all answers on the way to it agree. Rows that have not arrived
+// yet stand in a list, and a pass takes each of them one block further: no step waits for another one of its pass, and no branch depends
+// on a row. Many rows pass through one tree after the other, whose blocks stay in the cache meanwhile; few rows through many trees at once.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#include "rows.h"
+
+namespace SKT_ISA {
+namespace {
+
+constexpr int kCodeBytes = 1 << 18;    // of the rows at hand: a quarter of a usual second-level cache
+constexpr int kMostRows = 2048;        // at hand
+constexpr int kFewRows = 24;           // up to here, many trees at once ...
+constexpr int kFewRowsOfLarge = 192;   // ... whose blocks come from memory far away
+constexpr int kPairs = 2048;           // then: rows times trees on their way
+constexpr int kCacheBytes = 400 << 10; // tables beyond this size do not stay in the second-level cache by themselves
+constexpr int kChunk = 64;             // values of a column that become codes at once
+
+// Widths of a row's codes that are known at run time only; the latter with slots of 16 bits.
+constexpr int kAnyWidth = 0, kWide = -1;
+
+// Memory of this thread, kept between calls and grown to what a block of rows needs.
+char *scratch(size_t bytes) {
+  static thread_local std::unique_ptr<char[]> room;
+  static thread_local size_t size = 0;
+  if (bytes + 64 > size) {
+    room.reset();
+    size = 0;
+    room.reset(new char[bytes + 64]);
+    size = bytes + 64;
+  }
+  return room.get() + (64 - reinterpret_cast<uintptr_t>(room.get()) % 64) % 64;
+}
+
+// ------------------------------------------------------------------------------------------------------------------------ codes
+
+// The bits of a float32 as a number that grows with it. Integers throughout: a thread may have been told to take denormals for zero.
+inline uint32_t monotone(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits = bits == 0x80000000u ? 0 : bits; // -0.0 is 0.0
+  return bits ^ (static_cast<uint32_t>(static_cast<int32_t>(bits) >> 31) | 0x80000000u);
+}
+
+template <bool kRightIfEqual, class Feature>
+inline uint32_t beyond(Feature x, double threshold) {
+  return kRightIfEqual ? x >= threshold : x > threshold;
+}
+
+// How many of the thresholds each value goes beyond.
+template <bool kRightIfEqual, class Feature>
+void rank(const Feature *x, int n, const double *thresholds, int64_t count, uint32_t *code) {
+  std::fill(code, code + n, 0u);
+  if (count == 0) return;
+  for (; count > 1; count -= count / 2) {
+    const uint32_t half = static_cast<uint32_t>(count / 2);
+    for (int i = 0; i < n; i++) code[i] += beyond<kRightIfEqual>(x[i], thresholds[code[i] + half - 1]) * half;
+  }
+  for (int i = 0; i < n; i++) code[i] += beyond<kRightIfEqual>(x[i], thresholds[code[i]]);
+}
+
+// The codes of some values of a column, and whether one of them is missing or counts as zero.
+template <class Feature>
+bool encode_values(const skt_traversal &t, int32_t c, const Feature *x, int n, uint32_t *code) {
+  if (!t.thresholds) {
+    // Features of float64 have codes of this kind for rows of float32 only, which nothing happens to in this cast.
+    for (int i = 0; i < n; i++) code[i] = monotone(static_cast<float>(x[i]));
+  } else {
+    const double *own = t.thresholds + t.code_first[c];
+    const int64_t count = t.code_first[c + 1] - t.code_first[c];
+    t.right_if_equal ? rank<true>(x, n, own, count, code) : rank<false>(x, n, own, count, code);
+  }
+  const uint32_t nan = t.code_nan[c];
+  uint32_t special = 0;
+  for (int i = 0; i < n; i++) {
+    const uint32_t missing = x[i] != x[i];
+    code[i] = missing ? nan : code[i];
+    special |= missing;
+  }
+  if (t.code_has_zero) {
+    const Feature limit = static_cast<Feature>(t.zero_limit);
+    const uint32_t own = t.code_has_zero[c] != 0, zero = t.code_zero[c];
+    for (int i = 0; i < n; i++) {
+      const uint32_t is_zero = std::fabs(x[i]) <= limit;
+      code[i] = is_zero & own ? zero : code[i];
+      special |= is_zero;
+    }
+  }
+  return special != 0;
+}
+
+template <class Feature>
+void encode_categories(const skt_traversal &t, int32_t g, const Feature *x, int n, uint32_t *code) {
+  const uint8_t *answers = t.answers + t.category_first[g];
+  const int64_t count = t.category_count[g];
+  for (int i = 0; i < n; i++) {
+    const double number = t.truncate_first ? std::trunc(static_cast<double>(x[i])) : static_cast<double>(x[i]);
+    const bool known = number >= 0 && number < t.category_limit;
+    const int64_t category = known ? static_cast<int64_t>(number) : count;
+    code[i] = answers[x[i] != x[i] ? count + 1 : category < count ? category : count];
+  }
+}
+
+inline void put(const uint32_t *code, int n, int64_t width, uint32_t *slot) {
+  for (int i = 0; i < n; i++) slot[i * width] = code[i];
+}
+
+// The codes of n rows in the slots below `width`; whether a value is missing or counts as zero, so that the slots beyond differ.
+template <class Feature>
+bool encode(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, int64_t width, uint32_t *codes) {
+  const Treatment<Feature> treatment(rows);
+  bool special = false;
+  Feature x[kChunk];
+  uint32_t code[kChunk];
+  for (int begin = 0; begin < n; begin += kChunk) {
+    const int m = std::min(kChunk, n - begin);
+    uint32_t *row = codes + begin * width;
+    for (int32_t c = 0; c < t.n_codes && t.code_slot[c] < width; c++) {
+      load_column(column_of(rows, t.code_column[c]), first + begin, m, treatment, x);
+      special |= encode_values(t, c, x, m, code);
+      put(code, m, width, row + t.code_slot[c]);
+    }
+    for (int32_t g = 0; g < t.n_category_codes; g++) {
+      load_column(column_of(rows, t.category_column[g]), first + begin, m, treatment, x);
+      encode_categories(t, g, x, m, code);
+      put(code, m, width, row + t.category_slot[g]);
+    }
+  }
+  return special;
+}
+
+// ----------------------------------------------------------------------------------------------------------------------- blocks
+
+struct Trees {
+  const skt_block *blocks;
+  const uint16_t *wide_code;
+
+  explicit Trees(const skt_traversal &t) : blocks(t.blocks), wide_code(t.wide_code) {}
+};
+
+// The codes of a row, and its answers to the questions of a block, node 0's lowest; bits beyond the nodes may be anything.
+template <int kWidth>
+struct Row {
+  const uint32_t *code;
+
+  Row(const uint32_t *codes, int64_t width, int64_t row) : code(codes + row * width) {}
+
+  uint32_t answers(const Trees &trees, const skt_block &block) const {
+    const uint16_t *const wide_code = kWidth == kWide ? trees.wide_code + (&block - trees.blocks) * SKT_BLOCK_NODES : nullptr;
+    uint32_t bits = 0;
+    for (int i = SKT_BLOCK_NODES - 1; i >= 0; i--) {
+      const uint32_t slot = kWidth == kWide ? wide_code[i] : block.code[i];
+      bits = 2 * bits + (code[slot] > block.key[i]);
+    }
+    return bits;
+  }
+};
+
+#if defined(__AVX512VBMI__)
+
+// The codes in registers, from which one instruction fetches those of all nodes. It looks at as many bits of a slot as there are codes, so
+// that slots from n_base_slots on become those of the same columns.
+template <int kRegisters>
+struct RowInRegisters {
+  __m512i part[kRegisters];
+
+  RowInRegisters(const uint32_t *codes, int64_t, int64_t row) {
+    for (int i = 0; i < kRegisters; i++) part[i] = _mm512_loadu_si512(codes + (row * kRegisters + i) * 16);
+  }
+
+  uint32_t answers(const Trees &, const skt_block &block) const {
+    const __m512i slot = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(block.code)));
+    __m512i code;
+    if constexpr (kRegisters == 1) code = _mm512_permutexvar_epi32(slot, part[0]);
+    if constexpr (kRegisters >= 2) code = _mm512_permutex2var_epi32(part[0], slot, part[1]);
+    if constexpr (kRegisters == 4) {
+      const __m512i high = _mm512_permutex2var_epi32(part[2], slot, part[3]);
+      code = _mm512_mask_mov_epi32(code, _mm512_test_epi32_mask(slot, _mm512_set1_epi32(32)), high);
+    }
+    return _mm512_cmpgt_epu32_mask(code, _mm512_loadu_si512(block.key));
+  }
+};
+
+template <>
+struct Row<16> : RowInRegisters<1> {
+  using RowInRegisters::RowInRegisters;
+};
+template <>
+struct Row<32> : RowInRegisters<2> {
+  using RowInRegisters::RowInRegisters;
+};
+template <>
+struct Row<64> : RowInRegisters<4> {
+  using RowInRegisters::RowInRegisters;
+};
+
+#endif
+
+// The exit where the answers agree with the way to it. Lanes behind the last exit may match too, the first one that does is it.
+inline uint32_t exit_of(const skt_block &block, uint32_t bits) {
+#if defined(__AVX512VBMI__)
+  const __m256i care = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.care));
+  const __m256i want = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.want));
+  const __m256i told = _mm256_and_si256(_mm256_set1_epi16(static_cast<int16_t>(bits)), care);
+  return __builtin_ctz(_mm256_cmpeq_epi16_mask(told, want));
+#elif defined(__SSE2__)
+  const __m128i *care = reinterpret_cast<const __m128i *>(block.care), *want = reinterpret_cast<const __m128i *>(block.want);
+  const __m128i all = _mm_set1_epi16(static_cast<int16_t>(bits));
+  const __m128i low = _mm_cmpeq_epi16(_mm_and_si128(all, _mm_loadu_si128(care)), _mm_loadu_si128(want));
+  const __m128i high = _mm_cmpeq_epi16(_mm_and_si128(all, _mm_loadu_si128(care + 1)), _mm_loadu_si128(want + 1));
+  return __builtin_ctz(_mm_movemask_epi8(_mm_packs_epi16(low, high)));
+#else
+  uint32_t exit = 0; // one lane matches, and vectors find the sum over lanes faster than the first of them
+  for (uint32_t e = 0; e < SKT_BLOCK_EXITS; e++) exit += (bits & block.care[e]) == block.want[e] ? e : 0;
+  return exit;
+#endif
+}
+
+inline void prefetch(const void *at) { __builtin_prefetch(at); }
+inline void prefetch_far(const void *at) { __builtin_prefetch(at, 0, 2); }
+
+// A row on its way, in 64 bits: its next block, its number among the rows at hand, and the place of its leaf.
+constexpr uint64_t kBlockOf = 0xFFFFFFFFu;
+inline uint64_t walker(uint64_t block, uint64_t row, uint64_t place) { return block | row << 32 | place << 48; }
+
+// Takes every walker a block further and keeps those that have not arrived; how many these are.
+template <int kWidth, bool kOneRow, bool kFetch>
+int64_t pass(const Trees &trees, const uint32_t *codes, int64_t width, uint64_t *walkers, int64_t n, uint32_t *leaf) {
+  const Row<kWidth> first(codes, width, 0);
+  int64_t kept = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t at = walkers[i];
+    const skt_block &block = trees.blocks[static_cast<uint32_t>(at)];
+    const Row<kWidth> row = kOneRow ? first : Row<kWidth>(codes, width, (at >> 32) & 0xFFFF);
+    const uint32_t exit = exit_of(block, row.answers(trees, block));
+    const bool arrived = exit >= block.n_blocks;
+    const uint32_t next = block.first[arrived] + exit;
+    leaf[at >> 48] = next;
+    walkers[kept] = (at & ~kBlockOf) | next;
+    kept += !arrived;
+    if (kFetch) {
+      prefetch(trees.blocks + next);
+      prefetch(reinterpret_cast<const char *>(trees.blocks + next) + 64);
+    }
+  }
+  return kept;
+}
+
+// What is to be in the cache before long: a few lines of it at a time.
+struct Ahead {
+  const char *at[2], *end[2];
+
+  Ahead(const skt_traversal &t, int32_t tree) {
+    const size_t value = t.value_number ? sizeof(uint16_t) : t.n_leaf_outputs * (t.sum.acc_dtype == SKT_FLOAT32 ? 4 : 8);
+    const char *const values = t.value_number ? reinterpret_cast<const char *>(t.value_number) : static_cast<const char *>(t.values);
+    at[0] = reinterpret_cast<const char *>(t.blocks + t.tree_block[tree]);
+    end[0] = reinterpret_cast<const char *>(t.blocks + t.tree_block[tree + 1]);
+    at[1] = values + value * t.tree_leaf[tree];
+    end[1] = values + value * t.tree_leaf[tree + 1];
+  }
+
+  int64_t lines() const { return (end[0] - at[0] + end[1] - at[1]) / 64 + 2; }
+
+  void fetch(int64_t n) {
+    for (int part = 0; part < 2; part++)
+      for (; n > 0 && at[part] < end[part]; n--, at[part] += 64) prefetch_far(at[part]);
+  }
+};
+
+// Leaves of n rows in one tree.
+template <int kWidth>
+void walk_tree(const skt_traversal &t, int32_t tree, const uint32_t *codes, int64_t width, int n, bool fetch_next, uint64_t *walkers,
+               uint32_t *leaf) {
+  constexpr int kGroup = 16;
+  const Trees trees(t);
+  const skt_block &root_block = t.blocks[t.tree_block[tree]], root = root_block; // a copy, which no store can change
+  Ahead ahead(t, tree + 1 < t.n_trees ? tree + 1 : 0);
+  const int64_t lines = fetch_next ? ahead.lines() * kGroup / n + 1 : 0;
+  int64_t kept = 0;
+  for (int begin = 0; begin < n; begin += kGroup) {
+    ahead.fetch(lines);
+    const int end = std::min(n, begin + kGroup);
+    for (int i = begin; i < end; i++) {
+      const uint32_t exit = exit_of(root, Row<kWidth>(codes, width, i).answers(trees, kWidth == kWide ? root_block : root));
+      const bool arrived = exit >= root.n_blocks;
+      const uint32_t next = root.first[arrived] + exit;
+      leaf[i] = next;
+      walkers[kept] = walker(next, i, i);
+      kept += !arrived;
+    }
+  }
+  while (kept > 0) kept = pass<kWidth, false, false>(trees, codes, width, walkers, kept, leaf);
+}
+
+// Leaves of n rows in several trees, tree by tree.
+template <int kWidth>
+void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_t *codes, int64_t width, int n, bool fetch, uint64_t *walkers,
+                uint32_t *leaf) {
+  const Trees trees(t);
+  int64_t kept = 0;
+  for (int32_t i = tree; i < end; i++)
+    for (int row = 0; row < n; row++, kept++) walkers[kept] = walker(t.tree_block[i], row, kept);
+  const auto further = fetch ? (n == 1 ? pass<kWidth, true, true> : pass<kWidth, false, true>)
+                             : (n == 1 ? pass<kWidth, true, false> : pass<kWidth, false, false>);
+  while (kept > 0) kept = further(trees, codes, width, walkers, kept, leaf);
+}
+
+// ------------------------------------------------------------------------------------------------------------------------- sums
+
+// What a linear leaf adds to a row, its terms in their order.
+template <class Feature>
+double linear_value(const skt_traversal &t, const skt_rows &rows, const Treatment<Feature> &treatment, uint32_t leaf, int64_t row) {
+  const double constant = static_cast<const double *>(t.values)[leaf];
+  double total = t.linear_const[leaf];
+  const int32_t begin = t.linear_first[leaf], end = t.linear_first[leaf + 1];
+  for (int32_t j = begin; j < end; j++) {
+    const double x = value_at(column_of(rows, t.linear_column[j]), row, treatment);
+    if (x != x) return constant;
+    total += t.linear_coef[j] * x;
+  }
+  return begin == end ? constant : total;
+}
+
+template <int kOutputs, class Acc>
+void add_vectors(const Acc *__restrict values, const uint32_t *leaf, int n, int64_t n_outputs, Acc *__restrict out) {
+  const int64_t width = kOutputs > 0 ? kOutputs : n_outputs;
+  for (int i = 0; i < n; i++)
+    for (int64_t k = 0; k < width; k++) out[i * width + k] += values[leaf[i] * width + k];
+}
+
+// Adds the leaves of some trees, in their order, to the sums of rows first .. first + n, which begin at `out`.
+template <class Feature, class Acc>
+void add(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, int32_t tree, int32_t end, uint32_t *leaf, Acc *out) {
+  const Acc *const values = static_cast<const Acc *>(t.values);
+  const int64_t width = t.sum.n_outputs;
+  if (t.value_number)
+    for (int64_t i = 0; i < int64_t(end - tree) * n; i++) leaf[i] = t.value_number[leaf[i]];
+  if (t.linear_first) {
+    const Treatment<Feature> treatment(rows);
+    for (; tree < end; tree++, leaf += n)
+      for (int i = 0; i < n; i++) out[i * width + t.tree_output[tree]] += linear_value(t, rows, treatment, leaf[i], first + i);
+  } else if (t.n_leaf_outputs > 1) {
+    for (; tree < end; tree++, leaf += n) switch (width) {
+        case 2: add_vectors<2>(values, leaf, n, width, out); break;
+        case 3: add_vectors<3>(values, leaf, n, width, out); break;
+        case 4: add_vectors<4>(values, leaf, n, width, out); break;
+        default: add_vectors<0>(values, leaf, n, width, out);
+      }
+  } else if (n > kFewRows) {
+    for (; tree < end; tree++, leaf += n)
+      for (int i = 0; i < n; i++) out[i * width + t.tree_output[tree]] += values[leaf[i]];
+  } else {
+    for (int i = 0; i < n; i++) // with the sum in a register
+      for (int32_t at = tree; at < end;) {
+        const int32_t output = t.tree_output[at];
+        Acc sum = out[i * width + output];
+        for (; at < end && t.tree_output[at] == output; at++) sum += values[leaf[int64_t(at - tree) * n + i]];
+        out[i * width + output] = sum;
+      }
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- blocks of rows
+
+// Calls use(row, n, tree, end, leaf) with the leaves of n rows from `row` on in the trees from `tree` to `end`, tree by tree.
+template <int kWidth, class Use>
+void walk(const skt_traversal &t, const uint32_t *codes, int64_t width, int64_t row, int n, uint64_t *walkers, uint32_t *leaf, Use use) {
+  const bool large = sizeof(skt_block) * t.n_blocks > size_t(kCacheBytes);
+  if (n > (large ? kFewRowsOfLarge : kFewRows)) {
+    for (int32_t tree = 0; tree < t.n_trees; tree++) {
+      walk_tree<kWidth>(t, tree, codes, width, n, large, walkers, leaf);
+      use(row, n, tree, tree + 1, leaf);
+    }
+  } else {
+    const int32_t at_once = kPairs / n;
+    for (int32_t tree = 0; tree < t.n_trees; tree += at_once) {
+      const int32_t end = std::min(t.n_trees, tree + at_once);
+      walk_trees<kWidth>(t, tree, end, codes, width, n, large, walkers, leaf);
+      use(row, n, tree, end, leaf);
+    }
+  }
+}
+
+// Codes of n rows, as wide as they have to be; the width.
+template <class Feature>
+int64_t encode_rows(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, uint32_t *codes) {
+#if defined(__AVX512VBMI__)
+  const bool in_registers = t.n_base_slots <= 64 && !t.wide_code;
+  if (in_registers && t.n_base_slots < t.n_slots && !encode<Feature>(t, rows, first, n, t.n_base_slots, codes)) return t.n_base_slots;
+#endif
+  encode<Feature>(t, rows, first, n, t.n_slots, codes);
+  return t.n_slots;
+}
+
+template <class Feature, class Use>
+void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, Use use) {
+  const int64_t most = std::clamp<int64_t>(kCodeBytes / (4 * int64_t(t.n_base_slots)), 64, kMostRows);
+  const int64_t at_once = std::min(most, last - first), places = std::max<int64_t>(at_once, kPairs);
+  const size_t code_bytes = (size_t(at_once) * t.n_slots * 4 + 63) / 64 * 64;
+  char *const room = scratch(code_bytes + places * 12);
+  uint32_t *const codes = reinterpret_cast<uint32_t *>(room);
+  uint64_t *const walkers = reinterpret_cast<uint64_t *>(room + code_bytes);
+  uint32_t *const leaf = reinterpret_cast<uint32_t *>(room + code_bytes + places * 8);
+  for (int64_t row = first; row < last; row += at_once) {
+    const int n = static_cast<int>(std::min(at_once, last - row));
+    const int64_t width = encode_rows<Feature>(t, rows, row, n, codes);
+    switch (t.wide_code ? kWide : width) {
+      case kWide: walk<kWide>(t, codes, width, row, n, walkers, leaf, use); break;
+#if defined(__AVX512VBMI__)
+      case 16: walk<16>(t, codes, width, row, n, walkers, leaf, use); break;
+      case 32: walk<32>(t, codes, width, row, n, walkers, leaf, use); break;
+      case 64: walk<64>(t, codes, width, row, n, walkers, leaf, use); break;
+#endif
+      default: walk<kAnyWidth>(t, codes, width, row, n, walkers, leaf, use);
+    }
+  }
+}
+
+template <class Feature, class Acc>
+void sums(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, Acc *out) {
+  const Acc *const base = static_cast<const Acc *>(t.sum.base);
+  const int64_t width = t.sum.n_outputs;
+  for (int64_t row = first; row < last && !t.sum.continues; row++)
+    for (int64_t k = 0; k < width; k++) out[row * width + k] = t.sum.base_last ? 0 : base[k];
+  each_block<Feature>(t, rows, first, last, [&](int64_t row, int n, int32_t tree, int32_t end, uint32_t *leaf) {
+    add<Feature>(t, rows, row, n, tree, end, leaf, out + row * width);
+  });
+  if (t.sum.base_last)
+    for (int64_t row = first; row < last; row++)
+      for (int64_t k = 0; k < width; k++) out[row * width + k] += base[k];
+}
+
+template <class Feature>
+void leaves(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, const int32_t *tree_number, int32_t *out) {
+  each_block<Feature>(t, rows, first, last, [&](int64_t row, int n, int32_t tree, int32_t end, const uint32_t *leaf) {
+    for (; tree < end; tree++, leaf += n)
+      for (int i = 0; i < n; i++) out[(row + i) * t.n_trees + tree_number[tree]] = t.leaf[leaf[i]];
+  });
+}
+
+} // namespace
+
+void traversal_sums(const skt_traversal &t, const skt_rows &rows, int32_t features, int64_t first, int64_t last, void *out) {
+  const bool wide = features == SKT_FLOAT64;
+  if (t.sum.acc_dtype == SKT_FLOAT32) {
+    float *const sum = static_cast<float *>(out);
+    wide ? sums<double>(t, rows, first, last, sum) : sums<float>(t, rows, first, last, sum);
+  } else {
+    double *const sum = static_cast<double *>(out);
+    wide ? sums<double>(t, rows, first, last, sum) : sums<float>(t, rows, first, last, sum);
+  }
+}
+
+void traversal_leaves(const skt_traversal &t, const skt_rows &rows, int32_t features, int64_t first, int64_t last, const int32_t *tree_number,
+                      int32_t *out) {
+  features == SKT_FLOAT64 ? leaves<double>(t, rows, first, last, tree_number, out) : leaves<float>(t, rows, first, last, tree_number, out);
+}
+
+} // namespace SKT_ISA

@@ -1,0 +1,1 @@
+"""What runs the tables of the strategies beside torch: the native kernels."""

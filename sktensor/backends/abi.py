@@ -1,0 +1,226 @@
+"""The structures of the native kernels' C interface, ``kernels/sktensor.h``, for ctypes.
+
+Field for field what the header says; a structure keeps the arrays alive that it points into.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import (
+    POINTER,
+    Structure,
+    c_double,
+    c_float,
+    c_int16,
+    c_int32,
+    c_int64,
+    c_uint8,
+    c_uint16,
+    c_uint32,
+    c_void_p,
+)
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NO_MEMORY", "BitslicedStructure",
+    "ColumnStructure", "ExpfStructure", "RowsStructure", "SumStructure", "TraversalStructure", "filled",
+]  # fmt: skip
+
+ABI = 1
+FLOAT32, FLOAT64 = 0, 1
+DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
+BASELINE, AVX2, AVX512 = 0, 1, 2
+NO_MEMORY = 2  # the number of that error
+
+S = TypeVar("S", bound=Structure)
+
+
+class ColumnStructure(Structure):
+    """``skt_column``: one column of a frame."""
+
+    _fields_ = (
+        ("data", c_void_p),
+        ("stride", c_int64),
+        ("dtype", c_int32),
+        ("reserved", c_int32),
+    )
+
+
+class RowsStructure(Structure):
+    """``skt_rows``: rows of X, where they lie."""
+
+    _fields_ = (
+        ("data", c_void_p),
+        ("columns", POINTER(ColumnStructure)),
+        ("n_rows", c_int64),
+        ("n_columns", c_int64),
+        ("row_stride", c_int64),
+        ("column_stride", c_int64),
+        ("dtype", c_int32),
+        ("has_missing", c_int32),
+        ("missing", c_double),
+        ("flush", c_double),
+    )
+
+
+class SumStructure(Structure):
+    """``skt_sum``: where the sums over trees start, and where they go."""
+
+    _fields_ = (
+        ("base", c_void_p),
+        ("acc_dtype", c_int32),
+        ("n_outputs", c_int32),
+        ("base_last", c_int32),
+        ("continues", c_int32),
+    )
+
+
+class BitslicedStructure(Structure):
+    """``skt_bitsliced``: trees as circuits over bit planes."""
+
+    _fields_ = (
+        ("n_searches", c_int32),
+        ("right_if_equal", c_int32),
+        ("search_column", POINTER(c_int32)),
+        ("search_levels", POINTER(c_int32)),
+        ("search_first", POINTER(c_int64)),
+        ("thresholds32", POINTER(c_float)),
+        ("thresholds64", POINTER(c_double)),
+        ("n_thresholds", c_int64),
+        ("search_codes", POINTER(c_int32)),
+        ("n_codes", c_int32),
+        ("code_nan", POINTER(c_uint8)),
+        ("code_zero", POINTER(c_int16)),
+        ("zero_limit", c_double),
+        ("code_planes", POINTER(c_int32)),
+        ("plane_rank", POINTER(c_uint8)),
+        ("n_category_columns", c_int32),
+        ("category_column", POINTER(c_int32)),
+        ("category_count", POINTER(c_int32)),
+        ("category_bytes", POINTER(c_int32)),
+        ("category_first", POINTER(c_int64)),
+        ("answers", POINTER(c_uint8)),
+        ("n_answers", c_int64),
+        ("category_planes", POINTER(c_int32)),
+        ("truncate_first", c_int32),
+        ("category_limit", c_double),
+        ("n_planes", c_int32),
+        ("n_pieces", c_int32),
+        ("muxes", POINTER(c_uint16)),
+        ("piece_muxes", POINTER(c_int32)),
+        ("piece_bits", POINTER(c_int32)),
+        ("piece_code", POINTER(c_uint16)),
+        ("piece_first", POINTER(c_int64)),
+        ("piece_output", POINTER(c_int32)),
+        ("n_leaf_outputs", c_int32),
+        ("values", c_void_p),
+        ("n_values", c_int64),
+        ("value_bytes", POINTER(c_uint8)),
+        ("piece_bytes", POINTER(c_int64)),
+        ("n_value_bytes", c_int64),
+        ("sum", SumStructure),
+    )
+
+
+class TraversalStructure(Structure):
+    """``skt_traversal``: trees as blocks of nodes to walk."""
+
+    _fields_ = (
+        ("n_codes", c_int32),
+        ("right_if_equal", c_int32),
+        ("code_column", POINTER(c_int32)),
+        ("code_slot", POINTER(c_int32)),
+        ("code_nan", POINTER(c_uint32)),
+        ("code_zero", POINTER(c_uint32)),
+        ("code_has_zero", POINTER(c_uint8)),
+        ("zero_limit", c_double),
+        ("thresholds", POINTER(c_double)),
+        ("code_first", POINTER(c_int64)),
+        ("n_thresholds", c_int64),
+        ("n_category_codes", c_int32),
+        ("category_column", POINTER(c_int32)),
+        ("category_slot", POINTER(c_int32)),
+        ("category_count", POINTER(c_int32)),
+        ("category_first", POINTER(c_int64)),
+        ("answers", POINTER(c_uint8)),
+        ("n_answers", c_int64),
+        ("truncate_first", c_int32),
+        ("category_limit", c_double),
+        ("n_slots", c_int32),
+        ("n_base_slots", c_int32),
+        ("n_trees", c_int32),
+        ("blocks", c_void_p),  # of cpu_traversal.BLOCK
+        ("wide_code", POINTER(c_uint16)),
+        ("n_blocks", c_int64),
+        ("tree_block", POINTER(c_int64)),
+        ("tree_leaf", POINTER(c_int64)),
+        ("tree_output", POINTER(c_int32)),
+        ("leaf", POINTER(c_int32)),
+        ("n_leaf_outputs", c_int32),
+        ("value_number", POINTER(c_uint16)),
+        ("values", c_void_p),
+        ("n_values", c_int64),
+        ("n_leaves", c_int64),
+        ("linear_first", POINTER(c_int32)),
+        ("linear_column", POINTER(c_int32)),
+        ("linear_coef", POINTER(c_double)),
+        ("linear_const", POINTER(c_double)),
+        ("sum", SumStructure),
+    )
+
+
+class ExpfStructure(Structure):
+    """``skt_expf``: the C library's expf."""
+
+    _fields_ = (
+        ("power", c_double * 32),
+        ("cubic", c_double * 3),
+        ("scale", c_double),
+    )
+
+
+def filled(kind: type[S], **values: Any) -> S:
+    """Fill a structure, with pointers at arrays.
+
+    Parameters
+    ----------
+    kind : type
+        A structure of this module.
+    **values
+        Its fields: numbers, structures, and for pointers numpy arrays, or None for NULL. Fields that are not named
+        are 0 or NULL.
+
+    Returns
+    -------
+    Structure
+        Which keeps the arrays alive as long as it lives itself.
+
+    Raises
+    ------
+    TypeError
+        If an array has another dtype than the header says, or is not contiguous in C order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> base = np.array([0.5])
+    >>> filled(SumStructure, base=base, acc_dtype=FLOAT64, n_outputs=1).n_outputs
+    1
+    """
+    structure = kind()
+    types = {name: type_ for name, type_, *_ in kind._fields_}
+    for name, value in values.items():
+        setattr(structure, name, _pointer(name, value, types[name]) if isinstance(value, np.ndarray) else value)
+    structure.kept = tuple(values.values())  # type: ignore[attr-defined]
+    return structure
+
+
+def _pointer(name: str, array: npt.NDArray[Any], kind: Any) -> Any:
+    if kind is not c_void_p and array.dtype != np.dtype(kind._type_):
+        raise TypeError(f"{name}: expected an array of {np.dtype(kind._type_)}, got {array.dtype}.")
+    if not array.flags.c_contiguous:
+        raise TypeError(f"{name}: expected an array that is contiguous in C order.")
+    return ctypes.cast(array.ctypes.data, kind)

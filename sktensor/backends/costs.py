@@ -1,0 +1,81 @@
+"""What the CPU kernels would take for a forest, told from its size alone.
+
+A kernel's time is a sum of amounts of work, each times a constant: ``cpu_costs.json``, in nanoseconds of one core,
+written by ``benchmarks/fit_cpu_costs.py``. What matters is which of two kernels is faster, and that changes little from
+one processor to the next.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from sktensor.backends import cpu_bitsliced, cpu_traversal
+from sktensor.forest import Forest
+from sktensor.strategies import bitsliced
+from sktensor.strategies.auto import TABLE_LIMIT, Option
+from sktensor.strategies.costs import Cost, Shape
+
+__all__ = ["CONSTANTS_FILE", "option", "work"]
+
+CONSTANTS_FILE = Path(__file__).with_name("cpu_costs.json")
+
+BLOCK = 512  # rows that circuits answer at once, however few there are
+FEW_ROWS = 96  # up to here, traversal takes many trees at once instead of many rows
+CACHE_BYTES = 400 << 10  # tables beyond that do not stay in the second-level cache by themselves
+NODE_BYTES = 12.0  # of traversal's tables, a node
+
+
+@cache
+def constants() -> dict[str, dict[str, float]]:
+    """Nanoseconds of each amount of work, by kernel."""
+    return json.loads(CONSTANTS_FILE.read_text(encoding="utf-8"))["nanoseconds"]  # type: ignore[no-any-return]
+
+
+def option(name: str, forest: Forest, shape: Shape, n_rows: int) -> Option:
+    """A kernel that could run the forest: the time it would take, or what speaks against it."""
+    if name == "bitsliced":
+        refused, table_bytes = "", bitsliced.cost(shape).table_bytes
+        if forest.lin_off is not None:
+            refused = "leaves are linear functions, for which only traversal has a kernel"
+        elif (answers := cpu_bitsliced.answer_bytes(forest)) > TABLE_LIMIT:
+            refused = f"its categories would take {answers / 2**20:,.0f} MiB of tables"
+        elif table_bytes > TABLE_LIMIT:
+            refused = f"trees of up to {shape.n_leaves.max()} leaves are too large for circuits"
+    else:
+        refused, table_bytes = cpu_traversal.refusal(forest), NODE_BYTES * forest.n_nodes
+    if refused:
+        refused = f"strategy={name!r} has no kernel for this forest: {refused}. Use backend='torch', or 'auto'."
+    each = constants()[name]
+    expected = sum(each[kind] * amount for kind, amount in work(name, forest, shape, n_rows).items())
+    return Option(name, Cost(table_bytes, 0.0, 1.0, expected / max(n_rows, 1)), refused, expected, "native")
+
+
+def work(name: str, forest: Forest, shape: Shape, n_rows: int) -> dict[str, float]:
+    """Amounts of work that a kernel does for a forest and so many rows."""
+    columns = float(min(forest.n_features, forest.n_nodes))
+    wide = float(forest.leaf_value.dtype.itemsize == 8)
+    if name == "bitsliced":
+        blocks = float(-(-n_rows // BLOCK))
+        lookups = blocks * float(np.sum(np.ceil(shape.n_leaves / 192))) * forest.leaf_value.shape[1]
+        return {
+            "call": 1.0,
+            "value": n_rows * columns,  # its rank
+            "plane": blocks * min(forest.n_nodes, 255 * forest.n_features),
+            "multiplexer": blocks * forest.n_nodes,  # about one a node
+            "float32 look-up": lookups * (1.0 - wide),
+            "float64 look-up": lookups * wide,
+        }
+    levels = float(np.sum(np.log2(np.maximum(shape.n_leaves, 2))))
+    few = n_rows <= FEW_ROWS
+    cold = NODE_BYTES * forest.n_nodes > CACHE_BYTES
+    regime = f"{'few' if few else 'many'} rows, {'large' if cold else 'small'} tables"
+    return {
+        "call": 1.0,
+        "value": n_rows * columns,
+        f"tree, {regime}": float(n_rows * forest.n_trees),
+        f"level, {regime}": n_rows * levels,
+    }
