@@ -1,4 +1,4 @@
-"""What the C interface promises around the kernels: damaged tables are refused, calls need nothing but what they are given."""
+"""The promises of the C interface: damaged tables are refused, and calls need nothing but what they are given."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ISAS = () if cpu.library() is None else range(cpu.library().best + 1)
 LARGEST = 2**63 - 1
 
 # The numbers of kernels/check.h.
-NO_ROWS, NO_MEMORY, NO_SUCH_ISA, NO_SUCH_TREE = range(1, 5)
+NO_ROWS, _, NO_SUCH_ISA, NO_SUCH_TREE = range(1, 5)
 OUTPUTS, DTYPE, SEARCHES, COLUMN, CODES, PLANES, CATEGORIES, PIECES, MULTIPLEXERS, VALUES = range(100, 110)
 
 
@@ -426,19 +426,19 @@ def patient_threads():
     sys.setswitchinterval(before)
 
 
-@pytest.mark.parametrize("name", KERNELS)
-def test_other_threads_run_during_a_call(name, patient_threads):
-    kernel = KERNELS[name](FOREST)
-    X = Rows(np.tile(rows_for(FOREST, 1000), (100, 1)))
+def test_other_threads_run_during_a_call(patient_threads):
+    tables, X = tables_of(FOREST), np.tile(rows_for(FOREST, 1000), (100, 1))
+    rows, out = cpu.packed_rows(X, None, -1.0), np.empty((len(X), FOREST.n_outputs))
     begun, progress, seen = threading.Event(), [], []
 
     def call():
         begun.set()
-        kernel.total(X, 0, 1)
+        run(tables, rows, out)
         seen.append(len(progress))
 
     for _ in range(20):  # in case the other thread is not scheduled during a whole call
-        begun.clear(), progress.clear()
+        begun.clear()
+        progress.clear()
         caller = threading.Thread(target=call)
         caller.start()
         begun.wait()
