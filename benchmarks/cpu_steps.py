@@ -3,7 +3,7 @@
 The kernel is run on tables from which steps have been taken out: without ranks, planes, trees, or multiplexers.
 One core, 50,000 distinct rows of 28 float32 features in row-major order.
 
-    python benchmarks/cpu_steps.py [--folder models] [--save results/cpu_steps.json]
+    python -m benchmarks.cpu_steps --folder FOLDER [--save benchmarks/results/cpu_steps.json]
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import describe_machine
 
+from benchmarks.cpu.models import keep
+from benchmarks.machine import facts
 from sktensor import extract_forest
 from sktensor.backends import abi, cpu
 from sktensor.backends.kernels import BitslicedKernel
 
 N_ROWS = 50_000
+MODELS = ("xgb-100-d6", "xgb-500-d8", "xgb-7-classes", "lgbm-500-l31", "lgbm-100-l255", "hgb-100-l31", "gb-100-d3")
 
 
 def without(structure, **changes):
@@ -70,9 +72,9 @@ def ns_a_row(structure, forest, X, repeats=9):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="keeps the trained models, as of benchmarks.cpu")
     parser.add_argument("--save", type=Path, help="write the results as JSON")
     arguments = parser.parse_args()
-    from cpu.models import trained  # models shared with the comparison
 
     X = np.random.default_rng(1).normal(size=(N_ROWS, 28)).astype(np.float32)
     copy = np.empty_like(X)
@@ -82,10 +84,10 @@ def main():
         np.copyto(copy, X)
         times.append(time.perf_counter() - start)
     floor = float(np.median(times)) / len(X) * 1e9
-    results = {"machine": describe_machine(), "reading and writing the rows once": floor, "models": {}}
+    results = {"machine": facts(), "copying the rows": floor, "models": {}}
     print(f"copying the rows: {floor:.1f} ns a row")
-    for name, model in trained():
-        forest = extract_forest(model)
+    for name in MODELS:
+        forest = extract_forest(keep(name, arguments.folder).load())
         kernel = BitslicedKernel(forest)
         taken, before = {}, 0.0
         for step, structure in steps(kernel).items():
