@@ -38,7 +38,8 @@ def without(structure, **changes):
 
 def steps(kernel):
     """Structures that do more and more of the work; the last one does all of it."""
-    (full,) = kernel._tables
+    ((tables,),) = kernel._tables.values()
+    full, _ = tables._kept
     none = {
         "code_planes": np.zeros(full.n_codes + 1, np.int32),
         "n_category_columns": 0,

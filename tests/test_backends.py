@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from agreement import same_bits
 from forests import random_forest
+from reference import reference_sum
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 
@@ -20,6 +21,7 @@ from sktensor.backends.kernels import BitslicedKernel
 from sktensor.inputs import Rows
 from sktensor.plans import Planner
 from sktensor.settings import Settings
+from sktensor.strategies import bitsliced
 from sktensor.strategies.costs import Shape
 
 X, Y = load_breast_cancer(return_X_y=True)
@@ -106,9 +108,30 @@ def test_a_forest_with_many_questions_is_cut_into_parts_that_continue_each_other
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sktensor.backends.kernels.MOST_PLANES", 40)
             parts = BitslicedKernel(forest)
-        assert len(parts._tables) > 5 and len(whole._tables) == 1
+        assert len(parts._tables["float32"]) > 5 and len(whole._tables["float32"]) == 1
         rows = Rows(rng.normal(size=(700, forest.n_features)))
         same_bits(parts.total(rows, 0, 1), whole.total(rows, 0, 1))
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("feature_dtype", ["float32", "float64"])
+def test_a_few_large_trees_among_others_are_walked_in_their_turn(monkeypatch, dtype, feature_dtype):
+    rng = np.random.default_rng(1)
+    forest = random_forest(
+        rng, n_trees=60, max_depth=5, n_outputs=2, acc_dtype="float32", feature_dtype=feature_dtype, base=[0.1, 0.7]
+    )
+    rows = Rows(rng.normal(size=(700, forest.n_features)).astype(dtype))
+    with np.errstate(over="ignore"):
+        expected = reference_sum(forest, rows.data.astype(feature_dtype))
+    same_bits(BitslicedKernel(forest).total(rows, 0, 1), expected)
+    monkeypatch.setattr(bitsliced, "MOST_LEAVES", 12)
+    mixed = BitslicedKernel(forest)
+    assert {tables.kind for tables in mixed._tables["float32"]} == {"bitsliced", "traversal"}
+    same_bits(mixed.total(rows, 0, 2), expected)
+    assert "too large for circuits" in costs.option("bitsliced", forest, Shape.of(forest), 100).refused
+    monkeypatch.setattr(costs, "MOST_RUNS", 100)
+    assert not costs.option("bitsliced", forest, Shape.of(forest), 100).refused
 
 
 @needs_kernels

@@ -262,7 +262,7 @@ def test_an_instruction_set_that_is_not_there_is_refused_by_every_function(isa):
     rows = cpu.packed_rows(X, None, -1.0)
     kernel = TraversalKernel(FOREST, "float64")
     number = np.arange(FOREST.n_trees, dtype=np.int32)
-    tables, trees = ctypes.addressof(kernel._tables), cpu.address(number)
+    tables, trees = kernel._tables[0].address, cpu.address(number)
     out = np.zeros((3, FOREST.n_trees + FOREST.n_outputs))
     assert call_with(FOREST, X, isa=isa)[0] == NO_SUCH_ISA
     assert library.run_traversal(tables, rows, abi.FLOAT64, cpu.address(out), 1, isa) == NO_SUCH_ISA
@@ -315,7 +315,7 @@ def test_leaves_are_written_to_trees_that_there_are(number):
     call = cpu.library().run_leaves
     trees = None if number is None else cpu.address(numbers)
     rows = cpu.packed_rows(X, None, -1.0)
-    assert call(ctypes.addressof(kernel._tables), rows, abi.FLOAT64, trees, cpu.address(out), 1, 0) == NO_SUCH_TREE
+    assert call(kernel._tables[0].address, rows, abi.FLOAT64, trees, cpu.address(out), 1, 0) == NO_SUCH_TREE
     assert (out == -7).all()
 
 

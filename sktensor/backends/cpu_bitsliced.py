@@ -23,9 +23,7 @@ PER_SEARCH = (
 )  # a column with more thresholds is searched several times, in one part of them after the other
 
 
-def structure(
-    forest: Forest, tables: BitslicedTables, *, is_first: bool = True, is_last: bool = True
-) -> abi.BitslicedStructure:
+def structure(forest: Forest, tables: BitslicedTables, sums: abi.SumStructure | None = None) -> abi.BitslicedStructure:
     """The tables as the kernel reads them.
 
     Parameters
@@ -34,8 +32,8 @@ def structure(
         Whose comparison, leaf values and sums these are.
     tables : BitslicedTables
         What the strategy compiled from it.
-    is_first, is_last : bool
-        Whether these are the first and the last trees of those whose values are added up.
+    sums : abi.SumStructure, optional
+        Where its sums start and end; by default those of a whole forest.
 
     Returns
     -------
@@ -66,7 +64,7 @@ def structure(
         **category,
         n_planes=len(tables.plane_rank),
         **pieces,
-        sum=sum_structure(forest, is_first, is_last),
+        sum=sums or sum_structure(forest),
     )
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sktensor.backends import abi, cpu, cpu_bitsliced, cpu_traversal
-from sktensor.backends.parts import parts_by_questions
+from sktensor.backends.parts import parts_by_questions, runs
 from sktensor.forest import TINY, Forest
 from sktensor.inputs import Columns, Rows, is_tensor
 from sktensor.selection import take_trees
 from sktensor.strategies import bitsliced
+from sktensor.strategies.costs import Shape
 from sktensor.strategies.ranks import compile_ranks
 
 __all__ = ["BitslicedKernel", "TraversalKernel"]
@@ -39,20 +41,68 @@ class BitslicedKernel:
     def __init__(self, forest: Forest) -> None:
         if forest.lin_off is not None:
             raise ValueError("strategy='bitsliced' has no kernel for linear leaves. Use 'tree_traversal', or 'auto'.")
-        _, column, rank = compile_ranks(forest)
-        trees = parts_by_questions(forest, column.astype(np.int64) << 32 | rank, MOST_PLANES)
-        parts = [forest] if len(trees) == 1 else [take_trees(forest, part) for part in trees]
-        last = len(parts) - 1
         self._calls = Calls(forest)
-        self._tables = [
-            cpu_bitsliced.structure(part, bitsliced.compile(part), is_first=i == 0, is_last=i == last)
-            for i, part in enumerate(parts)
-        ]
-        self._addresses = [_checked(tables, _kernels().check_bitsliced, forest) for tables in self._tables]
+        parts = list(_parts(forest))
+        dtypes = {"float32"} if all(fits for fits, _ in parts) else {"float32", forest.feature_dtype}
+        self._tables = {dtype: _continued(parts, dtype) for dtype in dtypes}
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
-        return self._calls.sums(_kernels().run_bitsliced, self._addresses, rows, n_threads)
+        tables = self._tables["float32"] if len(self._tables) == 1 else self._tables[rows.dtype]
+        return self._calls.sums(tables, rows, n_threads)
+
+
+def _parts(forest: Forest) -> Iterator[tuple[bool, Forest]]:
+    """Consecutive trees that circuits take, with few enough questions among them, and such that are too large."""
+    large = Shape.of(forest).n_leaves > bitsliced.MOST_LEAVES
+    for run in runs(large):
+        part = forest if len(run) == forest.n_trees else take_trees(forest, run)
+        if len(run) and large[run[0]]:
+            yield False, part
+            continue
+        _, column, rank = compile_ranks(part)
+        trees = parts_by_questions(part, column.astype(np.int64) << 32 | rank, MOST_PLANES)
+        for some in trees:
+            yield True, part if len(trees) == 1 else take_trees(part, some)
+
+
+def _continued(parts: list[tuple[bool, Forest]], rows_dtype: str) -> list[Tables]:
+    """Tables of parts that continue each other's sums."""
+    found = []
+    for i, (fits, part) in enumerate(parts):
+        sums = cpu_bitsliced.sum_structure(part, i == 0, i == len(parts) - 1)
+        if fits:
+            found.append(Tables("bitsliced", cpu_bitsliced.structure(part, bitsliced.compile(part), sums), part))
+        else:
+            structure = cpu_traversal.structure(cpu_traversal.compile(part, rows_dtype))
+            structure.sum = sums
+            found.append(Tables("traversal", structure, part, sums))
+    return found
+
+
+class Tables:
+    """Tables for a kernel, checked.
+
+    Parameters
+    ----------
+    kind : {"bitsliced", "traversal"}
+        The kernel.
+    structure : ctypes.Structure
+        The tables.
+    forest : Forest
+        Whose they are.
+    *kept : object
+        What the structure points into beside its own.
+    """
+
+    def __init__(self, kind: str, structure: ctypes.Structure, forest: Forest, *kept: Any) -> None:
+        kernels = _kernels()
+        self.kind = kind
+        self.address = ctypes.addressof(structure)
+        self._kept = structure, kept
+        check = kernels.check_bitsliced if kind == "bitsliced" else kernels.check_traversal
+        if error := check(self.address, forest.n_features):
+            raise RuntimeError(f"Tables for the CPU kernels do not hold together: {kernels.message(error)}.")
 
 
 class TraversalKernel:
@@ -69,24 +119,24 @@ class TraversalKernel:
     def __init__(self, forest: Forest, rows_dtype: str = "float32") -> None:
         tables = cpu_traversal.compile(forest, rows_dtype)
         self._calls = Calls(forest)
-        self._tables = cpu_traversal.structure(tables)
+        self._tables = [Tables("traversal", cpu_traversal.structure(tables), forest)]
         self._tree_number = tables.tree_number
         self._leaf_id = forest.leaf_id
-        self._address = _checked(self._tables, _kernels().check_traversal, forest)
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
-        return self._calls.sums(_kernels().run_traversal, [self._address], rows, n_threads)
+        return self._calls.sums(self._tables, rows, n_threads)
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
         out = np.empty((len(rows), len(self._tree_number)), dtype=np.int32)
-        kernels, numbers = _kernels(), cpu.address(self._tree_number)
+        numbers, call = cpu.address(self._tree_number), _kernels().run_leaves
+        (tables,) = self._tables
 
-        def run(tables: int, X: bytes, features: int, target: int, threads: int, isa: int) -> int:
-            return kernels.run_leaves(tables, X, features, numbers, target, threads, isa)  # type: ignore[no-any-return]
+        def run(X: bytes, features: int, *rest: int) -> int:
+            return call(tables.address, X, features, numbers, *rest)  # type: ignore[no-any-return]
 
-        self._calls.run(run, [self._address], rows, out, n_threads)
+        self._calls.run([run], rows, out, n_threads)
         return _like(rows, self._leaf_id[out])
 
 
@@ -104,14 +154,16 @@ class Calls:
         self.features = abi.DTYPES[forest.feature_dtype]
         self.acc_dtype = np.dtype(forest.acc_dtype)
 
-    def sums(self, call: Callable[..., int], tables: Sequence[int], rows: Rows, n_threads: int) -> Any:
+    def sums(self, tables: Sequence[Tables], rows: Rows, n_threads: int) -> Any:
         """Sums over trees, of tables that continue each other's, shape (n, K)."""
+        kernels = _kernels()
+        calls = {"bitsliced": kernels.run_bitsliced, "traversal": kernels.run_traversal}
         out = np.empty((len(rows), self.forest.n_outputs), dtype=self.acc_dtype)
-        self.run(call, tables, rows, out, n_threads)
+        self.run([partial(calls[t.kind], t.address) for t in tables], rows, out, n_threads)
         return _like(rows, out)
 
-    def run(self, call: Callable[..., int], tables: Sequence[int], rows: Rows, out: Array, n_threads: int) -> None:
-        """Call a kernel for all rows, tables after tables."""
+    def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
+        """Call kernels, one after the other, for all rows."""
         isa, forest = _kernels().isa, self.forest
         flush = TINY if forest.flush_tiny and rows.flush else NOTHING
         for first, X in rows.arrays(forest):
@@ -121,8 +173,8 @@ class Calls:
             else:
                 packed = cpu.packed_rows(X, forest.missing_value, flush)
             target = cpu.address(out[first:])
-            for address in tables:
-                if error := call(address, packed, self.features, target, n_threads, isa):
+            for call in calls:
+                if error := call(packed, self.features, target, n_threads, isa):
                     raise MemoryError if error == abi.NO_MEMORY else RuntimeError(_kernels().message(error))
 
 
@@ -131,14 +183,6 @@ def _kernels() -> cpu.Library:
     if found is None:  # a pickle from another machine is the one way here
         raise ValueError(f"backend='native' has no kernels here: {cpu.why_missing()}. Use backend='torch' or 'auto'.")
     return found
-
-
-def _checked(tables: ctypes.Structure, check: Callable[..., int], forest: Forest) -> int:
-    """The address of tables that hold together."""
-    address = ctypes.addressof(tables)
-    if error := check(address, forest.n_features):
-        raise RuntimeError(f"Tables for the CPU kernels do not hold together: {_kernels().message(error)}.")
-    return address
 
 
 def _like(rows: Rows, out: Array) -> Any:

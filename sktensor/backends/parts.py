@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sktensor.forest import Forest
 from sktensor.structure import trees_of_nodes
 
-__all__ = ["parts_by_questions"]
+__all__ = ["parts_by_questions", "runs"]
 
 Array = npt.NDArray[Any]
 
@@ -43,3 +43,8 @@ def parts_by_questions(forest: Forest, question: Array, most: int) -> list[Array
         parts.append(np.arange(first, end))
         first, place = end, int(np.searchsorted(tree, end))
     return parts or [np.arange(0)]
+
+
+def runs(flag: Array) -> list[Array]:
+    """Numbers of consecutive elements that are the same, run after run."""
+    return np.split(np.arange(len(flag)), np.flatnonzero(np.diff(flag)) + 1) if len(flag) else [np.arange(0)]
