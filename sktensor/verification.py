@@ -93,8 +93,9 @@ def verify(program: Program, settings: Settings, extractor: Extractor, model: An
 def _wrong(expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Where the bits differ; one NaN is as good as another."""
     bits = f"i{expected.dtype.itemsize}"
-    differ: npt.NDArray[np.bool_] = np.ascontiguousarray(expected).view(bits) != np.ascontiguousarray(found).view(bits)
-    return np.logical_and(differ, ~(np.isnan(expected) & np.isnan(found)))
+    differ = np.ascontiguousarray(expected).view(bits) != np.ascontiguousarray(found).view(bits)
+    wrong: npt.NDArray[np.bool_] = differ & ~(np.isnan(expected) & np.isnan(found))
+    return wrong
 
 
 def _difference(
