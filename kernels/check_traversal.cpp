@@ -40,7 +40,7 @@ template <class T>
 bool ascends(const T *begins, int64_t n, int64_t first, int64_t end, int64_t step = 0) {
   if (!begins || begins[0] != first || begins[n] != end) return false;
   for (int64_t i = 0; i < n; i++)
-    if (int64_t(begins[i + 1]) - int64_t(begins[i]) < step) return false;
+    if (begins[i + 1] < begins[i] || (step && begins[i + 1] == begins[i])) return false;
   return true;
 }
 

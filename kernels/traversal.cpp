@@ -396,7 +396,8 @@ void walk(const skt_traversal &t, const uint32_t *codes, int64_t width, int64_t 
 template <class Feature>
 int64_t encode_rows(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, uint32_t *codes) {
 #if defined(__AVX512VBMI__)
-  const bool in_registers = t.n_base_slots <= 64 && !t.wide_code;
+  // Widths for which there are permutations of registers.
+  const bool in_registers = (t.n_base_slots == 16 || t.n_base_slots == 32 || t.n_base_slots == 64) && !t.wide_code;
   if (in_registers && t.n_base_slots < t.n_slots && !encode<Feature>(t, rows, first, n, t.n_base_slots, codes)) return t.n_base_slots;
 #endif
   encode<Feature>(t, rows, first, n, t.n_slots, codes);
