@@ -65,7 +65,18 @@ MAY_IMPORT = {
     "plain": {"forest"},
     "saved_model": {"forest"},
     "persistence": {"", "archive", "devices", "estimator", "forest", "plain", "program", "saved_model"},
-    "testing": {"", "errors", "forest", "registry", "inputs", "outputs", "program", "module", "estimator"},
+    "testing": {
+        "",
+        "forest",
+        "registry",
+        "inputs",
+        "outputs",
+        "settings",
+        "strategies",
+        "program",
+        "verification",
+        "estimator",
+    },
     "versions": {"", "backends"},
 }
 
