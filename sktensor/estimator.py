@@ -21,7 +21,16 @@ from sktensor import outputs
 from sktensor.devices import device_here
 from sktensor.door import check_finite, check_sparse, check_tensor
 from sktensor.forest import Forest
-from sktensor.inputs import Rows, frame_columns, frame_names, is_frame, is_sparse, is_tensor
+from sktensor.inputs import (
+    Rows,
+    exchanged,
+    frame_columns,
+    frame_names,
+    is_exchangeable,
+    is_frame,
+    is_sparse,
+    is_tensor,
+)
 from sktensor.plans import Plan
 from sktensor.program import Program
 from sktensor.registry import extract_forest, find_extractor
@@ -208,10 +217,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         with _adopting:
             if not self._is_current():
                 check_is_fitted(self)
-                shown = {name: getattr(self.estimator, name, None) for name in SHOWN_OF_FITTED}
+                shown = {name: _shown(self.estimator, name) for name in SHOWN_OF_FITTED}
                 known = {name: value for name, value in shown.items() if value is not None}
-                if _are_made_up(known.get("feature_names_in_", ())):
-                    del known["feature_names_in_"]
                 self._publish(self.estimator, _adopted_model=True, **known)
         return self._program  # type: ignore[no-any-return]
 
@@ -274,7 +281,9 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
             if estimator is not None and _is_fitted(estimator):
                 if name == "estimator_":
                     return estimator
-                return self._compiled().forest if name == "forest_" else getattr(estimator, name)
+                found = self._compiled().forest if name == "forest_" else _shown(estimator, name)
+                if found is not None:
+                    return found
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
@@ -501,10 +510,10 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> from sklearn.tree import DecisionTreeClassifier
         >>> from sktensor import TensorizedEstimator
         >>> X, y = load_iris(return_X_y=True)
-        >>> fast = TensorizedEstimator(DecisionTreeClassifier().fit(X, y), strategy="tree_traversal")
+        >>> fast = TensorizedEstimator(DecisionTreeClassifier().fit(X, y), strategy="gemm")
         >>> plan = fast.explain_plan(n_rows=10)
         >>> plan.strategy, plan.backend, plan.device, plan.reason
-        ('tree_traversal', 'torch', 'cpu', 'as asked for')
+        ('gemm', 'torch', 'cpu', 'as asked for')
         """
         return self._compiled().plan(n_rows, self._settings())
 
@@ -527,6 +536,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
             rows = frame_columns(X, forest)
         elif self._is_plain(X):
             rows = Rows(X)
+        elif is_exchangeable(X):
+            return self._checked(exchanged(X), forest, allow_nan=allow_nan)
         else:
             if is_sparse(X):
                 check_sparse(X, forest)
@@ -540,12 +551,13 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         return rows
 
     def _rewrote(self, X: Any) -> bool:
-        """Whether the columns have the fitted names but for blanks, which LightGBM keeps as underscores.
+        """Whether the columns have the fitted names as their library keeps them.
 
-        A model that came fitted knows no other names; those given to :meth:`fit` are kept as they were.
+        LightGBM turns blanks into underscores, XGBoost and LightGBM turn numbers into text. A model that came fitted
+        knows no other names; those given to :meth:`fit` are kept as they were.
         """
         known = self.__dict__.get("feature_names_in_")
-        return self._adopted() and known is not None and list(known) == [_unblanked(name) for name in frame_names(X)]
+        return self._adopted() and known is not None and list(known) == [_rewritten(name) for name in frame_names(X)]
 
     def _is_plain(self, X: Any) -> bool:
         """Whether X is an array about which nothing needs to be found out."""
@@ -603,13 +615,19 @@ def _is_fitted(estimator: Any) -> bool:
     return True
 
 
-def _are_made_up(names: Any) -> bool:
-    """Whether these are the names that LightGBM up to 4.5 gives columns that had none."""
-    return len(names) > 0 and list(names) == [f"Column_{i}" for i in range(len(names))]
+def _shown(model: Any, name: str) -> Any:
+    """A fitted attribute of a model, None where it has none or none worth showing."""
+    found = getattr(model, name, None)
+    if name != "feature_names_in_":
+        return found
+    if found is not None:  # LightGBM up to 4.5 names the columns that had no names
+        return None if list(found) == [f"Column_{i}" for i in range(len(found))] else found
+    names = getattr(model, "feature_names_", None)  # CatBoost's word for them; it numbers those that had none
+    return None if not names or names == [str(i) for i in range(len(names))] else np.asarray(names, dtype=object)
 
 
-def _unblanked(name: Any) -> Any:
-    return name.replace(" ", "_") if isinstance(name, str) else name
+def _rewritten(name: Any) -> str:
+    return str(name).replace(" ", "_")
 
 
 def _on_host(X: Any) -> Any:

@@ -15,7 +15,18 @@ from sktensor.forest import TINY, Forest
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Columns", "Rows", "as_columns", "frame_columns", "frame_names", "is_frame", "is_sparse", "is_tensor"]
+__all__ = [
+    "Columns",
+    "Rows",
+    "as_columns",
+    "exchanged",
+    "frame_columns",
+    "frame_names",
+    "is_exchangeable",
+    "is_frame",
+    "is_sparse",
+    "is_tensor",
+]
 
 
 # Dtypes that kernels read.
@@ -26,6 +37,9 @@ ROWS_CAST_TOGETHER = 16_384
 
 # Stands for a value without a number until the end: narwhals takes a NaN for a failure to replace.
 UNKNOWN = -1.0
+
+# The kind of device that DLPack calls kDLCPU.
+HOST = 1
 
 
 def is_tensor(X: Any) -> bool:
@@ -47,6 +61,20 @@ def is_frame(X: Any) -> bool:
     import narwhals as nw
 
     return nw.dependencies.is_into_dataframe(X)
+
+
+def is_exchangeable(X: Any) -> bool:
+    """Whether X is an array of another library that speaks DLPack and nothing that numpy understands."""
+    return hasattr(X, "__dlpack__") and not hasattr(X, "__array__")
+
+
+def exchanged(X: Any) -> Any:
+    """An array of another library as a numpy array, or as a tensor if it is not in the host's memory; not copied."""
+    if X.__dlpack_device__()[0] == HOST:
+        return np.from_dlpack(X)
+    import torch
+
+    return torch.utils.dlpack.from_dlpack(X)  # type: ignore[attr-defined]
 
 
 def frame_names(X: Any) -> list[Any]:
@@ -95,9 +123,12 @@ def _numbers(name: Any, column: Any) -> npt.NDArray[Any]:
     """A numeric column as numpy, with nulls as NaN."""
     import narwhals as nw
 
-    if column.dtype == nw.Object:  # mixed Python objects, which may all be numbers
+    if column.dtype in (nw.Object, nw.String, nw.Unknown):  # all of which may be numbers, pandas' sparse ones are
+        values = np.asarray(column.to_numpy())
+        if values.dtype.kind in "biuf":
+            return values
         try:
-            return np.asarray(column.to_numpy().astype(np.float64))
+            return values.astype(np.float64)
         except (TypeError, ValueError):
             pass
     if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
@@ -202,7 +233,7 @@ class Rows:
             yield 0, data
             return
         if is_tensor(data):
-            data, cast = data.detach().cpu(), _tensor_dense
+            data, cast = data.detach().cpu().resolve_neg(), _tensor_dense
             data = data.numpy() if str(data.dtype) in ("torch.float32", "torch.float64") else data
         if isinstance(data, Columns) or (isinstance(data, np.ndarray) and data.dtype in IN_PLACE):
             yield 0, data
