@@ -23,12 +23,15 @@ SKT_DECLARE(avx512)
 
 namespace {
 
-// What a thread takes on: many blocks, so that it meets each tree's nodes in its cache, but a few times for each thread.
-int64_t rows_at_a_time(int64_t n_rows, int32_t n_threads) {
+// What a thread takes on at once: so many pieces for each thread that none waits long for the last one.
+int64_t rows_at_a_time(int64_t n_rows, int32_t n_threads, int64_t pieces) {
   constexpr int64_t block = 512, most = 4096;
-  const int64_t even = n_rows / (4 * int64_t(n_threads) + 1) / block * block;
+  const int64_t even = n_rows / (pieces * int64_t(n_threads) + 1) / block * block;
   return n_threads <= 1 || even > most ? most : even < block ? block : even;
 }
+
+constexpr int64_t kCircuitPieces = 16;
+constexpr int64_t kWalkPieces = 4; // long ones, which meet each tree's nodes in the cache
 
 // A call of the instruction set's function: a macro, since namespaces cannot be passed on.
 #if defined(SKT_X86)
@@ -89,7 +92,7 @@ int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int
   if (const int32_t error = check_call(rows, out, features, isa)) return error;
   if (features == SKT_FLOAT64 && tables->n_searches && !tables->thresholds64) return kSearches;
   if (!tables->value_bytes && isa > SKT_AVX2) isa = SKT_AVX2; // AVX-512 looks values up in registers
-  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads), n_threads, [&](int64_t first, int64_t last) {
+  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads, kCircuitPieces), n_threads, [&](int64_t first, int64_t last) {
     SKT_WITH(isa, bitsliced_sums, *tables, *rows, features, first, last, out);
   });
   return done ? kFine : kNoMemory;
@@ -97,7 +100,7 @@ int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int
 
 int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, out, features, isa)) return error;
-  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads), n_threads, [&](int64_t first, int64_t last) {
+  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads, kWalkPieces), n_threads, [&](int64_t first, int64_t last) {
     SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out);
   });
   return done ? kFine : kNoMemory;
@@ -109,7 +112,7 @@ int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t fe
   if (tables->n_trees && !tree_number) return kNoSuchTree;
   for (int32_t tree = 0; tree < tables->n_trees; tree++)
     if (tree_number[tree] < 0 || tree_number[tree] >= tables->n_trees) return kNoSuchTree;
-  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads), n_threads, [&](int64_t first, int64_t last) {
+  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads, kWalkPieces), n_threads, [&](int64_t first, int64_t last) {
     SKT_WITH(isa, traversal_leaves, *tables, *rows, features, first, last, tree_number, out);
   });
   return done ? kFine : kNoMemory;

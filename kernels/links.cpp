@@ -72,15 +72,19 @@ void sigmoid64(const double *raw, int64_t n, double factor, double *out) {
 // XGBoost's softmax: exponentials of float32, their sum in float64, class after class.
 void softmax32(const skt_expf &table, const float *raw, int64_t n, int64_t n_classes, float *out) {
   const Exponential exp(table);
-  for (int64_t i = 0; i < n; i++, raw += n_classes, out += n_classes) {
-    float most = raw[0];
-    for (int64_t k = 1; k < n_classes; k++) most = raw[k] > most || raw[k] != raw[k] ? raw[k] : most;
-    for (int64_t k = 0; k < n_classes; k++) out[k] = raw[k] - most;
-    for (int64_t k = 0; k < n_classes; k += kBatch) exp(out + k, static_cast<int>(std::min<int64_t>(n_classes - k, kBatch)), out + k);
+  for (int64_t i = 0; i < n; i++) {
+    const float *row = raw + i * n_classes;
+    float most = row[0];
+    for (int64_t k = 1; k < n_classes; k++) most = row[k] > most || row[k] != row[k] ? row[k] : most;
+    for (int64_t k = 0; k < n_classes; k++) out[i * n_classes + k] = row[k] - most;
+  }
+  for (int64_t i = 0; i < n * n_classes; i += kBatch) exp(out + i, static_cast<int>(std::min<int64_t>(n * n_classes - i, kBatch)), out + i);
+  for (int64_t i = 0; i < n; i++) {
+    float *row = out + i * n_classes;
     double total = 0.0;
-    for (int64_t k = 0; k < n_classes; k++) total += static_cast<double>(out[k]);
+    for (int64_t k = 0; k < n_classes; k++) total += static_cast<double>(row[k]);
     const float divisor = static_cast<float>(total);
-    for (int64_t k = 0; k < n_classes; k++) out[k] /= divisor;
+    for (int64_t k = 0; k < n_classes; k++) row[k] /= divisor;
   }
 }
 
