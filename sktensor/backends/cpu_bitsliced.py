@@ -17,10 +17,8 @@ __all__ = ["answer_bytes", "structure", "sum_structure"]
 
 Array = npt.NDArray[Any]
 
-LEVELS = 8
-PER_SEARCH = (
-    2**LEVELS - 1
-)  # a column with more thresholds is searched several times, in one part of them after the other
+# Thresholds of one search; a column with more is searched several times, in one part of them after the other.
+PER_SEARCH = 2**8 - 1
 
 
 def structure(forest: Forest, tables: BitslicedTables, sums: abi.SumStructure | None = None) -> abi.BitslicedStructure:
