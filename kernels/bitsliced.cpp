@@ -4,12 +4,11 @@
 // node asks one plane of bits; multiplexers turn the planes into the bits of each tree's leaf; leaf values are looked up and added, one
 // tree after the other, in the order and dtype of the model.
 #include <algorithm>
-#include <memory>
-#include <new>
 
 #include "lanes.h"
 #include "ranks.h"
 #include "rows.h"
+#include "scratch.h"
 #include "sktensor.h"
 
 namespace SKT_ISA {
@@ -17,30 +16,6 @@ namespace {
 
 constexpr int kPanel = 16; // columns loaded together, a cache line of float32
 constexpr int kGroup = 16; // pieces whose values are added together
-
-// Memory of a thread, kept from call to call: fresh pages would cost a small prediction more than its arithmetic.
-class Scratch {
- public:
-  char *of(size_t bytes) {
-    if (bytes > size_) {
-      memory_.reset(); // before the new one is there, lest both are
-      size_ = 0;       // in case it never will be
-      memory_.reset(static_cast<char *>(::operator new(bytes, std::align_val_t(64))));
-      size_ = bytes;
-      std::memset(memory_.get(), 0, bytes); // lanes beyond the last row are computed, too, and must hold numbers
-    }
-    return memory_.get();
-  }
-
- private:
-  struct Free {
-    void operator()(char *memory) const { ::operator delete(memory, std::align_val_t(64)); }
-  };
-  std::unique_ptr<char, Free> memory_;
-  size_t size_ = 0;
-};
-
-thread_local Scratch scratch;
 
 // Up to 16 columns of X from `first` on, for n rows.
 template <class Feature>
@@ -348,7 +323,7 @@ inline void evaluate(const skt_bitsliced &t, int piece, Bits *slots, uint8_t *nu
 }
 
 template <bool kRightIfEqual, class Feature, class Acc>
-void run(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int64_t last_row, Acc *out) {
+void run(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int64_t last_row, Acc *out, Scratch &scratch) {
   const int n_outputs = t.sum.n_outputs;
   int most = 0;
   for (int p = 0; p < t.n_pieces; p++) most = std::max(most, t.piece_muxes[p + 1] - t.piece_muxes[p]);
@@ -391,11 +366,11 @@ void run(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int64_
 }
 
 template <class Feature, class Acc>
-void run_as(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int64_t last_row, void *out) {
+void run_as(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int64_t last_row, void *out, Scratch &scratch) {
   if (t.right_if_equal)
-    run<true, Feature, Acc>(t, rows, first_row, last_row, static_cast<Acc *>(out));
+    run<true, Feature, Acc>(t, rows, first_row, last_row, static_cast<Acc *>(out), scratch);
   else
-    run<false, Feature, Acc>(t, rows, first_row, last_row, static_cast<Acc *>(out));
+    run<false, Feature, Acc>(t, rows, first_row, last_row, static_cast<Acc *>(out), scratch);
 }
 
 // The dtype in which values are compared: float32 rows stay so even if features are float64, for thresholds32 is rounded such that the
@@ -406,20 +381,20 @@ bool compares_float32(const skt_rows &rows, int32_t features) {
 
 } // namespace
 
-void bitsliced_sums(const skt_bitsliced &t, const skt_rows &rows, int32_t features, int64_t first_row, int64_t last_row, void *out) {
+void bitsliced_sums(const skt_bitsliced &t, const skt_rows &rows, int32_t features, int64_t first_row, int64_t last_row, void *out, Scratch &scratch) {
   const bool narrow = t.sum.acc_dtype == SKT_FLOAT32;
   if (compares_float32(rows, features)) {
     skt_rows as_float = rows;
     // A float64 that is no float32 equals none of them.
     if (features == SKT_FLOAT64 && static_cast<double>(static_cast<float>(rows.missing)) != rows.missing) as_float.has_missing = 0;
     if (narrow)
-      run_as<float, float>(t, as_float, first_row, last_row, out);
+      run_as<float, float>(t, as_float, first_row, last_row, out, scratch);
     else
-      run_as<float, double>(t, as_float, first_row, last_row, out);
+      run_as<float, double>(t, as_float, first_row, last_row, out, scratch);
   } else if (narrow) {
-    run_as<double, float>(t, rows, first_row, last_row, out);
+    run_as<double, float>(t, rows, first_row, last_row, out, scratch);
   } else {
-    run_as<double, double>(t, rows, first_row, last_row, out);
+    run_as<double, double>(t, rows, first_row, last_row, out, scratch);
   }
 }
 

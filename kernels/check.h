@@ -9,6 +9,7 @@ enum : int32_t {
   kNoMemory = 2,
   kNoSuchIsa = 3,
   kNoSuchTree = 4,
+  kNotFinite = 5,
   // bit-sliced tables
   kOutputs = 100,
   kDtype,

@@ -5,14 +5,14 @@
 
 #define SKT_DECLARE(ISA)                                                                                                               \
   namespace ISA {                                                                                                                      \
-  void bitsliced_sums(const skt_bitsliced &, const skt_rows &, int32_t features, int64_t first, int64_t last, void *out);               \
-  void traversal_sums(const skt_traversal &, const skt_rows &, int32_t features, int64_t first, int64_t last, void *out);               \
+  void bitsliced_sums(const skt_bitsliced &, const skt_rows &, int32_t features, int64_t first, int64_t last, void *out, Scratch &);    \
+  void traversal_sums(const skt_traversal &, const skt_rows &, int32_t features, int64_t first, int64_t last, void *out, Scratch &);    \
   void traversal_leaves(const skt_traversal &, const skt_rows &, int32_t features, int64_t first, int64_t last, const int32_t *trees,   \
-                        int32_t *out);                                                                                                 \
-  bool all_finite(const skt_rows &, int32_t features);                                                                                 \
-  void sigmoid32(const skt_expf &, const float *raw, int64_t n, float *out);                                                           \
-  void sigmoid64(const double *raw, int64_t n, double factor, double *out);                                                            \
-  void softmax32(const skt_expf &, const float *raw, int64_t n, int64_t n_classes, float *out);                                        \
+                        int32_t *out, Scratch &);                                                                                      \
+  bool all_finite(const skt_rows &, int32_t features, int64_t first, int64_t last);                                                    \
+  void sigmoid32(const skt_expf &, const float *raw, int64_t first, int64_t last, float *out);                                         \
+  void sigmoid64(const double *raw, int64_t first, int64_t last, double factor, double *out);                                          \
+  void softmax32(const skt_expf &, const float *raw, int64_t first, int64_t last, int64_t n_classes, float *out, Scratch &);           \
   }
 
 SKT_DECLARE(baseline)
@@ -23,15 +23,13 @@ SKT_DECLARE(avx512)
 
 namespace {
 
-// What a thread takes on at once: so many pieces for each thread that none waits long for the last one.
-int64_t rows_at_a_time(int64_t n_rows, int32_t n_threads, int64_t pieces) {
-  constexpr int64_t block = 512, most = 4096;
-  const int64_t even = n_rows / (pieces * int64_t(n_threads) + 1) / block * block;
-  return n_threads <= 1 || even > most ? most : even < block ? block : even;
-}
+// Rows that a thread takes on at once. Circuits read them block by block; walkers meet each tree's nodes in the cache.
+constexpr int64_t kCircuitRows = 1024;
+constexpr int64_t kWalkRows = 4096;
 
-constexpr int64_t kCircuitPieces = 16;
-constexpr int64_t kWalkPieces = 4; // long ones, which meet each tree's nodes in the cache
+// The least number of float32 exponentials for each thread: they are over before another one is awake otherwise.
+constexpr int64_t kLinksAtOnce = 1 << 14;
+constexpr int64_t kFloat64 = 4; // exponentials of float32 take as long as one of float64
 
 // A call of the instruction set's function: a macro, since namespaces cannot be passed on.
 #if defined(SKT_X86)
@@ -53,6 +51,27 @@ int32_t check_call(const skt_rows *rows, const void *out, int32_t features, int3
     return kDtype;
   }
   return check_isa(isa);
+}
+
+// Runs run(first, last, scratch) on all rows, or finds that they are not what they must be.
+template <class Run>
+int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most, int32_t n_threads, int32_t isa, Run run) {
+  return in_ranges(rows.n_rows, most, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
+    if (look && rows.must_be_finite && !SKT_WITH(isa, all_finite, rows, features, first, last)) return kNotFinite;
+    run(first, last, scratch);
+    return kFine;
+  });
+}
+
+// Runs run(first, last, scratch) on all rows of a link.
+template <class Run>
+int32_t for_links(int64_t n, int64_t n_exponentials, int32_t n_threads, Run run) {
+  constexpr int64_t most = 4096;
+  const int32_t useful = static_cast<int32_t>(std::min<int64_t>(n_threads, n * n_exponentials / kLinksAtOnce));
+  return in_ranges(n, most, useful, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
+    run(first, last, scratch);
+    return kFine;
+  });
 }
 
 } // namespace
@@ -79,6 +98,7 @@ const char *skt_message(int32_t error) {
     case kNoMemory: return "out of memory";
     case kNoSuchIsa: return "this processor or this build lacks the instruction set";
     case kNoSuchTree: return "the numbers of trees are missing or out of range";
+    case kNotFinite: return "a value is missing or infinite";
   }
   const char *known = error >= 200 ? traversal_message(error) : bitsliced_message(error);
   return known ? known : "unknown error";
@@ -92,18 +112,16 @@ int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int
   if (const int32_t error = check_call(rows, out, features, isa)) return error;
   if (features == SKT_FLOAT64 && tables->n_searches && !tables->thresholds64) return kSearches;
   if (!tables->value_bytes && isa > SKT_AVX2) isa = SKT_AVX2; // AVX-512 looks values up in registers
-  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads, kCircuitPieces), n_threads, [&](int64_t first, int64_t last) {
-    SKT_WITH(isa, bitsliced_sums, *tables, *rows, features, first, last, out);
+  return for_rows(*rows, features, !tables->sum.continues, kCircuitRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+    SKT_WITH(isa, bitsliced_sums, *tables, *rows, features, first, last, out, scratch);
   });
-  return done ? kFine : kNoMemory;
 }
 
 int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, out, features, isa)) return error;
-  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads, kWalkPieces), n_threads, [&](int64_t first, int64_t last) {
-    SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out);
+  return for_rows(*rows, features, !tables->sum.continues, kWalkRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+    SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out, scratch);
   });
-  return done ? kFine : kNoMemory;
 }
 
 int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads,
@@ -112,31 +130,29 @@ int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t fe
   if (tables->n_trees && !tree_number) return kNoSuchTree;
   for (int32_t tree = 0; tree < tables->n_trees; tree++)
     if (tree_number[tree] < 0 || tree_number[tree] >= tables->n_trees) return kNoSuchTree;
-  const bool done = in_ranges(rows->n_rows, rows_at_a_time(rows->n_rows, n_threads, kWalkPieces), n_threads, [&](int64_t first, int64_t last) {
-    SKT_WITH(isa, traversal_leaves, *tables, *rows, features, first, last, tree_number, out);
+  return for_rows(*rows, features, true, kWalkRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+    SKT_WITH(isa, traversal_leaves, *tables, *rows, features, first, last, tree_number, out, scratch);
   });
-  return done ? kFine : kNoMemory;
 }
 
 int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa) {
-  return !check_call(rows, rows, features, isa) && SKT_WITH(isa, all_finite, *rows, features);
+  return !check_call(rows, rows, features, isa) && SKT_WITH(isa, all_finite, *rows, features, 0, rows->n_rows);
 }
 
-int32_t skt_sigmoid32(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t isa) {
+int32_t skt_sigmoid32(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_isa(isa)) return error;
-  SKT_WITH(isa, sigmoid32, *table, raw, n, out);
-  return kFine;
+  return for_links(n, 1, n_threads, [&](int64_t first, int64_t last, Scratch &) { SKT_WITH(isa, sigmoid32, *table, raw, first, last, out); });
 }
 
-int32_t skt_sigmoid64(const double *raw, int64_t n, double factor, double *out, int32_t isa) {
+int32_t skt_sigmoid64(const double *raw, int64_t n, double factor, double *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_isa(isa)) return error;
-  SKT_WITH(isa, sigmoid64, raw, n, factor, out);
-  return kFine;
+  return for_links(n, kFloat64, n_threads, [&](int64_t first, int64_t last, Scratch &) { SKT_WITH(isa, sigmoid64, raw, first, last, factor, out); });
 }
 
-int32_t skt_softmax32(const skt_expf *table, const float *raw, int64_t n, int64_t n_classes, float *out, int32_t isa) {
+int32_t skt_softmax32(const skt_expf *table, const float *raw, int64_t n, int64_t n_classes, float *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_isa(isa)) return error;
   if (n_classes < 1) return kOutputs;
-  SKT_WITH(isa, softmax32, *table, raw, n, n_classes, out);
-  return kFine;
+  return for_links(n, n_classes, n_threads, [&](int64_t first, int64_t last, Scratch &scratch) {
+    SKT_WITH(isa, softmax32, *table, raw, first, last, n_classes, out, scratch);
+  });
 }

@@ -1,4 +1,4 @@
-// Whether all values of X are finite once they have the dtype of the features.
+// Whether all values of some rows are finite once they have the dtype of the features.
 #include <cmath>
 #include <cstdint>
 
@@ -29,23 +29,23 @@ bool finite_run(const Column &column, int64_t first, int64_t n, bool narrow) {
 
 } // namespace
 
-bool all_finite(const skt_rows &rows, int32_t features) {
+bool all_finite(const skt_rows &rows, int32_t features, int64_t first, int64_t last) {
   constexpr int64_t kPart = 4096; // values after which to look whether there is still a reason to go on
   const bool narrow = features == SKT_FLOAT32;
   const int64_t item = rows.dtype == SKT_FLOAT32 ? 4 : 8;
   if (!rows.columns && rows.column_stride == item) {
     const bool one_run = rows.row_stride == item * rows.n_columns;
-    const int64_t n_runs = one_run ? 1 : rows.n_rows, length = one_run ? rows.n_rows * rows.n_columns : rows.n_columns;
+    const int64_t n_runs = one_run ? 1 : last - first, length = one_run ? (last - first) * rows.n_columns : rows.n_columns;
     for (int64_t r = 0; r < n_runs; r++) {
-      const Column row{static_cast<const char *>(rows.data) + r * rows.row_stride, item, rows.dtype};
+      const Column row{static_cast<const char *>(rows.data) + (first + r) * rows.row_stride, item, rows.dtype};
       for (int64_t i = 0; i < length; i += kPart)
         if (!finite_run(row, i, i + kPart < length ? kPart : length - i, narrow)) return false;
     }
     return true;
   }
   for (int64_t c = 0; c < rows.n_columns; c++)
-    for (int64_t i = 0; i < rows.n_rows; i += kPart)
-      if (!finite_run(column_of(rows, c), i, i + kPart < rows.n_rows ? kPart : rows.n_rows - i, narrow)) return false;
+    for (int64_t i = first; i < last; i += kPart)
+      if (!finite_run(column_of(rows, c), i, i + kPart < last ? kPart : last - i, narrow)) return false;
   return true;
 }
 

@@ -98,6 +98,20 @@ void compare_finite(const Rows &x) {
       if (skt_all_finite(&x.rows, features, isa) != finite(x, features)) fail("skt_all_finite is wrong");
 }
 
+// Rows that must be finite are summed if they are, and refused if not.
+template <class Tables>
+void compare_refusals(Random &random, Room &room, const Tables &tables, const Rows &x) {
+  if (tables.t.sum.continues || !x.rows.n_rows) return; // looked at before, or not at all
+  Rows strict = x;
+  strict.rows.must_be_finite = 1;
+  const int32_t expected = finite(x, tables.features) ? 0 : 5; // "a value is missing or infinite"
+  for (int32_t isa = 0; isa <= skt_best_isa(); isa++) {
+    char *const out = room.place(random, bytes_of(tables.t.sum, x.rows.n_rows, tables.t.sum.n_outputs), item_of(tables.t.sum));
+    if (run(tables, strict, tables.features, out, static_cast<int32_t>(random.from(1, 3)), isa) != expected) fail("finite rows are refused, or others taken");
+    progress->calls++;
+  }
+}
+
 template <class Tables>
 void valid_case(Random &random, Room &room) {
   Tables tables(random);
@@ -113,6 +127,7 @@ void valid_case(Random &random, Room &room) {
     compare_sums<double>(random, room, tables, x);
   compare_leaves(random, room, tables, x);
   compare_finite(x);
+  compare_refusals(random, room, tables, x);
   progress->valid++;
 }
 

@@ -67,11 +67,12 @@ inline const char *links_case(Random &random, Room &room) {
   }
 
   for (int32_t isa = 0; isa <= skt_best_isa(); isa++) {
+    const int32_t n_threads = static_cast<int32_t>(random.from(1, 3));
     float *const out32 = room.copy(random, std::vector<float>(2 * n)), *const out = room.copy(random, std::vector<float>(n * classes));
     double *const out64 = room.copy(random, std::vector<double>(2 * n));
-    if (skt_sigmoid32(&table, room.copy(random, raw32), n, out32, isa) || !equal(out32, two32)) return "skt_sigmoid32 and its formula differ";
-    if (skt_sigmoid64(room.copy(random, raw64), n, factor, out64, isa) || !equal(out64, two64)) return "skt_sigmoid64 and its formula differ";
-    if (skt_softmax32(&table, room.copy(random, rows), n, classes, out, isa) || !equal(out, several)) return "skt_softmax32 and its formula differ";
+    if (skt_sigmoid32(&table, room.copy(random, raw32), n, out32, n_threads, isa) || !equal(out32, two32)) return "skt_sigmoid32 and its formula differ";
+    if (skt_sigmoid64(room.copy(random, raw64), n, factor, out64, n_threads, isa) || !equal(out64, two64)) return "skt_sigmoid64 and its formula differ";
+    if (skt_softmax32(&table, room.copy(random, rows), n, classes, out, n_threads, isa) || !equal(out, several)) return "skt_softmax32 and its formula differ";
   }
   return nullptr;
 }

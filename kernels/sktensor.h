@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 1
+#define SKT_ABI 2
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -49,6 +49,8 @@ typedef struct {
   double missing;
   /* ... then one with |x| <= `flush` becomes 0.0; a negative number flushes nothing. */
   double flush;
+  int32_t must_be_finite; /* whether a value that is missing or infinite in the dtype of the features is an error */
+  int32_t reserved;
 } skt_rows;
 
 /* Where the sums over trees start, and where they go. */
@@ -215,9 +217,9 @@ SKT_API int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, in
 SKT_API int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa);
 
 /* Probabilities from raw scores: of two classes into `out` (n, 2), of several into `out` (n, n_classes). */
-SKT_API int32_t skt_sigmoid32(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t isa);
-SKT_API int32_t skt_sigmoid64(const double *raw, int64_t n, double factor, double *out, int32_t isa);
-SKT_API int32_t skt_softmax32(const skt_expf *table, const float *raw, int64_t n, int64_t n_classes, float *out, int32_t isa);
+SKT_API int32_t skt_sigmoid32(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t n_threads, int32_t isa);
+SKT_API int32_t skt_sigmoid64(const double *raw, int64_t n, double factor, double *out, int32_t n_threads, int32_t isa);
+SKT_API int32_t skt_softmax32(const skt_expf *table, const float *raw, int64_t n, int64_t n_classes, float *out, int32_t n_threads, int32_t isa);
 
 #ifdef __cplusplus
 }

@@ -1,35 +1,44 @@
-// Ranges of rows, shared out among threads that live as long as the call.
-//
-// A thread costs some 20 microseconds to start, which is little beside what it is started for, and nothing is left behind: no idle
-// threads, no state that a fork would break.
+// Ranges of rows, shared out among threads.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <system_error>
-#include <thread>
-#include <vector>
 
-// Calls work(first, last) for ranges of at most `step` rows until all of n are done; true unless a call threw.
+#include "scratch.h"
+
+// What several threads do at once, each with memory of its own.
+struct Task {
+  void (*run)(void *what, Scratch &scratch);
+  void *what;
+};
+
+// Runs a task in this thread and in up to n_helpers others, and returns when the last of them is done. One that has not begun when this
+// thread is done, because its processor has something else to do, is not waited for: there is nothing left.
+void run_with_helpers(const Task &task, int64_t n_helpers);
+
+// The error of work(first, last, scratch), called for ranges of rows until all of n are done or one call gives another number than 0; or
+// `no_memory` if one throws. Ranges are of `most` rows at first and become shorter towards the end, lest one thread waits for another.
 template <class Work>
-bool in_ranges(int64_t n, int64_t step, int32_t n_threads, Work work) {
+int32_t in_ranges(int64_t n, int64_t most, int32_t n_threads, int32_t no_memory, Work work) {
+  constexpr int64_t least = 512;
   std::atomic<int64_t> next{0};
-  std::atomic<bool> failed{false};
-  auto take = [&]() noexcept {
+  std::atomic<int32_t> error{0};
+  auto take = [&, n_threads = std::max(n_threads, 1)](Scratch &scratch) noexcept {
     try {
-      for (int64_t first; !failed && (first = next.fetch_add(step)) < n;) work(first, std::min(n, first + step));
+      int64_t first = next;
+      while (!error && first < n) {
+        const int64_t share = (n - first) / (4 * int64_t(n_threads)) / least * least;
+        const int64_t last = std::min(n, first + (n_threads == 1 ? most : std::clamp(share, least, most)));
+        if (!next.compare_exchange_weak(first, last)) continue;
+        if (const int32_t found = work(first, last, scratch)) error = found;
+        first = next;
+      }
     } catch (...) {
-      failed = true;
+      error = no_memory;
     }
   };
-  std::vector<std::thread> helpers;
-  try {
-    const int64_t useful = std::min<int64_t>(n_threads, (n + step - 1) / step);
-    for (int64_t i = 1; i < useful; i++) helpers.emplace_back(take);
-  } catch (...) { // no more threads to be had: those there are do it
-  }
-  take();
-  for (std::thread &helper : helpers) helper.join();
-  return !failed;
+  const Task task{[](void *what, Scratch &scratch) { (*static_cast<decltype(take) *>(what))(scratch); }, &take};
+  run_with_helpers(task, std::min<int64_t>(n_threads, (n + least - 1) / least) - 1);
+  return error;
 }

@@ -8,13 +8,13 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <memory>
 
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
 #include "rows.h"
+#include "scratch.h"
 
 namespace SKT_ISA {
 namespace {
@@ -29,19 +29,6 @@ constexpr int kChunk = 64;             // values of a column that become codes a
 
 // Widths of a row's codes that are known at run time only; the latter with slots of 16 bits.
 constexpr int kAnyWidth = 0, kWide = -1;
-
-// Memory of this thread, kept between calls and grown to what a block of rows needs.
-char *scratch(size_t bytes) {
-  static thread_local std::unique_ptr<char[]> room;
-  static thread_local size_t size = 0;
-  if (bytes + 64 > size) {
-    room.reset();
-    size = 0;
-    room.reset(new char[bytes + 64]);
-    size = bytes + 64;
-  }
-  return room.get() + (64 - reinterpret_cast<uintptr_t>(room.get()) % 64) % 64;
-}
 
 // ------------------------------------------------------------------------------------------------------------------------ codes
 
@@ -405,11 +392,11 @@ int64_t encode_rows(const skt_traversal &t, const skt_rows &rows, int64_t first,
 }
 
 template <class Feature, class Use>
-void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, Use use) {
+void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, Scratch &scratch, Use use) {
   const int64_t most = std::clamp<int64_t>(kCodeBytes / (4 * int64_t(t.n_base_slots)), 64, kMostRows);
   const int64_t at_once = std::min(most, last - first), places = std::max<int64_t>(at_once, kPairs);
   const size_t code_bytes = (size_t(at_once) * t.n_slots * 4 + 63) / 64 * 64;
-  char *const room = scratch(code_bytes + places * 12);
+  char *const room = scratch.of(code_bytes + places * 12);
   uint32_t *const codes = reinterpret_cast<uint32_t *>(room);
   uint64_t *const walkers = reinterpret_cast<uint64_t *>(room + code_bytes);
   uint32_t *const leaf = reinterpret_cast<uint32_t *>(room + code_bytes + places * 8);
@@ -429,12 +416,12 @@ void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int
 }
 
 template <class Feature, class Acc>
-void sums(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, Acc *out) {
+void sums(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, Acc *out, Scratch &scratch) {
   const Acc *const base = static_cast<const Acc *>(t.sum.base);
   const int64_t width = t.sum.n_outputs;
   for (int64_t row = first; row < last && !t.sum.continues; row++)
     for (int64_t k = 0; k < width; k++) out[row * width + k] = t.sum.base_last ? 0 : base[k];
-  each_block<Feature>(t, rows, first, last, [&](int64_t row, int n, int32_t tree, int32_t end, uint32_t *leaf) {
+  each_block<Feature>(t, rows, first, last, scratch, [&](int64_t row, int n, int32_t tree, int32_t end, uint32_t *leaf) {
     add<Feature>(t, rows, row, n, tree, end, leaf, out + row * width);
   });
   if (t.sum.base_last)
@@ -443,8 +430,8 @@ void sums(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t l
 }
 
 template <class Feature>
-void leaves(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, const int32_t *tree_number, int32_t *out) {
-  each_block<Feature>(t, rows, first, last, [&](int64_t row, int n, int32_t tree, int32_t end, const uint32_t *leaf) {
+void leaves(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, const int32_t *tree_number, int32_t *out, Scratch &scratch) {
+  each_block<Feature>(t, rows, first, last, scratch, [&](int64_t row, int n, int32_t tree, int32_t end, const uint32_t *leaf) {
     for (; tree < end; tree++, leaf += n)
       for (int i = 0; i < n; i++) out[(row + i) * t.n_trees + tree_number[tree]] = t.leaf[leaf[i]];
   });
@@ -452,20 +439,20 @@ void leaves(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t
 
 } // namespace
 
-void traversal_sums(const skt_traversal &t, const skt_rows &rows, int32_t features, int64_t first, int64_t last, void *out) {
+void traversal_sums(const skt_traversal &t, const skt_rows &rows, int32_t features, int64_t first, int64_t last, void *out, Scratch &scratch) {
   const bool wide = features == SKT_FLOAT64;
   if (t.sum.acc_dtype == SKT_FLOAT32) {
     float *const sum = static_cast<float *>(out);
-    wide ? sums<double>(t, rows, first, last, sum) : sums<float>(t, rows, first, last, sum);
+    wide ? sums<double>(t, rows, first, last, sum, scratch) : sums<float>(t, rows, first, last, sum, scratch);
   } else {
     double *const sum = static_cast<double *>(out);
-    wide ? sums<double>(t, rows, first, last, sum) : sums<float>(t, rows, first, last, sum);
+    wide ? sums<double>(t, rows, first, last, sum, scratch) : sums<float>(t, rows, first, last, sum, scratch);
   }
 }
 
 void traversal_leaves(const skt_traversal &t, const skt_rows &rows, int32_t features, int64_t first, int64_t last, const int32_t *tree_number,
-                      int32_t *out) {
-  features == SKT_FLOAT64 ? leaves<double>(t, rows, first, last, tree_number, out) : leaves<float>(t, rows, first, last, tree_number, out);
+                      int32_t *out, Scratch &scratch) {
+  features == SKT_FLOAT64 ? leaves<double>(t, rows, first, last, tree_number, out, scratch) : leaves<float>(t, rows, first, last, tree_number, out, scratch);
 }
 
 } // namespace SKT_ISA

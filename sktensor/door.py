@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from sktensor.backends import cpu_finite
 from sktensor.forest import Forest
 from sktensor.inputs import as_columns, is_sparse
 
-__all__ = ["check_finite", "check_sparse", "check_tensor"]
+__all__ = ["check_finite", "check_sparse", "check_tensor", "finite_check"]
 
 # Rows whose finiteness is looked at together, so that no cast copy of all of X is made.
 ROWS_AT_THE_DOOR = 65_536
@@ -60,3 +62,10 @@ def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
         if forest.accepts_inf:
             part = np.where(np.isinf(part), 0.0, part)
         assert_all_finite(part, allow_nan=allow_nan, estimator_name=estimator_name, input_name="X")
+
+
+def finite_check(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> Callable[[], None] | None:
+    """:func:`check_finite` for later; None where it would find nothing."""
+    if allow_nan and forest.accepts_inf:
+        return None
+    return partial(check_finite, X, forest, estimator_name, allow_nan=allow_nan)

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktensor import outputs
 from sktensor.devices import device_here
-from sktensor.door import check_finite, check_sparse, check_tensor
+from sktensor.door import check_finite, check_sparse, check_tensor, finite_check
 from sktensor.forest import Forest
 from sktensor.inputs import (
     Rows,
@@ -322,7 +322,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> TensorizedEstimator(DecisionTreeClassifier(random_state=0).fit(X, y)).predict(X[::50])
         array([0, 1, 2])
         """
-        return outputs.labels(*self._forest_and_raw(X))
+        return outputs.labels(*self._forest_raw_and_threads(X))
 
     @available_if(_wrapped_has("predict_proba"))
     def predict_proba(self, X: Any) -> Any:
@@ -347,7 +347,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> TensorizedEstimator(DecisionTreeClassifier().fit(X, y)).predict_proba(X[:1])
         array([[1., 0., 0.]])
         """
-        return outputs.probabilities(*self._forest_and_raw(X))
+        return outputs.probabilities(*self._forest_raw_and_threads(X))
 
     @available_if(_wrapped_has("predict_log_proba"))
     def predict_log_proba(self, X: Any) -> Any:
@@ -518,10 +518,15 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         return self._compiled().plan(n_rows, self._settings())
 
     def _forest_and_raw(self, X: Any) -> tuple[Forest, Any]:
-        program = self._compiled()
+        return self._forest_raw_and_threads(X)[:2]
+
+    def _forest_raw_and_threads(self, X: Any) -> tuple[Forest, Any, int]:
+        """The forest, raw scores of X, and the threads that may go on with them."""
+        program, settings = self._compiled(), self._settings()
         forest = program.forest
         rows = self._checked(X, forest, allow_nan=forest.accepts_nan)
-        return forest, outputs.raw_scores(forest, program.total(rows, self._settings()))
+        raw = outputs.raw_scores(forest, program.total(rows, settings))
+        return forest, raw, program.threads(len(rows), settings)
 
     # --- the door ---------------------------------------------------------------------------------------------------
 
@@ -535,7 +540,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
                 validate_data(self, X, skip_check_array=True, reset=False)
             rows = frame_columns(X, forest)
         elif self._is_plain(X):
-            rows = Rows(X)
+            return Rows(X, late_check=finite_check(X, forest, type(self.estimator_).__name__, allow_nan=allow_nan))
         elif is_exchangeable(X):
             return self._checked(exchanged(X), forest, allow_nan=allow_nan)
         else:

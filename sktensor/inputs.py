@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -207,10 +207,22 @@ class Rows:
         Whether a forest's `flush_tiny` applies: LightGBM flushes the rows of arrays, pandas frames and CSC matrices,
         but not those of CSR and COO matrices, polars and pyarrow
         [LightGBM src/c_api.cpp RowPairFunctionFromDenseMatric, RowFunctionFromCSR].
+    late_check : callable, optional
+        What is left to do at the door: raises for values that the library refuses. A kernel that reads the values
+        anyway looks itself, and leaves this call to whoever finds one that is not finite; anything else calls
+        :meth:`checked` before it starts.
     """
 
     data: Any
     flush: bool = True
+    late_check: Callable[[], None] | None = None
+
+    def checked(self) -> Rows:
+        """These rows, once nothing is left to check."""
+        if self.late_check is None:
+            return self
+        self.late_check()
+        return replace(self, late_check=None)
 
     def __len__(self) -> int:
         return int(self.data.shape[0])

@@ -83,13 +83,13 @@ def values(forest: Forest, raw: Rows) -> Rows:
     raise ValueError(f"unknown link {forest.link!r}")
 
 
-def probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
+def probabilities(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows | list[Rows]:
     """What ``predict_proba`` returns, from the raw scores; a list for several targets."""
+    if (found := _by_kernel(forest, raw, n_threads)) is not None:
+        return found
     xp = _namespace(raw)
     match forest.proba:
         case "complement":
-            if (both := _complement_by_kernel(forest, raw)) is not None:
-                return both
             positive = values(forest, raw)[:, 0]
             return xp.stack([1.0 - positive, positive], 1)
         case "values":
@@ -116,7 +116,7 @@ def log_probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
     return [log(part) for part in found] if isinstance(found, list) else log(found)
 
 
-def labels(forest: Forest, raw: Rows) -> Rows:
+def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
     """What ``predict`` returns, from the raw scores."""
     xp = _namespace(raw)
     match forest.decision:
@@ -137,7 +137,10 @@ def labels(forest: Forest, raw: Rows) -> Rows:
         case "raw_argmax":
             return _labels_of(forest, [xp.argmax(raw, 1)])
         case "argmax":
-            parts = _slices(forest, _softmax(raw) if forest.proba == "softmax" else values(forest, raw))
+            found = _by_kernel(forest, raw, n_threads)
+            if found is None:
+                found = _softmax(raw) if forest.proba == "softmax" else values(forest, raw)
+            parts = _slices(forest, found)
             return _labels_of(forest, [xp.argmax(part, 1) for part in parts])
     raise ValueError(f"unknown decision {forest.decision!r}")
 
@@ -216,21 +219,22 @@ def _sigmoid(x: Rows) -> Rows:
     return 1.0 / (1.0 + exp(-x))
 
 
-def _complement_by_kernel(forest: Forest, raw: Rows) -> Rows | None:
-    """Probabilities of two classes with the same bits in one pass, where there is a kernel for them."""
-    if not isinstance(raw, np.ndarray) or forest.raw_is_pre_div:
+def _by_kernel(forest: Forest, raw: Rows, n_threads: int) -> Rows | None:
+    """Probabilities with the same bits as below in one pass, where there is a kernel for them."""
+    if not isinstance(raw, np.ndarray) or forest.raw_is_pre_div or len(forest.output_slices) > 1:
         return None
-    if forest.link == "clipped_sigmoid" and raw.dtype == np.float32:
-        return cpu_links.sigmoid32(raw)
-    if forest.link == "sigmoid" and raw.dtype == np.float64:
-        return cpu_links.sigmoid64(raw, forest.link_param)
+    match forest.proba, forest.link, raw.dtype.name:
+        case "complement", "clipped_sigmoid", "float32":
+            return cpu_links.sigmoid32(raw, n_threads)
+        case "complement", "sigmoid", "float64":
+            return cpu_links.sigmoid64(raw, forest.link_param, n_threads)
+        case ("values", "softmax", "float32") | ("softmax", _, "float32"):
+            return cpu_links.softmax32(raw, n_threads)
     return None
 
 
 def _softmax(x: Rows) -> Rows:
     """``exp(x - max)`` over its sum in float64, class after class [xgboost src/common/math.h Softmax]."""
-    if isinstance(x, np.ndarray) and x.dtype == np.float32 and (found := cpu_links.softmax32(x)) is not None:
-        return found
     xp = _namespace(x)
     e = exp(x - xp.amax(x, 1)[:, None])
     return e / _cast(xp.cumsum(_cast(e, "float64"), 1)[:, -1:], x.dtype)

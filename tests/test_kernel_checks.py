@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -238,11 +239,11 @@ def test_a_kernel_is_not_made_of_damaged_tables(monkeypatch):
 
 def test_every_number_has_words_of_its_own():
     message = cpu.library().message
-    numbers = [*range(5), *range(OUTPUTS, VALUES + 1)]
+    numbers = [*range(6), *range(OUTPUTS, VALUES + 1)]
     numbers += [n for n in range(200, 300) if message(n) != "unknown error"]  # traversal: see test_cpu_traversal.py
     words = [message(n) for n in numbers]
     assert len(set(words)) == len(words) and "unknown error" not in words
-    assert {message(n) for n in (-1, 5, 99, 110, 199, 300, 2**31 - 1, -(2**31))} == {"unknown error"}
+    assert {message(n) for n in (-1, 6, 99, 110, 199, 300, 2**31 - 1, -(2**31))} == {"unknown error"}
 
 
 # ------------------------------------------------------------------------------------------------------------- calls
@@ -267,9 +268,9 @@ def test_an_instruction_set_that_is_not_there_is_refused_by_every_function(isa):
     assert call_with(FOREST, X, isa=isa)[0] == NO_SUCH_ISA
     assert library.run_traversal(tables, rows, abi.FLOAT64, cpu.address(out), 1, isa) == NO_SUCH_ISA
     assert library.run_leaves(tables, rows, abi.FLOAT64, trees, cpu.address(out), 1, isa) == NO_SUCH_ISA
-    assert library.sigmoid32(expf, at, 1, at, isa) == NO_SUCH_ISA
-    assert library.sigmoid64(at, 1, 1.0, at, isa) == NO_SUCH_ISA
-    assert library.softmax32(expf, at, 1, 2, at, isa) == NO_SUCH_ISA
+    assert library.sigmoid32(expf, at, 1, at, 1, isa) == NO_SUCH_ISA
+    assert library.sigmoid64(at, 1, 1.0, at, 1, isa) == NO_SUCH_ISA
+    assert library.softmax32(expf, at, 1, 2, at, 1, isa) == NO_SUCH_ISA
     assert not out.any() and not one.any()
 
 
@@ -321,7 +322,7 @@ def test_leaves_are_written_to_trees_that_there_are(number):
 
 def test_a_softmax_over_no_classes_is_refused():
     one, expf = np.zeros(1, dtype=np.float32), abi.ExpfStructure()
-    assert cpu.library().softmax32(ctypes.addressof(expf), cpu.address(one), 1, 0, cpu.address(one), 0) == OUTPUTS
+    assert cpu.library().softmax32(ctypes.addressof(expf), cpu.address(one), 1, 0, cpu.address(one), 1, 0) == OUTPUTS
 
 
 @pytest.mark.parametrize("options", [{}, {"n_outputs": 3, "vector": True}], ids=["scalar", "vector"])
@@ -402,7 +403,7 @@ def test_eight_threads_at_once_find_what_one_finds(name, isa, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 warns of threads, of which none is left
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 warns of the helpers that sleep
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_forked_process_finds_the_same(name):
     kernel = KERNELS[name](FOREST)
@@ -415,6 +416,34 @@ def test_a_forked_process_finds_the_same(name):
             os._exit(4)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert kernel.total(Rows(X), 0, 3).tobytes() == expected
+
+
+def n_threads_of_process():
+    return len(os.listdir("/proc/self/task"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="no list of threads here")
+def test_of_the_threads_that_helped_no_more_stay_than_there_are_processors():
+    kernel, X = TraversalKernel(FOREST, "float64"), rows_for(FOREST, 20_000)
+    kernel.total(Rows(X), 0, 4)
+    before = n_threads_of_process()
+    together = threading.Barrier(6)
+
+    def total(_):
+        together.wait()
+        return kernel.total(Rows(X), 0, 5)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(list(pool.map(total, range(6)))) == 6
+    for _ in range(500):  # those that are sent away go in their own time
+        if n_threads_of_process() <= before + os.cpu_count():
+            break
+        time.sleep(0.01)
+    kept = n_threads_of_process()
+    assert kept <= before + os.cpu_count()
+    for _ in range(20):
+        kernel.total(Rows(X), 0, 2)
+    assert n_threads_of_process() <= kept
 
 
 @pytest.fixture

@@ -206,3 +206,37 @@ def test_values_are_finite_where_numpy_says_so_after_the_cast(instruction_set, l
                 X[rng.integers(shape[0]), rng.integers(shape[1])] = value
                 expected = bool(np.isfinite(X.astype(cast)).all())
             assert cpu_finite.all_finite(layout(X), cast) == expected, value
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_late_check_is_asked_for_exactly_where_a_value_is_not_finite(instruction_set, layout, dtype):
+    rng = np.random.default_rng(11)
+    forest = random_forest(rng, n_trees=8, max_depth=5, n_features=9, feature_dtype="float32")
+    X = np.clip(rows_for(forest, rng, 1500, dtype), -1e30, 1e30)
+    X[np.isnan(X)] = 0.5
+    expected = reference_sum(forest, X.astype("float32"))
+    asked = []
+
+    def refuse():
+        asked.append("refused")
+        raise ValueError("not finite")
+
+    for kernel in kernels(forest, dtype):
+        for n_threads in (1, 3):
+            same_bits(kernel.total(Rows(layout(X), late_check=refuse), 0, n_threads), expected)
+            assert not asked
+            for row, column, value in ((0, 0, np.nan), (1499, 8, np.inf), (700, 4, -np.inf), (1024, 8, 3.5e38)):
+                wrong = X.copy()
+                with np.errstate(over="ignore"):
+                    wrong[row, column] = value
+                    seen = wrong.astype("float32")
+                with pytest.raises(ValueError, match="not finite"):
+                    kernel.total(Rows(layout(wrong), late_check=refuse), 0, n_threads)
+                if isinstance(kernel, TraversalKernel):
+                    with pytest.raises(ValueError, match="not finite"):
+                        kernel.leaves(Rows(layout(wrong), late_check=refuse), 0, n_threads)
+                lets_pass = Rows(layout(wrong), late_check=lambda: asked.append("passed"))
+                same_bits(kernel.total(lets_pass, 0, n_threads), reference_sum(forest, seen))
+                assert asked and asked[-1] == "passed"
+            asked.clear()

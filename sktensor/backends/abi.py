@@ -25,15 +25,16 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NO_MEMORY", "BitslicedStructure",
-    "ColumnStructure", "ExpfStructure", "RowsStructure", "SumStructure", "TraversalStructure", "filled",
+    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NOT_FINITE", "NO_MEMORY",
+    "BitslicedStructure", "ColumnStructure", "ExpfStructure", "RowsStructure", "SumStructure",
+    "TraversalStructure", "filled",
 ]  # fmt: skip
 
-ABI = 1
+ABI = 2
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2
-NO_MEMORY = 2  # the number of that error
+NO_MEMORY, NOT_FINITE = 2, 5  # the numbers of these errors
 
 S = TypeVar("S", bound=Structure)
 
@@ -63,6 +64,8 @@ class RowsStructure(Structure):
         ("has_missing", c_int32),
         ("missing", c_double),
         ("flush", c_double),
+        ("must_be_finite", c_int32),
+        ("reserved", c_int32),
     )
 
 

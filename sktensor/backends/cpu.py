@@ -69,11 +69,10 @@ class Library:
         self.run_traversal = self._function("skt_run_traversal", pointer, rows, number, pointer, number, number)
         self.run_leaves = self._function("skt_leaves", pointer, rows, number, pointer, pointer, number, number)
         self.all_finite = self._function("skt_all_finite", rows, number, number)
-        self.sigmoid32 = self._function("skt_sigmoid32", pointer, pointer, ctypes.c_int64, pointer, number)
-        self.sigmoid64 = self._function("skt_sigmoid64", pointer, ctypes.c_int64, ctypes.c_double, pointer, number)
-        self.softmax32 = self._function(
-            "skt_softmax32", pointer, pointer, ctypes.c_int64, ctypes.c_int64, pointer, number
-        )
+        long, double = ctypes.c_int64, ctypes.c_double
+        self.sigmoid32 = self._function("skt_sigmoid32", pointer, pointer, long, pointer, number, number)
+        self.sigmoid64 = self._function("skt_sigmoid64", pointer, long, double, pointer, number, number)
+        self.softmax32 = self._function("skt_softmax32", pointer, pointer, long, long, pointer, number, number)
         self.best = int(self._calls.skt_best_isa())
         self.isa = self.best  # the instruction set that calls are to use
         if forced := os.environ.get(VARIABLE):
@@ -124,17 +123,17 @@ def address(array: Array) -> int:
 
 
 # The fields of abi.RowsStructure and abi.ColumnStructure, packed at a fraction of what filling one takes.
-_rows_fields = struct.Struct("PPqqqqiidd")
+_rows_fields = struct.Struct("PPqqqqiiddii")
 _column_fields = struct.Struct("Pqii")
 
 _dtype_number = {np.dtype(name).num: number for name, number in abi.DTYPES.items()}
 
 
-def packed_rows(X: Array, missing: float | None, flush: float) -> bytes:
+def packed_rows(X: Array, missing: float | None, flush: float, must_be_finite: bool = False) -> bytes:
     """An ``skt_rows`` for an array of float32 or float64 values, shape (n, F): read in place, whatever its strides."""
     row_stride, column_stride = X.strides
     lie = address(X), 0, *X.shape, row_stride, column_stride, _dtype_number[X.dtype.num]
-    return _rows_fields.pack(*lie, missing is not None, missing or 0.0, flush)
+    return _rows_fields.pack(*lie, missing is not None, missing or 0.0, flush, must_be_finite, 0)
 
 
 def packed_columns(columns: Sequence[Array]) -> bytes:
@@ -146,4 +145,4 @@ def packed_frame(columns: bytes, n_rows: int, missing: float | None, flush: floa
     """An ``skt_rows`` for the columns that :func:`packed_columns` gave, which must outlive it."""
     where = ctypes.cast(ctypes.c_char_p(columns), ctypes.c_void_p).value
     n_columns = len(columns) // _column_fields.size
-    return _rows_fields.pack(0, where, n_rows, n_columns, 0, 0, 0, missing is not None, missing or 0.0, flush)
+    return _rows_fields.pack(0, where, n_rows, n_columns, 0, 0, 0, missing is not None, missing or 0.0, flush, 0, 0)

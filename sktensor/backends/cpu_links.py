@@ -23,28 +23,28 @@ _expf = abi.ExpfStructure(
 _EXPF = ctypes.addressof(_expf)
 
 
-def sigmoid32(raw: Array) -> Array | None:
+def sigmoid32(raw: Array, n_threads: int) -> Array | None:
     """XGBoost's probabilities of two classes, (n, 2), from float32 scores (n, 1); None without kernels."""
     if (kernels := cpu.library()) is None:
         return None
     out = np.empty((len(raw), 2), dtype=np.float32)
-    kernels.sigmoid32(_EXPF, cpu.address(raw), len(raw), cpu.address(out), kernels.isa)
+    kernels.sigmoid32(_EXPF, cpu.address(raw), len(raw), cpu.address(out), n_threads, kernels.isa)
     return out
 
 
-def sigmoid64(raw: Array, factor: float) -> Array | None:
+def sigmoid64(raw: Array, factor: float, n_threads: int) -> Array | None:
     """Probabilities of two classes, (n, 2), from `factor` times float64 scores (n, 1); None without kernels."""
     if (kernels := cpu.library()) is None:
         return None
     out = np.empty((len(raw), 2), dtype=np.float64)
-    kernels.sigmoid64(cpu.address(raw), len(raw), factor, cpu.address(out), kernels.isa)
+    kernels.sigmoid64(cpu.address(raw), len(raw), factor, cpu.address(out), n_threads, kernels.isa)
     return out
 
 
-def softmax32(raw: Array) -> Array | None:
+def softmax32(raw: Array, n_threads: int) -> Array | None:
     """XGBoost's probabilities of several classes from float32 scores, both (n, K); None without kernels."""
     if (kernels := cpu.library()) is None:
         return None
     out = np.empty_like(raw)
-    kernels.softmax32(_EXPF, cpu.address(raw), *raw.shape, cpu.address(out), kernels.isa)
+    kernels.softmax32(_EXPF, cpu.address(raw), *raw.shape, cpu.address(out), n_threads, kernels.isa)
     return out

@@ -163,18 +163,22 @@ class Calls:
         return _like(rows, out)
 
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
-        """Call kernels, one after the other, for all rows."""
+        """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
         isa, forest = _kernels().isa, self.forest
         flush = TINY if forest.flush_tiny and rows.flush else NOTHING
+        look = rows.late_check is not None
         for first, X in rows.arrays(forest):
             if isinstance(X, Columns):
                 columns = cpu.packed_columns(X.arrays)  # which has to stay until the call is over
                 packed = cpu.packed_frame(columns, len(X), forest.missing_value, flush)
             else:
-                packed = cpu.packed_rows(X, forest.missing_value, flush)
+                packed = cpu.packed_rows(X, forest.missing_value, flush, look)
             target = cpu.address(out[first:])
             for call in calls:
-                if error := call(packed, self.features, target, n_threads, isa):
+                error = call(packed, self.features, target, n_threads, isa)
+                if error == abi.NOT_FINITE:
+                    return self.run(calls, rows.checked(), out, n_threads)
+                if error:
                     raise MemoryError if error == abi.NO_MEMORY else RuntimeError(_kernels().message(error))
 
 

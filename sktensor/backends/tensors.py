@@ -69,6 +69,7 @@ class TensorBackend:
     def _in_batches(self, rows: Rows, rows_per_batch: int, run: Callable[..., Any], width: int, dtype: str) -> Any:
         import torch
 
+        rows = rows.checked()
         with torch.no_grad():
             # The answer stays on the device until the last batch: nothing in this loop waits for it.
             out = torch.empty((len(rows), width), dtype=getattr(torch, dtype), device=self.device)
