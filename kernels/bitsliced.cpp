@@ -293,16 +293,23 @@ inline int place_of(int row) {
 
 #else
 
+// Adds the values of pieces first .. last to one output of all rows, whose sums stay in registers from piece to piece.
 template <class Acc>
 void add_pieces(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers, int n_slices, Acc *acc) {
-  for (int p = first; p < last; p++) {
-    const Acc *values = static_cast<const Acc *>(t.values) + t.piece_first[p] * t.n_leaf_outputs + output;
-    const uint8_t *number = numbers + (p - first) * kBlock;
-    const int n = n_slices * kSlice;
-    if (t.n_leaf_outputs == 1)
-      for (int i = 0; i < n; i++) acc[i] += values[number[i]];
-    else
-      for (int i = 0; i < n; i++) acc[i] += values[number[i] * t.n_leaf_outputs];
+  constexpr int kRows = 16;
+  const int64_t width = t.n_leaf_outputs;
+  for (int row = 0; row < n_slices * kSlice; row += kRows) {
+    Acc a[kRows];
+    std::memcpy(a, acc + row, sizeof a);
+    for (int p = first; p < last; p++) {
+      const Acc *values = static_cast<const Acc *>(t.values) + t.piece_first[p] * width + output;
+      const uint8_t *number = numbers + (p - first) * kBlock + row;
+      if (width == 1)
+        for (int i = 0; i < kRows; i++) a[i] += values[number[i]];
+      else
+        for (int i = 0; i < kRows; i++) a[i] += values[number[i] * width];
+    }
+    std::memcpy(acc + row, a, sizeof a);
   }
 }
 

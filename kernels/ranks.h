@@ -103,6 +103,84 @@ inline void search(const Value *x, int n, const float *tree, const double *tree6
   }
 }
 
+#elif defined(__AVX2__)
+
+// As above; what the instruction cannot round, it rounds to the nearest, and the neighbour is taken where that is on the wrong side.
+template <bool kRightIfEqual>
+inline __m256 rounded(const double *x) {
+  constexpr int kWrong = kRightIfEqual ? _CMP_LT_OQ : _CMP_GT_OQ;
+  const __m256d low = _mm256_loadu_pd(x), high = _mm256_loadu_pd(x + 4);
+  const __m128 near_low = _mm256_cvtpd_ps(low), near_high = _mm256_cvtpd_ps(high);
+  const __m256d wrong_low = _mm256_cmp_pd(_mm256_cvtps_pd(near_low), low, kWrong), wrong_high = _mm256_cmp_pd(_mm256_cvtps_pd(near_high), high, kWrong);
+  const __m256 halves = _mm256_shuffle_ps(_mm256_castpd_ps(wrong_low), _mm256_castpd_ps(wrong_high), 0x88);
+  const __m256i wrong = _mm256_permute4x64_epi64(_mm256_castps_si256(halves), 0xD8);
+  const __m256i bits = _mm256_castps_si256(_mm256_insertf128_ps(_mm256_castps128_ps256(near_low), near_high, 1));
+  const __m256i sign = _mm256_srai_epi32(bits, 31), away = _mm256_or_si256(sign, _mm256_set1_epi32(1)); // of negative numbers the bits count down
+  const __m256i step = _mm256_and_si256(wrong, away);
+  return _mm256_castsi256_ps(kRightIfEqual ? _mm256_add_epi32(bits, step) : _mm256_sub_epi32(bits, step));
+}
+
+template <bool>
+inline __m256 rounded(const float *x) {
+  return _mm256_loadu_ps(x);
+}
+
+// Element j of a level's thresholds: one register holds eight; the bits of j beyond choose between registers.
+template <int kLevel>
+inline __m256 looked_up(const float *level, __m256i j) {
+  if constexpr (kLevel <= 3) {
+    return _mm256_permutevar8x32_ps(_mm256_load_ps(level), j);
+  } else {
+    const __m256 low = looked_up<kLevel - 1>(level, j), high = looked_up<kLevel - 1>(level + (1 << (kLevel - 1)), j);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(j, 32 - kLevel)));
+  }
+}
+
+template <int kLevels, bool kRightIfEqual, class Value>
+inline void search(const Value *x, int n, const float *tree, const double *tree64, uint8_t *rank) {
+  constexpr int kCompare = kRightIfEqual ? _CMP_GE_OQ : _CMP_GT_OQ;
+  constexpr bool kWide = sizeof(Value) == 8;
+  alignas(32) float levels[8][128]; // copied so that no load leaves the tree
+  for (int level = 0; level < kLevels; level++) std::memcpy(levels[level], tree + (1 << level), sizeof(float) << level);
+
+  for (int i = 0; i < n; i += 16) {
+    const __m256 v[2] = {rounded<kRightIfEqual>(x + i), rounded<kRightIfEqual>(x + i + 8)};
+    __m256i j[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    __m256 equal[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    auto step = [&](auto level) {
+      constexpr int k = decltype(level)::value;
+      if constexpr (k < kLevels)
+        for (int half = 0; half < 2; half++) {
+          const __m256 t = looked_up<k>(levels[k], j[half]);
+          const __m256i right = _mm256_castps_si256(_mm256_cmp_ps(v[half], t, kCompare)); // -1 where it is
+          if constexpr (kWide) equal[half] = _mm256_or_ps(equal[half], _mm256_cmp_ps(v[half], t, _CMP_EQ_OQ));
+          j[half] = _mm256_sub_epi32(_mm256_add_epi32(j[half], j[half]), right);
+        }
+    };
+    step(std::integral_constant<int, 0>{});
+    step(std::integral_constant<int, 1>{});
+    step(std::integral_constant<int, 2>{});
+    step(std::integral_constant<int, 3>{});
+    step(std::integral_constant<int, 4>{});
+    step(std::integral_constant<int, 5>{});
+    step(std::integral_constant<int, 6>{});
+    step(std::integral_constant<int, 7>{});
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(j[0], j[1]), 0xD8);
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(rank + i), _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+    if constexpr (kWide) {
+      const uint32_t doubtful = static_cast<uint32_t>(_mm256_movemask_ps(equal[0])) | static_cast<uint32_t>(_mm256_movemask_ps(equal[1])) << 8;
+      for (uint32_t left = doubtful; left; left &= left - 1) { // too close to a threshold to be told apart in float32
+        const int lane = __builtin_ctz(left);
+        rank[i + lane] = rank_of<kRightIfEqual>(static_cast<double>(x[i + lane]), tree64, kLevels);
+      }
+    }
+  }
+}
+
+#endif
+
+#if defined(__AVX2__)
+
 template <bool kRightIfEqual, class Value>
 inline void ranks(const Value *x, int n, int levels, const float *tree, const double *tree64, uint8_t *rank) {
   switch (levels) {
@@ -149,6 +227,15 @@ inline void bits_of_bytes(const uint8_t *bytes, int n_bits, Bits *out) {
     r[s] = _mm512_permutexvar_epi8(gather, columns_of_bits(_mm512_loadu_si512(bytes + 64 * s), 0x8040201008040201ll));
   transpose_words(r);
   for (int bit = 0; bit < n_bits; bit++) out[bit] = (Bits)r[bit];
+#elif defined(__AVX2__)
+  for (int bit = 0; bit < n_bits; bit++) {
+    const __m128i up = _mm_cvtsi32_si128(7 - bit); // the bit becomes its byte's highest
+    for (int i = 0; i < kBlock / 32; i++) {
+      const __m256i part = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(bytes) + i);
+      const int of_32 = _mm256_movemask_epi8(_mm256_sll_epi16(part, up));
+      std::memcpy(reinterpret_cast<char *>(out + bit) + 4 * i, &of_32, 4);
+    }
+  }
 #else
   uint8_t planes[8][64];
   for (int q = 0; q < kBlock / 8; q++) {
