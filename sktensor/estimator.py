@@ -22,6 +22,7 @@ from sktensor.devices import device_here
 from sktensor.door import check_finite, check_sparse, check_tensor, finite_check
 from sktensor.forest import Forest
 from sktensor.inputs import (
+    IN_PLACE,
     Rows,
     exchanged,
     frame_columns,
@@ -569,7 +570,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         return (
             type(X) is np.ndarray
             and X.ndim == 2
-            and X.dtype in (np.float32, np.float64)
+            and X.dtype in IN_PLACE
             and X.shape[1] == self.n_features_in_
             and "feature_names_in_" not in self.__dict__
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "IN_PLACE",
     "Columns",
     "Rows",
     "as_columns",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 
-# Dtypes that kernels read.
+# Dtypes that kernels read, in native byte order.
 IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
 
 # A part of X that is cast: large enough that the cast costs little more than its arithmetic.
@@ -195,7 +196,7 @@ class Columns:
         return self.n_rows
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, which takes longer to make than a row to read
 class Rows:
     """Rows that have passed the door, handed to the trees a batch at a time, so that no second copy of X is held.
 

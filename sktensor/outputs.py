@@ -223,7 +223,7 @@ def _by_kernel(forest: Forest, raw: Rows, n_threads: int) -> Rows | None:
     """Probabilities with the same bits as below in one pass, where there is a kernel for them."""
     if not isinstance(raw, np.ndarray) or forest.raw_is_pre_div or len(forest.output_slices) > 1:
         return None
-    match forest.proba, forest.link, raw.dtype.name:
+    match forest.proba, forest.link, forest.acc_dtype:  # which raw scores have; asking them takes a microsecond
         case "complement", "clipped_sigmoid", "float32":
             return cpu_links.sigmoid32(raw, n_threads)
         case "complement", "sigmoid", "float64":

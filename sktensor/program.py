@@ -71,7 +71,7 @@ class Program:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
         plan = self.plan(len(rows), settings)
         backend = self._backend(plan.backend, plan.strategy, plan.device, rows)
-        return backend.total(rows, plan.rows_per_batch, self.threads(len(rows), settings))
+        return backend.total(rows, plan.rows_per_batch, _threads(plan, settings))
 
     def leaves(self, rows: Rows, settings: Settings) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
@@ -79,18 +79,11 @@ class Program:
         # Circuits answer with sums; whoever wants leaves walks to them.
         strategy = "tree_traversal" if plan.backend == "native" else plan.strategy
         backend = self._backend(plan.backend, strategy, plan.device, rows)
-        return backend.leaves(rows, plan.rows_per_batch, self.threads(len(rows), settings))
+        return backend.leaves(rows, plan.rows_per_batch, _threads(plan, settings))
 
     def threads(self, n_rows: int, settings: Settings) -> int:
-        """Threads for a prediction: `n_jobs`, which joblib counts unless it is a count, where they are worth it."""
-        n_jobs = settings.n_jobs
-        if n_jobs == 1 or not self.plan(n_rows, settings).worth_threads:
-            return 1
-        if n_jobs is not None and n_jobs > 0:
-            return n_jobs
-        import joblib
-
-        return int(joblib.effective_n_jobs(n_jobs))
+        """Threads for a prediction of `n_rows` rows."""
+        return _threads(self.plan(n_rows, settings), settings)
 
     def _backend(self, backend: str, strategy: str, device: str, rows: Rows | None = None) -> Any:
         """What runs a strategy on a device; where features are float64, traversal kernels are for one dtype of rows."""
@@ -114,3 +107,15 @@ class Program:
                 stacklevel=2,
             )
         return TensorBackend(self.forest, strategy, device)
+
+
+def _threads(plan: Plan, settings: Settings) -> int:
+    """`n_jobs` threads, which joblib counts unless it is a count, where they are worth it."""
+    n_jobs = settings.n_jobs
+    if n_jobs == 1 or not plan.worth_threads:
+        return 1
+    if n_jobs is not None and n_jobs > 0:
+        return n_jobs
+    import joblib
+
+    return int(joblib.effective_n_jobs(n_jobs))

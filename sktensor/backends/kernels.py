@@ -103,6 +103,7 @@ class Tables:
         check = kernels.check_bitsliced if kind == "bitsliced" else kernels.check_traversal
         if error := check(self.address, forest.n_features):
             raise RuntimeError(f"Tables for the CPU kernels do not hold together: {kernels.message(error)}.")
+        self.call = partial(kernels.run_bitsliced if kind == "bitsliced" else kernels.run_traversal, self.address)
 
 
 class TraversalKernel:
@@ -156,15 +157,13 @@ class Calls:
 
     def sums(self, tables: Sequence[Tables], rows: Rows, n_threads: int) -> Any:
         """Sums over trees, of tables that continue each other's, shape (n, K)."""
-        kernels = _kernels()
-        calls = {"bitsliced": kernels.run_bitsliced, "traversal": kernels.run_traversal}
         out = np.empty((len(rows), self.forest.n_outputs), dtype=self.acc_dtype)
-        self.run([partial(calls[t.kind], t.address) for t in tables], rows, out, n_threads)
+        self.run([each.call for each in tables], rows, out, n_threads)
         return _like(rows, out)
 
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
         """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
-        isa, forest = _kernels().isa, self.forest
+        kernels, forest = _kernels(), self.forest
         flush = TINY if forest.flush_tiny and rows.flush else NOTHING
         look = rows.late_check is not None
         for first, X in rows.arrays(forest):
@@ -173,13 +172,13 @@ class Calls:
                 packed = cpu.packed_frame(columns, len(X), forest.missing_value, flush)
             else:
                 packed = cpu.packed_rows(X, forest.missing_value, flush, look)
-            target = cpu.address(out[first:])
+            target = cpu.address(out[first:] if first else out)
             for call in calls:
-                error = call(packed, self.features, target, n_threads, isa)
+                error = call(packed, self.features, target, n_threads, kernels.isa)
                 if error == abi.NOT_FINITE:
                     return self.run(calls, rows.checked(), out, n_threads)
                 if error:
-                    raise MemoryError if error == abi.NO_MEMORY else RuntimeError(_kernels().message(error))
+                    raise MemoryError if error == abi.NO_MEMORY else RuntimeError(kernels.message(error))
 
 
 def _kernels() -> cpu.Library:
