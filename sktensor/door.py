@@ -42,6 +42,11 @@ def check_sparse(X: Any, forest: Forest) -> None:
     """Refuse the kinds of sparse rows that the library answers in another way."""
     from scipy.sparse import isspmatrix_csr
 
+    if forest.reads_values:
+        raise ValueError(
+            f"{type(X).__name__}: the model was fitted with categories, and its library looks up no values in sparse "
+            "rows. Give an array or a data frame instead."
+        )
     if forest.csr_matrix_only and not isspmatrix_csr(X):
         raise ValueError(
             f"{type(X).__name__}: the library rounds differently for this kind of sparse rows than for others. "

@@ -24,6 +24,7 @@ from sktensor.forest import Forest
 from sktensor.inputs import (
     IN_PLACE,
     Rows,
+    as_rows,
     exchanged,
     frame_columns,
     frame_names,
@@ -535,24 +536,27 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """X as numeric rows of the right width, or scikit-learn's error."""
         if is_tensor(X):
             check_tensor(X, forest, type(self).__name__, allow_nan=allow_nan)
-            return Rows(X)
+            return as_rows(X, forest)
         if is_frame(X):
             if not self._rewrote(X):
                 validate_data(self, X, skip_check_array=True, reset=False)
             rows = frame_columns(X, forest)
-        elif self._is_plain(X):
+        elif not forest.reads_values and self._is_plain(X):
             return Rows(X, late_check=finite_check(X, forest, type(self.estimator_).__name__, allow_nan=allow_nan))
         elif is_exchangeable(X):
             return self._checked(exchanged(X), forest, allow_nan=allow_nan)
         else:
             if is_sparse(X):
                 check_sparse(X, forest)
-            # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here.
-            dtype = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64
+            # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
+            # unless it may be a category.
+            dtype: Any = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64
+            if forest.reads_values:
+                dtype = None if hasattr(X, "dtype") else object
             data = validate_data(
                 self, X, reset=False, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_samples=0
             )
-            rows = Rows(data, flush=getattr(X, "format", "csc") == "csc")
+            rows = as_rows(data, forest, flush=getattr(X, "format", "csc") == "csc")
         check_finite(rows.data, forest, type(self.estimator_).__name__, allow_nan=allow_nan)
         return rows
 

@@ -9,6 +9,7 @@ import torch
 
 from sktensor import outputs
 from sktensor.backends.tensors import compiled
+from sktensor.categories import number_tables, numbered
 from sktensor.forest import Forest
 from sktensor.inputs import as_columns
 from sktensor.plans import Planner
@@ -132,7 +133,8 @@ class ForestModule(torch.nn.Module):
         self.output = output
         self.post_transform = post_transform
         self._run = find_strategy(strategy).run
-        self._tables: Any = map_arrays((*compiled(forest, strategy), forest.leaf_id), torch.tensor)
+        host: Any = (*compiled(forest, strategy), forest.leaf_id, number_tables(forest))
+        self._tables: Any = map_arrays(host, torch.tensor)
         for i, tensor in enumerate(arrays(self._tables)):
             self.register_buffer(f"table_{i}", tensor)
 
@@ -151,8 +153,8 @@ class ForestModule(torch.nn.Module):
         """
         if X.ndim != 2 or X.shape[1] != self.forest.n_features:
             raise ValueError(f"Expected a tensor of shape (n, {self.forest.n_features}), got {tuple(X.shape)}.")
-        strategy_tables, sum_tables, leaf_id = self._tables
-        rows = as_columns(X, self.forest)
+        strategy_tables, sum_tables, leaf_id, numbers = self._tables
+        rows = as_columns(numbered(numbers, X), self.forest)
         leaves = self._run(strategy_tables, rows)
         if self.output == "leaf":
             numbers = leaf_id.index_select(0, leaves.flatten()).view(leaves.shape).t()

@@ -101,7 +101,7 @@ class Tables:
         self.address = ctypes.addressof(structure)
         self._kept = structure, kept
         check = kernels.check_bitsliced if kind == "bitsliced" else kernels.check_traversal
-        if error := check(self.address, forest.n_features):
+        if error := check(self.address, forest.n_columns):
             raise RuntimeError(f"Tables for the CPU kernels do not hold together: {kernels.message(error)}.")
         self.call = partial(kernels.run_bitsliced if kind == "bitsliced" else kernels.run_traversal, self.address)
 
