@@ -162,6 +162,8 @@ class Forest:
         Where the running sum starts.
     base_last : bool
         Whether `base` is added after the trees instead.
+    accepts_margin : bool
+        Whether the sum of a row may start from numbers given with it in place of `base`, XGBoost's ``base_margin``.
     aggregate : {"sum", "weighted_median", "per_tree"}
         ``"sum"``: leaf values are added in the order of the trees, in `acc_dtype`.
     output_slices : tuple of int
@@ -286,6 +288,7 @@ class Forest:
     # the sum
     base: Array = _array("acc")
     base_last: bool = False
+    accepts_margin: bool = False
     aggregate: Literal["sum", "weighted_median", "per_tree"] = "sum"
     output_slices: tuple[int, ...] = ()
 

@@ -43,6 +43,7 @@ def tensorize(
     backend: str = "auto",
     output: Output = "value",
     post_transform: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
+    iterations: tuple[int, int | None] | None = None,
 ) -> ForestModule:
     """Turn a fitted model into a torch module.
 
@@ -63,6 +64,8 @@ def tensorize(
     post_transform : str or callable, optional
         Applied to the result: ``"linear"``, ``"sigmoid"``, ``"log_sigmoid"``, ``"softmax"``, ``"log_softmax"``, or a
         function of a tensor.
+    iterations : tuple of (int, int or None), optional
+        The first boosting round to use and the one behind the last, as for :func:`~sktensor.extract_forest`.
 
     Returns
     -------
@@ -93,7 +96,11 @@ def tensorize(
     if not (post_transform is None or callable(post_transform) or post_transform in POST_TRANSFORMS):
         known = ", ".join(map(repr, POST_TRANSFORMS))
         raise ValueError(f"Unknown post_transform {post_transform!r}. Known: {known}, or a function of a tensor.")
-    forest = model if isinstance(model, Forest) else extract_forest(model)
+    if isinstance(model, Forest) and iterations is not None:
+        raise ValueError(
+            "iterations: a forest is what it is. Give the model, or extract_forest(model, iterations=...)."
+        )
+    forest = model if isinstance(model, Forest) else extract_forest(model, iterations=iterations)
     if output == "proba" and forest.proba == "none":
         raise ValueError(f"output='proba': {type(model).__name__} gives no probabilities. Use 'value' or 'raw'.")
     if backend == "native":

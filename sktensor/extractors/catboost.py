@@ -9,6 +9,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.catboost_ctrs import DerivedColumns
 from sktensor.extractors.catboost_trees import Trees, nested_trees, symmetric_trees
 from sktensor.forest import Forest
+from sktensor.registry import chosen_rounds
+from sktensor.selection import take_trees
 
 __all__ = ["extract", "predict_leaves", "predict_raw"]
 
@@ -56,7 +59,7 @@ SPLIT_KEYS = {
 PARTS = {"ctr_data", "features_info", "model_info", "oblivious_trees", "trees", "scale_and_bias"}
 
 
-def extract(model: Any) -> Forest:
+def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> Forest:
     """Turn a fitted CatBoost model into a forest.
 
     Parameters
@@ -64,6 +67,8 @@ def extract(model: Any) -> Forest:
     model : catboost.CatBoost
         A fitted ``CatBoostClassifier``, ``CatBoostRegressor``, ``CatBoostRanker`` or ``CatBoost`` (or a subclass),
         also one loaded from a file. What is read is what ``save_model`` would write.
+    iterations : tuple of (int, int or None), optional
+        As for :func:`~sktensor.extract_forest`.
 
     Returns
     -------
@@ -126,7 +131,7 @@ def extract(model: Any) -> Forest:
     if trees.ob_split is not None:
         oblivious = {"ob_feature": feature[trees.ob_split], "ob_threshold": border[trees.ob_split]}
     shape = () if n_outputs == 1 else (n_outputs,)
-    return Forest(
+    forest = Forest(
         n_features=n_features,
         n_outputs=n_outputs,
         feature_dtype="float32",
@@ -158,6 +163,11 @@ def extract(model: Any) -> Forest:
         leaf_shape=(n_trees,),
         leaf_dtype="uint32",
     )
+    if iterations is None:
+        return forest
+    begin, end = chosen_rounds(iterations, n_trees, n_trees)
+    # Trees from a later one on are without the bias [CatBoost libs/model/model.cpp, ApplyTreesImpl].
+    return take_trees(forest if begin == 0 else replace(forest, bias=None), np.arange(begin, end))
 
 
 def predict_raw(model: Any, X: Array) -> Array:
