@@ -130,7 +130,8 @@ def check_extractor(model: Any, X: Any, *, extractor: Extractor | None = None) -
         for rows, name in _hurting(case.forest, X):
             case.check(rows, name)
         case.check_refusals(X)
-        enough = np.concatenate([X, probe(case.forest).astype(X.dtype)])[: max(BATCHES)]
+        more = X[:0] if case.forest.hashed is not None else probe(case.forest).astype(X.dtype)
+        enough = np.concatenate([X, more])[: max(BATCHES)]
         for size in BATCHES[1:]:
             case.check(enough[:size], f"a batch of {size}")
         case.check_empty(enough)
@@ -169,6 +170,8 @@ def _hurting(forest: Forest, X: Array) -> Iterator[tuple[Array, str]]:
     on = probe(forest)
     yield on, "the forest's own thresholds and missing values"  # which tell most, so first
     yield X, GIVEN
+    if forest.hashed is not None:
+        return  # what follows is made of real numbers, which are no categories
     if len(X) and forest.n_nodes:
         yield _on_the_way(forest, X), "the rows given with a threshold on their way put in"
     if forest.feature_dtype == "float32":

@@ -162,6 +162,12 @@ def _check_derived(forest: Forest) -> None:
     for at in np.flatnonzero((forest.key_test != 1) != hashed[forest.key_column])[:1]:
         kind = "hashes of a column that is not hashed" if forest.key_test[at] != 1 else "numbers of a hashed column"
         _fail("key_test", f"part {at}: asks for {kind}, {forest.key_column[at]}")
+    assert forest.key_value is not None
+    value = np.nan_to_num(forest.key_value, nan=0.5)
+    for at in np.flatnonzero((forest.key_test == 2) & ((value % 1 != 0) | (np.abs(value + 0.5) > 2**31)))[:1]:
+        _fail("key_value", f"part {at}: expected a signed number of 32 bits, got {forest.key_value[at]}")
+    for at in np.flatnonzero((forest.key_test == 1) & np.isnan(forest.key_value))[:1]:
+        _fail("key_value", f"part {at}: expected a number or an infinity, got nan")
     key = np.repeat(np.arange(n_keys), np.diff(forest.table_off))
     for at in np.flatnonzero((key[1:] == key[:-1]) & (forest.table_key[1:] <= forest.table_key[:-1]))[:1]:
         _fail("table_key", f"key {key[at]}: expected ascending values, got {forest.table_key[at : at + 2].tolist()}")
