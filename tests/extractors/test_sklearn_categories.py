@@ -139,7 +139,7 @@ def test_values_of_arrays_are_those_that_the_encoder_knows(name):
     model, X = fitted(name)
     assert extract_forest(model).is_cat.any() or name == "one category"
     agrees(model, X)
-    if X.dtype.kind in "fO":
+    if X.dtype.kind in ("f", "O"):
         rows = awkward_rows(name)
         for given in (rows, rows[:1], rows.tolist(), rows.astype(object)):
             agrees(model, given)
