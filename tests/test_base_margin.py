@@ -94,6 +94,17 @@ def test_several_kernels_after_another_start_there_once(monkeypatch):
     agrees(TensorizedEstimator(model, strategy="bitsliced"), model, MANY)
 
 
+def test_rows_that_a_kernel_looks_at_first_start_once():
+    """With such a sentinel the library refuses infinities, for which the kernel looks while it adds."""
+    rows = np.where(RNG.random(X.shape) < 0.1, np.float32(np.nan), X)
+    model = R(missing=np.float32(-999), **QUICK).fit(rows, Y)
+    expected = model.predict(rows, output_margin=True, base_margin=ONE)
+    for strategy in ("bitsliced", "tree_traversal"):
+        fast = TensorizedEstimator(model, strategy=strategy)
+        assert not fast.forest_.accepts_inf
+        same_bits(fast.predict_raw(rows, base_margin=ONE), expected)
+
+
 def test_the_order_of_the_sum_shows():
     model = fitted("regressor")
     added = model.predict(X, output_margin=True, base_margin=np.zeros(N)) + ONE.astype(np.float32)
