@@ -23,7 +23,7 @@ FORMAT = 1
 ENTRY = "sktensor"
 
 # Those that a forest's fields are kept in, by safetensors' names.
-DTYPES = {"BOOL", "I8", "I32", "U32", "F32", "F64"}
+DTYPES = {"BOOL", "I8", "I32", "U32", "U64", "F32", "F64"}
 
 
 def write(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, Array]) -> None:
@@ -36,7 +36,7 @@ def write(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str
     header : dict
         Anything that JSON holds.
     arrays : dict of ndarray
-        C-contiguous, each dtype one of bool, int8, int32, uint32, float32, float64.
+        C-contiguous, each dtype one of bool, int8, int32, uint32, uint64, float32, float64.
 
     Raises
     ------

@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import assert_all_finite
 
 from sktensor.backends import cpu_finite
 from sktensor.forest import Forest
-from sktensor.inputs import as_columns, is_sparse
+from sktensor.inputs import as_columns, is_sparse, is_tensor
 
-__all__ = ["check_finite", "check_sparse", "check_tensor", "finite_check"]
+__all__ = ["check_finite", "check_sparse", "check_tensor", "finite_check", "margins"]
 
 # Rows whose finiteness is looked at together, so that no cast copy of all of X is made.
 ROWS_AT_THE_DOOR = 65_536
@@ -42,6 +43,11 @@ def check_sparse(X: Any, forest: Forest) -> None:
     """Refuse the kinds of sparse rows that the library answers in another way."""
     from scipy.sparse import isspmatrix_csr
 
+    if forest.reads_values:
+        raise ValueError(
+            f"{type(X).__name__}: the model was fitted with categories, and its library looks up no values in sparse "
+            "rows. Give an array or a data frame instead."
+        )
     if forest.csr_matrix_only and not isspmatrix_csr(X):
         raise ValueError(
             f"{type(X).__name__}: the library rounds differently for this kind of sparse rows than for others. "
@@ -69,3 +75,20 @@ def finite_check(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
     if allow_nan and forest.accepts_inf:
         return None
     return partial(check_finite, X, forest, estimator_name, allow_nan=allow_nan)
+
+
+def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.NDArray[Any]:
+    """XGBoost's ``base_margin`` as one start of the sum a row and output, or the error for what cannot be one."""
+    if not forest.accepts_margin:
+        raise TypeError(
+            f"{type(model).__name__} takes no base_margin. Models of XGBoost do, except estimators with booster='dart' "
+            "up to xgboost 3.2, which subtract their base score from it."
+        )
+    if is_tensor(base_margin):
+        base_margin = base_margin.detach().cpu().numpy()
+    with np.errstate(over="ignore"):
+        start = np.asarray(base_margin, dtype=forest.acc_dtype)
+    legal = [(n_rows, forest.n_outputs)] + [(n_rows,)] * (forest.n_outputs == 1)
+    if start.shape not in legal:
+        raise ValueError(f"base_margin: expected shape {' or '.join(map(str, legal))}, got {start.shape}.")
+    return start.reshape(n_rows, forest.n_outputs)

@@ -19,11 +19,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktensor import outputs
 from sktensor.devices import device_here
-from sktensor.door import check_finite, check_sparse, check_tensor, finite_check
+from sktensor.door import check_finite, check_sparse, check_tensor, finite_check, margins
 from sktensor.forest import Forest
 from sktensor.inputs import (
     IN_PLACE,
     Rows,
+    as_rows,
     exchanged,
     frame_columns,
     frame_names,
@@ -115,6 +116,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
     # A pure router: weights go to the wrapped model, so this class takes no request of its own for them.
     __metadata_request__fit = {"sample_weight": UNUSED}  # noqa: RUF012
     __metadata_request__score = {"sample_weight": UNUSED}  # noqa: RUF012
+    __metadata_request__predict = {"base_margin": UNUSED}  # noqa: RUF012
+    __metadata_request__predict_proba = {"base_margin": UNUSED}  # noqa: RUF012
 
     def __init__(
         self,
@@ -294,13 +297,16 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     # --- prediction -------------------------------------------------------------------------------------------------
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any, *, base_margin: Any = None) -> Any:
         """Labels or values, as the wrapped model's ``predict`` gives them.
 
         Parameters
         ----------
         X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
             The rows. An empty batch gives an empty answer.
+        base_margin : array-like of shape (n_samples,) or (n_samples, n_scores), optional
+            Where the raw scores of each row start, in place of the model's base score. For models of XGBoost, but not
+            for estimators with ``booster="dart"`` up to xgboost 3.2, which take their base score away from it.
 
         Returns
         -------
@@ -323,16 +329,19 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> TensorizedEstimator(DecisionTreeClassifier(random_state=0).fit(X, y)).predict(X[::50])
         array([0, 1, 2])
         """
-        return outputs.labels(*self._forest_raw_and_threads(X))
+        return outputs.labels(*self._forest_raw_and_threads(X, self._routed("predict", base_margin)))
 
     @available_if(_wrapped_has("predict_proba"))
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: Any, *, base_margin: Any = None) -> Any:
         """Probabilities of the classes.
 
         Parameters
         ----------
         X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
             The rows.
+        base_margin : array-like of shape (n_samples,) or (n_samples, n_scores), optional
+            Where the raw scores of each row start, in place of the model's base score. For models of XGBoost, but not
+            for estimators with ``booster="dart"`` up to xgboost 3.2, which take their base score away from it.
 
         Returns
         -------
@@ -348,7 +357,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> TensorizedEstimator(DecisionTreeClassifier().fit(X, y)).predict_proba(X[:1])
         array([[1., 0., 0.]])
         """
-        return outputs.probabilities(*self._forest_raw_and_threads(X))
+        return outputs.probabilities(*self._forest_raw_and_threads(X, self._routed("predict_proba", base_margin)))
 
     @available_if(_wrapped_has("predict_log_proba"))
     def predict_log_proba(self, X: Any) -> Any:
@@ -402,7 +411,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return outputs.decision_scores(*self._forest_and_raw(X))
 
-    def predict_raw(self, X: Any) -> Any:
+    def predict_raw(self, X: Any, *, base_margin: Any = None) -> Any:
         """The library's raw scores, bit for bit.
 
         XGBoost's ``output_margin=True``, LightGBM's ``raw_score=True``, the ``_raw_predict`` of scikit-learn's
@@ -412,6 +421,9 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         ----------
         X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
             The rows.
+        base_margin : array-like of shape (n_samples,) or (n_samples, n_scores), optional
+            Where the raw scores of each row start, in place of the model's base score. For models of XGBoost, but not
+            for estimators with ``booster="dart"`` up to xgboost 3.2, which take their base score away from it.
 
         Returns
         -------
@@ -428,7 +440,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> bool((fast.predict_raw(X) == fast.estimator_._raw_predict(X.astype("float32"))).all())
         True
         """
-        return outputs.shaped_raw(*self._forest_and_raw(X))
+        return outputs.shaped_raw(*self._forest_and_raw(X, base_margin))
 
     def apply(self, X: Any) -> Any:
         """Number of the leaf that each row reaches in each tree, as the library counts them.
@@ -518,16 +530,23 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return self._compiled().plan(n_rows, self._settings())
 
-    def _forest_and_raw(self, X: Any) -> tuple[Forest, Any]:
-        return self._forest_raw_and_threads(X)[:2]
+    def _forest_and_raw(self, X: Any, base_margin: Any = None) -> tuple[Forest, Any]:
+        return self._forest_raw_and_threads(X, base_margin)[:2]
 
-    def _forest_raw_and_threads(self, X: Any) -> tuple[Forest, Any, int]:
+    def _forest_raw_and_threads(self, X: Any, base_margin: Any = None) -> tuple[Forest, Any, int]:
         """The forest, raw scores of X, and the threads that may go on with them."""
         program, settings = self._compiled(), self._settings()
         forest = program.forest
         rows = self._checked(X, forest, allow_nan=forest.accepts_nan)
-        raw = outputs.raw_scores(forest, program.total(rows, settings))
+        start = None if base_margin is None else margins(base_margin, len(rows), forest, self.estimator_)
+        raw = outputs.raw_scores(forest, program.total(rows, settings, start))
         return forest, raw, program.threads(len(rows), settings)
+
+    def _routed(self, method: str, base_margin: Any) -> Any:
+        """The margins that the wrapped model has requested for a method, where metadata is routed."""
+        if base_margin is None or not get_config()["enable_metadata_routing"]:
+            return base_margin
+        return process_routing(self, method, base_margin=base_margin)["estimator"][method].get("base_margin")
 
     # --- the door ---------------------------------------------------------------------------------------------------
 
@@ -535,24 +554,27 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """X as numeric rows of the right width, or scikit-learn's error."""
         if is_tensor(X):
             check_tensor(X, forest, type(self).__name__, allow_nan=allow_nan)
-            return Rows(X)
+            return as_rows(X, forest)
         if is_frame(X):
             if not self._rewrote(X):
                 validate_data(self, X, skip_check_array=True, reset=False)
             rows = frame_columns(X, forest)
-        elif self._is_plain(X):
+        elif not forest.reads_values and self._is_plain(X):
             return Rows(X, late_check=finite_check(X, forest, type(self.estimator_).__name__, allow_nan=allow_nan))
         elif is_exchangeable(X):
             return self._checked(exchanged(X), forest, allow_nan=allow_nan)
         else:
             if is_sparse(X):
                 check_sparse(X, forest)
-            # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here.
-            dtype = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64
+            # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
+            # unless it may be a category.
+            dtype: Any = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64
+            if forest.reads_values:
+                dtype = None if hasattr(X, "dtype") else object
             data = validate_data(
                 self, X, reset=False, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_samples=0
             )
-            rows = Rows(data, flush=getattr(X, "format", "csc") == "csc")
+            rows = as_rows(data, forest, flush=getattr(X, "format", "csc") == "csc")
         check_finite(rows.data, forest, type(self.estimator_).__name__, allow_nan=allow_nan)
         return rows
 

@@ -35,6 +35,9 @@ LogProba = Literal["log", "sigmoid", "softmax"]
 # LightGBM's kZeroThreshold, a float32 constant: |x| up to it is taken for 0.0 [include/LightGBM/meta.h].
 TINY = float(np.float32(1e-35))
 
+# What CatBoost mixes the parts of a key with [catboost/libs/helpers/hash.h, CalcHash].
+KEY_FACTOR = 0x4906BA494954CB65
+
 
 def _array(dtype: str, ndim: int = 1, *, optional: bool = False) -> Any:
     """Declare an array field with the dtype and number of dimensions that the forest keeps it in."""
@@ -87,8 +90,33 @@ class Forest:
         that is used as it is.
     unknown_category : {"nan", "error"}
         What a value missing from its table becomes.
+    values_in_arrays : bool
+        Whether arrays, too, hold the values of `categories`, as for scikit-learn; otherwise they hold the numbers.
+    hashed : ndarray of bool, shape (F,), optional
+        Columns of text and integers, of which nothing but a hash of the text is looked at, in the keys below; the
+        trees see 0.0 there.
+    key_off : ndarray of int32, shape (G + 1,), optional
+        Keys of the derived columns: key ``g`` is made of the parts ``key_off[g]`` to ``key_off[g + 1]``, one after the
+        other: ``key = m * (key + m * part)`` modulo ``2**64``, from 0 on, where ``m`` is ``forest.KEY_FACTOR``.
+    key_column : ndarray of int32, optional
+        The column of X that a part looks at.
+    key_test : ndarray of int8, optional
+        What the part is: 0, the low half of the CityHash64 of the text, sign-extended; 1, whether the number exceeds
+        `key_value`; 2, whether that half, as a signed number, is `key_value`.
+    key_value : ndarray of float64, optional
+        What is compared with.
+    key_nan : ndarray of bool, optional
+        What a missing number answers to test 1.
+    table_off : ndarray of int32, shape (G + 1,), optional
+        Where the known values of each key stand in `table_key`.
+    table_key : ndarray of uint64, optional
+        Known values of the keys, ascending within each key.
+    derived_key : ndarray of int32, shape (D,), optional
+        Columns that the trees see behind those of X: the key that each is looked up by.
+    derived_value : ndarray of `feature_dtype`, optional
+        For each derived column in turn its value for each known value of its key, then for all others.
     feature : ndarray of int32, shape (M,)
-        The column a node looks at.
+        The column a node looks at: one of X, or from `n_features` on a derived one.
     threshold : ndarray of float32 or float64, shape (M,)
         As the library stores it; ignored where `is_cat`. Infinite is legal, NaN is not.
     left, right : ndarray of int32, shape (M,)
@@ -134,6 +162,8 @@ class Forest:
         Where the running sum starts.
     base_last : bool
         Whether `base` is added after the trees instead.
+    accepts_margin : bool
+        Whether the sum of a row may start from numbers given with it in place of `base`, XGBoost's ``base_margin``.
     aggregate : {"sum", "weighted_median", "per_tree"}
         ``"sum"``: leaf values are added in the order of the trees, in `acc_dtype`.
     output_slices : tuple of int
@@ -211,6 +241,19 @@ class Forest:
     cat_mode: Literal["xgb", "lgb"] = "lgb"
     categories: tuple[Array | None, ...] | None = None
     unknown_category: Literal["nan", "error"] = "nan"
+    values_in_arrays: bool = False
+
+    # derived columns
+    hashed: Array | None = _array("bool", optional=True)
+    key_off: Array | None = _array("int32", optional=True)
+    key_column: Array | None = _array("int32", optional=True)
+    key_test: Array | None = _array("int8", optional=True)
+    key_value: Array | None = _array("float64", optional=True)
+    key_nan: Array | None = _array("bool", optional=True)
+    table_off: Array | None = _array("int32", optional=True)
+    table_key: Array | None = _array("uint64", optional=True)
+    derived_key: Array | None = _array("int32", optional=True)
+    derived_value: Array | None = _array("feature", optional=True)
 
     # internal nodes
     feature: Array = _array("int32")
@@ -245,6 +288,7 @@ class Forest:
     # the sum
     base: Array = _array("acc")
     base_last: bool = False
+    accepts_margin: bool = False
     aggregate: Literal["sum", "weighted_median", "per_tree"] = "sum"
     output_slices: tuple[int, ...] = ()
 
@@ -287,6 +331,8 @@ class Forest:
             dtype = self.acc_dtype
             if dtype not in ("float32", "float64"):
                 raise ValueError(f"Forest.acc_dtype: expected 'float32' or 'float64', got {dtype!r}.")
+        elif dtype == "feature":
+            dtype = "float32" if self.feature_dtype == "float32" else "float64"
         elif dtype == "floating":
             dtype = array.dtype.name if array.dtype.name in ("float32", "float64") else "float64"
         with np.errstate(invalid="ignore", over="ignore"):
@@ -302,6 +348,16 @@ class Forest:
         for value in state.values():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns that the trees see: those of X, then the derived ones."""
+        return self.n_features + (0 if self.derived_key is None else len(self.derived_key))
+
+    @property
+    def reads_values(self) -> bool:
+        """Whether arrays hold values that are no numbers to the trees, and have to be looked up first."""
+        return self.values_in_arrays or self.hashed is not None
 
     @property
     def n_trees(self) -> int:

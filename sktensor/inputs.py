@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from sktensor.categories import KeyedColumns, category_numbers, hashes
 from sktensor.forest import TINY, Forest
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "Columns",
     "Rows",
     "as_columns",
+    "as_rows",
     "exchanged",
     "frame_columns",
     "frame_names",
@@ -111,6 +113,8 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     import narwhals as nw
 
     frame = nw.from_native(X, eager_only=True)
+    if forest.reads_values:
+        return _read(frame.columns, [_values(frame[:, j]) for j in range(len(frame.columns))], len(frame), forest)
     columns = []
     tables = forest.categories or (None,) * len(frame.columns)
     for j, (name, table) in enumerate(zip(frame.columns, tables, strict=True)):
@@ -118,6 +122,77 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
         values = _numbers(name, column) if table is None else _category_numbers(name, column, table, forest)
         columns.append(values if values.dtype in IN_PLACE else values.astype(forest.feature_dtype))
     return Rows(Columns(tuple(columns), len(frame)), flush=frame.implementation.is_pandas_like())
+
+
+def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
+    """Rows of an array, CSR matrix or tensor, with values of categories looked up where the trees see something else.
+
+    Parameters
+    ----------
+    X : ndarray, CSR matrix or torch.Tensor of shape (n, F)
+        Of any dtype; no CSR matrix where values are looked up.
+    forest : Forest
+        The forest that asks.
+    flush : bool
+        As for :class:`Rows`.
+
+    Returns
+    -------
+    Rows
+        Where nothing has to be looked up, those of X itself.
+
+    Raises
+    ------
+    ValueError
+        If a column holds what the library would not take there.
+    """
+    if not forest.reads_values:
+        return Rows(X, flush)
+    if is_tensor(X):
+        import torch
+
+        host = X.detach().cpu().resolve_neg()
+        rows = as_rows((host.double() if host.dtype == torch.bfloat16 else host).numpy(), forest)
+        return Rows(torch.from_numpy(rows.data[:]).to(X.device))
+    return _read(range(X.shape[1]), list(X.T), len(X), forest)
+
+
+def _values(column: Any) -> npt.NDArray[Any]:
+    """A column of a frame as it is, with nulls as None or NaN."""
+    import narwhals as nw
+
+    if column.null_count() == 0 and (column.dtype.is_numeric() or column.dtype == nw.Boolean):
+        return np.asarray(column.to_numpy())
+    values = np.empty(len(column), dtype=object)
+    values[:] = column.to_list()
+    return values
+
+
+def _read(names: Any, columns: list[npt.NDArray[Any]], n_rows: int, forest: Forest) -> Rows:
+    """Columns of values as the trees see them."""
+    tables = forest.categories or (None,) * len(columns)
+    hashed: dict[int, npt.NDArray[Any]] = {}
+    numbers = []
+    for j, (name, values, table) in enumerate(zip(names, columns, tables, strict=True)):
+        if forest.hashed is not None and forest.hashed[j]:
+            hashed[j] = hashes(name, values)
+            numbers.append(np.zeros(n_rows, dtype=forest.feature_dtype))
+        elif table is not None:
+            numbers.append(category_numbers(name, values, table))
+        else:
+            numbers.append(values if values.dtype in IN_PLACE else _as_numbers(name, values, forest))
+    if forest.hashed is not None:
+        return Rows(KeyedColumns(numbers, hashed, n_rows, forest))
+    return Rows(Columns(tuple(numbers), n_rows))
+
+
+def _as_numbers(name: Any, values: npt.NDArray[Any], forest: Forest) -> npt.NDArray[Any]:
+    """A column of anything that may be read as numbers; None is missing."""
+    try:
+        with np.errstate(over="ignore"):
+            return values.astype(np.float64 if values.dtype.kind in "OUS" else forest.feature_dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Column {name!r} holds something else than numbers: {error}.") from error
 
 
 def _numbers(name: Any, column: Any) -> npt.NDArray[Any]:

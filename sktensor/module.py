@@ -9,6 +9,7 @@ import torch
 
 from sktensor import outputs
 from sktensor.backends.tensors import compiled
+from sktensor.categories import number_tables, numbered
 from sktensor.forest import Forest
 from sktensor.inputs import as_columns
 from sktensor.plans import Planner
@@ -42,6 +43,7 @@ def tensorize(
     backend: str = "auto",
     output: Output = "value",
     post_transform: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
+    iterations: tuple[int, int | None] | None = None,
 ) -> ForestModule:
     """Turn a fitted model into a torch module.
 
@@ -62,6 +64,8 @@ def tensorize(
     post_transform : str or callable, optional
         Applied to the result: ``"linear"``, ``"sigmoid"``, ``"log_sigmoid"``, ``"softmax"``, ``"log_softmax"``, or a
         function of a tensor.
+    iterations : tuple of (int, int or None), optional
+        The first boosting round to use and the one behind the last, as for :func:`~sktensor.extract_forest`.
 
     Returns
     -------
@@ -92,7 +96,11 @@ def tensorize(
     if not (post_transform is None or callable(post_transform) or post_transform in POST_TRANSFORMS):
         known = ", ".join(map(repr, POST_TRANSFORMS))
         raise ValueError(f"Unknown post_transform {post_transform!r}. Known: {known}, or a function of a tensor.")
-    forest = model if isinstance(model, Forest) else extract_forest(model)
+    if isinstance(model, Forest) and iterations is not None:
+        raise ValueError(
+            "iterations: a forest is what it is. Give the model, or extract_forest(model, iterations=...)."
+        )
+    forest = model if isinstance(model, Forest) else extract_forest(model, iterations=iterations)
     if output == "proba" and forest.proba == "none":
         raise ValueError(f"output='proba': {type(model).__name__} gives no probabilities. Use 'value' or 'raw'.")
     if backend == "native":
@@ -132,7 +140,8 @@ class ForestModule(torch.nn.Module):
         self.output = output
         self.post_transform = post_transform
         self._run = find_strategy(strategy).run
-        self._tables: Any = map_arrays((*compiled(forest, strategy), forest.leaf_id), torch.tensor)
+        host: Any = (*compiled(forest, strategy), forest.leaf_id, number_tables(forest))
+        self._tables: Any = map_arrays(host, torch.tensor)
         for i, tensor in enumerate(arrays(self._tables)):
             self.register_buffer(f"table_{i}", tensor)
 
@@ -151,8 +160,8 @@ class ForestModule(torch.nn.Module):
         """
         if X.ndim != 2 or X.shape[1] != self.forest.n_features:
             raise ValueError(f"Expected a tensor of shape (n, {self.forest.n_features}), got {tuple(X.shape)}.")
-        strategy_tables, sum_tables, leaf_id = self._tables
-        rows = as_columns(X, self.forest)
+        strategy_tables, sum_tables, leaf_id, numbers = self._tables
+        rows = as_columns(numbered(numbers, X), self.forest)
         leaves = self._run(strategy_tables, rows)
         if self.output == "leaf":
             numbers = leaf_id.index_select(0, leaves.flatten()).view(leaves.shape).t()

@@ -98,7 +98,11 @@ def forest_from_plain(plain: dict[str, Any], arrays: dict[str, Array]) -> Forest
     found: dict[str, Any] = {name: _scalar(name, plain[name]) for name in SCALARS}
     for name, array in arrays.items():
         declared = ARRAYS[name].metadata["dtype"]
-        legal = {"acc": (found["acc_dtype"],), "floating": ("float32", "float64")}.get(declared, (declared,))
+        legal = {
+            "acc": (found["acc_dtype"],),
+            "feature": (found["feature_dtype"],),
+            "floating": ("float32", "float64"),
+        }.get(declared, (declared,))
         if array.dtype.name not in legal:
             raise ValueError(f"Forest.{name}: expected dtype {' or '.join(legal)}, got {array.dtype.name}")
     for name in TABLES:

@@ -110,7 +110,7 @@ class Planner:
     def width(self) -> int:
         """What a row holds beside the strategy's own memory: its columns, its outputs, its questions of categories."""
         n_questions = 0 if self.forest.is_cat is None else int(np.count_nonzero(self.forest.is_cat))
-        return self.forest.n_features + self.forest.n_outputs + 3 * n_questions
+        return self.forest.n_columns + self.forest.n_outputs + 3 * n_questions
 
     def plan(self, n_rows: int, settings: Settings) -> Plan:
         """How `n_rows` rows would be predicted; raises the ValueError that their prediction would."""

@@ -10,6 +10,8 @@ import threading
 import warnings
 from typing import Any
 
+import numpy.typing as npt
+
 from sktensor.backends.cpu import library, why_missing
 from sktensor.backends.kernels import BitslicedKernel, TraversalKernel
 from sktensor.backends.tensors import TensorBackend
@@ -67,11 +69,14 @@ class Program:
         plan = self.plan(n_rows, settings)
         self._backend(plan.backend, plan.strategy, plan.device)
 
-    def total(self, rows: Rows, settings: Settings) -> Any:
-        """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
+    def total(self, rows: Rows, settings: Settings, start: npt.NDArray[Any] | None = None) -> Any:
+        """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array.
+
+        It starts from the forest's base, or from `start`, shape (n, K), where the forest accepts that.
+        """
         plan = self.plan(len(rows), settings)
         backend = self._backend(plan.backend, plan.strategy, plan.device, rows)
-        return backend.total(rows, plan.rows_per_batch, _threads(plan, settings))
+        return backend.total(rows, plan.rows_per_batch, _threads(plan, settings), start)
 
     def leaves(self, rows: Rows, settings: Settings) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""

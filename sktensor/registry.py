@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from importlib import metadata
 from typing import Any, Protocol, runtime_checkable
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 
-__all__ = ["Extractor", "extract_forest", "find_extractor", "register_extractor"]
+__all__ = ["Extractor", "chosen_rounds", "extract_forest", "find_extractor", "register_extractor"]
 
 ENTRY_POINT_GROUP = "sktensor.extractors"
 
@@ -75,7 +76,7 @@ def register_extractor(package: str, extractor: Extractor) -> None:
     _registered[package] = extractor
 
 
-def extract_forest(model: Any) -> Forest:
+def extract_forest(model: Any, *, iterations: tuple[int, int | None] | None = None) -> Forest:
     """Read a fitted model's trees and rules.
 
     Parameters
@@ -83,6 +84,10 @@ def extract_forest(model: Any) -> Forest:
     model : object
         A fitted tree model: an estimator of XGBoost, LightGBM, CatBoost or scikit-learn, a raw ``Booster``, an object
         with ``__sktensor_forest__()``, or one whose package has a registered extractor.
+    iterations : tuple of (int, int or None), optional
+        The first boosting round to use and the one behind the last, as XGBoost's ``iteration_range``, LightGBM's
+        ``start_iteration`` and ``num_iteration``, CatBoost's ``ntree_start`` and ``ntree_end``; None for the end at
+        which the library's own ``predict`` stops. By default, what that uses.
 
     Returns
     -------
@@ -95,6 +100,8 @@ def extract_forest(model: Any) -> Forest:
         If no extractor knows the model, or the extractor meets a setting that it cannot reproduce.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
+    ValueError
+        If the model has no such iterations.
 
     Examples
     --------
@@ -107,10 +114,51 @@ def extract_forest(model: Any) -> Forest:
     (3, 3)
     """
     extractor = find_extractor(model)
-    forest = extractor.extract(model)
+    if iterations is None:
+        forest = extractor.extract(model)
+    elif "iterations" in inspect.signature(extractor.extract).parameters:
+        forest = extractor.extract(model, iterations=iterations)  # type: ignore[call-arg]
+    else:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} cannot be cut to iterations={iterations!r}: its library predicts with all. "
+            "Models and boosters of XGBoost, LightGBM and CatBoost can."
+        )
     if not isinstance(forest, Forest):
         raise TypeError(f"{extractor!r} returned {type(forest).__name__} for {type(model).__name__}, not a Forest.")
     return forest.validate()
+
+
+def chosen_rounds(iterations: tuple[int, int | None] | None, usual: int, n_rounds: int) -> tuple[int, int]:
+    """The first round to use and the one behind the last, for extractors of models with rounds.
+
+    Parameters
+    ----------
+    iterations : tuple of (int, int or None), optional
+        As for :func:`extract_forest`.
+    usual : int
+        Where the library's own ``predict`` stops.
+    n_rounds : int
+        Rounds that there are.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If there are no such rounds.
+    """
+    if iterations is None:
+        return 0, usual
+    begin, end = iterations
+    end = usual if end is None else end
+    if not 0 <= begin < end <= n_rounds:
+        raise ValueError(
+            f"iterations={iterations!r}: expected a first one and one behind it, from 0 to {n_rounds}, "
+            f"which the model has; None for the second is {usual}."
+        )
+    return int(begin), int(end)
 
 
 def find_extractor(model: Any) -> Extractor:

@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 from sktensor import outputs
 from sktensor.estimator import TensorizedEstimator
 from sktensor.forest import TINY, Decision, Forest, Link
-from sktensor.inputs import Rows
+from sktensor.inputs import as_rows
 from sktensor.program import Program
 from sktensor.registry import Extractor, find_extractor
 from sktensor.settings import NATIVE_STRATEGIES, Settings
@@ -130,7 +130,8 @@ def check_extractor(model: Any, X: Any, *, extractor: Extractor | None = None) -
         for rows, name in _hurting(case.forest, X):
             case.check(rows, name)
         case.check_refusals(X)
-        enough = np.concatenate([X, probe(case.forest).astype(X.dtype)])[: max(BATCHES)]
+        more = X[:0] if case.forest.hashed is not None else probe(case.forest).astype(X.dtype)
+        enough = np.concatenate([X, more])[: max(BATCHES)]
         for size in BATCHES[1:]:
             case.check(enough[:size], f"a batch of {size}")
         case.check_empty(enough)
@@ -169,6 +170,8 @@ def _hurting(forest: Forest, X: Array) -> Iterator[tuple[Array, str]]:
     on = probe(forest)
     yield on, "the forest's own thresholds and missing values"  # which tell most, so first
     yield X, GIVEN
+    if forest.hashed is not None:
+        return  # what follows is made of real numbers, which are no categories
     if len(X) and forest.n_nodes:
         yield _on_the_way(forest, X), "the rows given with a threshold on their way put in"
     if forest.feature_dtype == "float32":
@@ -184,6 +187,8 @@ def _hurting(forest: Forest, X: Array) -> Iterator[tuple[Array, str]]:
         rows = on.copy()
         rng = np.random.default_rng(2)
         at = rng.random(rows.shape) < 0.3
+        if forest.values_in_arrays and forest.categories is not None:  # whose libraries take no infinite categories
+            at &= [table is None for table in forest.categories]
         rows[at] = rng.choice(np.array([np.inf, -np.inf], dtype=rows.dtype), at.sum())
         yield rows, "infinities"
 
@@ -223,7 +228,7 @@ class _Trees:
     def leaves(self, X: Array) -> Array:
         """Numbers of the leaves in the forest's arrays, shape (n, T)."""
         numbered = replace(self.forest, leaf_id=np.arange(self.forest.n_leaves))
-        found: Array = Program(numbered).leaves(Rows(X), Settings())
+        found: Array = Program(numbered).leaves(as_rows(X, numbered), Settings())
         return found
 
     def way(self, leaf: int) -> list[int]:
@@ -285,7 +290,7 @@ class _Case:
             return ask(self.model, np.array(X, dtype=self.forest.feature_dtype, order="C"))
 
     def total(self, X: Array, **settings: Any) -> Array:
-        found: Array = self.program.total(Rows(X), Settings(**settings))
+        found: Array = self.program.total(as_rows(X, self.forest), Settings(**settings))
         return found
 
     def raw(self, X: Array) -> Array:
@@ -317,7 +322,7 @@ class _Case:
 
     def _answer(self, name: str, X: Array, raw: Array) -> Any:
         if name == LEAVES:
-            return outputs.leaf_numbers(self.forest, self.program.leaves(Rows(X), Settings()))
+            return outputs.leaf_numbers(self.forest, self.program.leaves(as_rows(X, self.forest), Settings()))
         if name == RAW:
             # For several targets of a classifier there is no one shape; predict_proba has their list.
             return raw if len(self.forest.output_slices) > 1 else outputs.shaped_raw(self.forest, raw)
@@ -433,7 +438,7 @@ class _Case:
         """A pickled program, and the pickled estimator around the model, give the same bits."""
         expected = self.raw(X)
         copy: Program = pickle.loads(pickle.dumps(self.program))
-        self._same_total(self.total(X), copy.total(Rows(X), Settings()), "a pickled copy")
+        self._same_total(self.total(X), copy.total(as_rows(X, self.forest), Settings()), "a pickled copy")
         if not (through_registry and hasattr(self.model, "fit")):
             return
         fast = TensorizedEstimator(self.model)
@@ -617,7 +622,7 @@ def _why_raw(forest: Forest, X: Array, ours: Array, theirs: Array, leaves_agree:
     if not leaves_agree and (why := _why_splits(forest, X, ours, theirs, wrong)):
         return why
     for why, other in _other_sums(forest):
-        if not _differ(outputs.raw_scores(other, Program(other).total(Rows(X), Settings())), theirs).any():
+        if not _differ(outputs.raw_scores(other, Program(other).total(as_rows(X, other), Settings())), theirs).any():
             return why
     gap, rounding = theirs.astype(np.float64) - ours, _rounding(forest, X)
     known = np.isfinite(gap).all(axis=1) & np.isfinite(rounding).all(axis=1)
@@ -649,7 +654,7 @@ def _rounding(forest: Forest, X: Array) -> Array:
     """How far apart the sums of the same leaves can be, shape (n, K)."""
     bias = None if forest.bias is None else np.abs(forest.bias)
     sizes = replace(forest, leaf_value=np.abs(forest.leaf_value), base=np.abs(forest.base), bias=bias)
-    total = outputs.raw_scores(sizes, Program(sizes).total(Rows(X), Settings())).astype(np.float64)
+    total = outputs.raw_scores(sizes, Program(sizes).total(as_rows(X, sizes), Settings())).astype(np.float64)
     bound: Array = 2 * (forest.n_trees + 2) * float(np.finfo(forest.acc_dtype).eps) * np.abs(total)
     return bound
 
@@ -658,7 +663,7 @@ def _why_splits(forest: Forest, X: Array, ours: Array, theirs: Array, wrong: Arr
     """The rule of the splits at fault, where the library gives no leaf numbers, or nothing."""
 
     def explains(other: Forest, rows: Array) -> bool:
-        found = outputs.raw_scores(other, Program(other).total(Rows(X[rows]), Settings()))
+        found = outputs.raw_scores(other, Program(other).total(as_rows(X[rows], other), Settings()))
         return not _differ(found, theirs[rows]).any()
 
     every = np.ones(len(X), dtype=bool)

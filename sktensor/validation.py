@@ -21,7 +21,11 @@ GROUPS = (
     ("is_cat", "cat_off", "cat_words", "cat_bits"),
     ("ob_feature", "ob_threshold"),
     ("lin_off", "lin_feature", "lin_coef", "lin_const"),
-)
+    (
+        "key_off", "key_column", "key_test", "key_value", "key_nan", "table_off", "table_key", "derived_key",
+        "derived_value",
+    ),
+)  # fmt: skip
 
 _TYPES: dict[Any, tuple[type | tuple[type, ...], str]] = {
     int: (Integral, "an integer"),
@@ -54,6 +58,8 @@ def check_forest(forest: Forest) -> None:
     """
     _check_scalars(forest)
     _check_shapes(forest)
+    if forest.key_off is not None:
+        _check_derived(forest)
     tree = _check_structure(forest)
     _check_nodes(forest, tree)
     _check_leaves(forest, tree)
@@ -114,7 +120,12 @@ def _check_shapes(forest: Forest) -> None:
         "cover": ((n_nodes + n_leaves,), "one entry for each node, then one for each leaf"),
         "base": ((n_outputs,), "one entry for each output"),
         "bias": ((n_outputs,), "one entry for each output"),
+        "hashed": ((forest.n_features,), "one entry for each column"),
     }
+    if forest.key_column is not None:
+        of_parts = "key_test key_value key_nan"
+        meaning = "one entry for each part, as in key_column"
+        shapes |= dict.fromkeys(of_parts.split(), (forest.key_column.shape, meaning))
     if forest.lin_coef is not None:
         shapes["lin_feature"] = (forest.lin_coef.shape, "one entry for each coefficient, as in lin_coef")
     if forest.ob_feature is not None:
@@ -126,6 +137,49 @@ def _check_shapes(forest: Forest) -> None:
             _fail(name, f"expected shape {shape} ({meaning}), got {array.shape}")
     if forest.leaf_value.shape not in ((n_leaves, 1), (n_leaves, n_outputs)):
         _fail("leaf_value", f"expected shape {(n_leaves, 1)} or {(n_leaves, n_outputs)}, got {forest.leaf_value.shape}")
+
+
+def _check_derived(forest: Forest) -> None:
+    """Check that every derived column has a key, and every key its parts and tables."""
+    assert forest.key_off is not None and forest.key_column is not None and forest.key_test is not None
+    assert forest.table_off is not None and forest.table_key is not None
+    assert forest.derived_key is not None and forest.derived_value is not None
+    hashed = np.zeros(forest.n_features, dtype=bool) if forest.hashed is None else forest.hashed
+    for name, offset, size in (
+        ("key_off", forest.key_off, len(forest.key_column)),
+        ("table_off", forest.table_off, len(forest.table_key)),
+    ):
+        if not len(offset) or offset[0] != 0 or offset[-1] != size or (np.diff(offset) < 0).any():
+            _fail(name, f"expected ascending offsets from 0 to {size}, got {offset.tolist()[:10]}")
+    n_keys = len(forest.key_off) - 1
+    if len(forest.table_off) != n_keys + 1:
+        _fail("table_off", f"expected {n_keys + 1} offsets, as in key_off, got {len(forest.table_off)}")
+    for at in np.flatnonzero(_outside(forest.key_column, forest.n_features))[:1]:
+        legal = f"a column from 0 to {forest.n_features - 1}"
+        _fail("key_column", f"part {at}: expected {legal}, got {forest.key_column[at]}")
+    for at in np.flatnonzero(_outside(forest.key_test, 3))[:1]:
+        _fail("key_test", f"part {at}: expected 0, 1 or 2, got {forest.key_test[at]}")
+    for at in np.flatnonzero((forest.key_test != 1) != hashed[forest.key_column])[:1]:
+        kind = "hashes of a column that is not hashed" if forest.key_test[at] != 1 else "numbers of a hashed column"
+        _fail("key_test", f"part {at}: asks for {kind}, {forest.key_column[at]}")
+    assert forest.key_value is not None
+    value = np.nan_to_num(forest.key_value, nan=0.5)
+    for at in np.flatnonzero((forest.key_test == 2) & ((value % 1 != 0) | (np.abs(value + 0.5) > 2**31)))[:1]:
+        _fail("key_value", f"part {at}: expected a signed number of 32 bits, got {forest.key_value[at]}")
+    for at in np.flatnonzero((forest.key_test == 1) & np.isnan(forest.key_value))[:1]:
+        _fail("key_value", f"part {at}: expected a number or an infinity, got nan")
+    key = np.repeat(np.arange(n_keys), np.diff(forest.table_off))
+    for at in np.flatnonzero((key[1:] == key[:-1]) & (forest.table_key[1:] <= forest.table_key[:-1]))[:1]:
+        _fail("table_key", f"key {key[at]}: expected ascending values, got {forest.table_key[at : at + 2].tolist()}")
+    for at in np.flatnonzero(_outside(forest.derived_key, n_keys))[:1]:
+        _fail("derived_key", f"column {at}: expected a key from 0 to {n_keys - 1}, got {forest.derived_key[at]}")
+    needed = int((np.diff(forest.table_off)[forest.derived_key].astype(np.int64) + 1).sum())
+    if len(forest.derived_value) != needed:
+        _fail(
+            "derived_value",
+            f"expected {needed} values, one for each known key and one more, for each column, got "
+            f"{len(forest.derived_value)}",
+        )
 
 
 def _check_structure(forest: Forest) -> Array:
@@ -173,8 +227,8 @@ def _check_nodes(forest: Forest, tree: Array) -> None:
         for at in np.flatnonzero(bad)[:1]:
             _fail(field, f"{_node(tree, at)}: expected {expected}, got {getattr(forest, field)[at]}")
 
-    columns = f"a column from 0 to {forest.n_features - 1}"
-    check("feature", _outside(forest.feature, forest.n_features), columns)
+    columns = f"a column from 0 to {forest.n_columns - 1}"
+    check("feature", _outside(forest.feature, forest.n_columns), columns)
     nan = np.isnan(forest.threshold)
     check("threshold", nan if forest.is_cat is None else nan & ~forest.is_cat, "a number or an infinity")
     if forest.zero_dir is not None:
@@ -188,7 +242,7 @@ def _check_nodes(forest: Forest, tree: Array) -> None:
         check("cat_words", end > size, f"words that end within the {size} of cat_bits")
     if forest.ob_feature is not None and forest.ob_threshold is not None:
         for name, wrong, expected in (
-            ("ob_feature", _outside(forest.ob_feature, forest.n_features), columns),
+            ("ob_feature", _outside(forest.ob_feature, forest.n_columns), columns),
             ("ob_threshold", np.isnan(forest.ob_threshold), "a number or an infinity"),
         ):
             for at, level in np.argwhere(wrong)[:1]:
@@ -227,9 +281,9 @@ def _check_linear(forest: Forest, tree: Array, offset: Array, feature: Array, co
         _fail("lin_off", f"{_leaf(forest, tree, at)}: ends at term {offset[at + 1]}, before its start at {offset[at]}")
     if offset[0] != 0 or offset[-1] != len(feature):
         _fail("lin_off", f"expected offsets from 0 to {len(feature)}, the size of lin_feature, got {offset[[0, -1]]}")
-    for at in np.flatnonzero(_outside(feature, forest.n_features))[:1]:
+    for at in np.flatnonzero(_outside(feature, forest.n_columns))[:1]:
         place = _leaf(forest, tree, int(np.repeat(np.arange(forest.n_leaves), terms)[at]))
-        _fail("lin_feature", f"{place}: expected a column from 0 to {forest.n_features - 1}, got {feature[at]}")
+        _fail("lin_feature", f"{place}: expected a column from 0 to {forest.n_columns - 1}, got {feature[at]}")
     value = forest.leaf_value[:, 0]
     const = const.astype(value.dtype)
     for at in np.flatnonzero((terms == 0) & (const != value) & ~(np.isnan(const) & np.isnan(value)))[:1]:

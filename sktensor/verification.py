@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sktensor import outputs
 from sktensor.errors import VerificationError
 from sktensor.forest import Forest
-from sktensor.inputs import Rows
+from sktensor.inputs import as_rows
 from sktensor.program import Program
 from sktensor.registry import Extractor
 from sktensor.settings import Settings
@@ -20,6 +20,9 @@ __all__ = ["probe", "verify"]
 # Enough that each of hundreds of thresholds a feature comes up a few times; some milliseconds for 500 trees.
 N_ROWS = 256
 N_SINGLE = 8  # of them once more on their own
+
+# Values for columns of which a model keeps nothing but hashes; small integers are often among its categories.
+UNKNOWN_CATEGORIES = [*range(-3, 30), "", "no category of this model"]
 
 
 def probe(forest: Forest) -> npt.NDArray[Any]:
@@ -42,6 +45,8 @@ def probe(forest: Forest) -> npt.NDArray[Any]:
     order = np.argsort(forest.feature, kind="stable")
     used, first = np.unique(forest.feature[order], return_index=True)
     for feature, nodes in zip(used, np.split(order, first)[1:], strict=True):
+        if feature >= forest.n_features:  # derived from others
+            continue
         if forest.is_cat is not None and forest.is_cat[nodes].any():
             assert forest.cat_words is not None
             X[:, feature] = rng.integers(-1, 32 * forest.cat_words[nodes].max() + 2, size=N_ROWS)
@@ -52,6 +57,24 @@ def probe(forest: Forest) -> npt.NDArray[Any]:
         drawn = np.where(rng.random(N_ROWS) < 0.6, at, beside)
         usual = np.isfinite(drawn) & (rng.random(N_ROWS) < 0.9)
         X[usual, feature] = drawn[usual]
+    return _with_values(X, forest, rng) if forest.reads_values else X
+
+
+def _with_values(X: npt.NDArray[Any], forest: Forest, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """The rows with values for categories; an array of objects where some are text."""
+    tables = forest.categories or (None,) * forest.n_features
+    drawn: dict[int, list[Any]] = {}
+    for column, table in enumerate(tables):
+        if forest.hashed is not None and forest.hashed[column]:
+            drawn[column] = UNKNOWN_CATEGORIES
+        elif table is not None and all(isinstance(value, (int, float)) for value in table.tolist()):
+            drawn[column] = [*table.tolist(), np.nan, -7.25]
+        elif table is not None:
+            drawn[column] = [*table.tolist(), None, "no category of this model"]
+    if any(not isinstance(value, (int, float)) for values in drawn.values() for value in values):
+        X = X.astype(object)
+    for column, values in drawn.items():
+        X[:, column] = [values[i] for i in rng.integers(0, len(values), N_ROWS)]
     return X
 
 
@@ -82,7 +105,7 @@ def verify(program: Program, settings: Settings, extractor: Extractor, model: An
     expected = np.asarray(ask(model, X)).reshape(len(X), forest.n_outputs)
     # Single rows may take another way than many, through tables of their own.
     for part in (slice(None), *(slice(i, i + 1) for i in range(N_SINGLE))):
-        found = outputs.raw_scores(forest, program.total(Rows(X[part]), settings))
+        found = outputs.raw_scores(forest, program.total(as_rows(X[part], forest), settings))
         if found.dtype != expected.dtype:
             raise VerificationError(f"Raw scores are {found.dtype}, those of {type(model).__name__} {expected.dtype}.")
         if (wrong := _wrong(expected[part], found)).any():
@@ -118,7 +141,7 @@ def _trees(program: Program, settings: Settings, extractor: Extractor, model: An
     if (expected := ask(model, X)) is None:
         return ""
     expected = np.asarray(expected).reshape(len(X), -1)
-    trees = np.flatnonzero((expected != program.leaves(Rows(X), settings)).any(axis=0))
+    trees = np.flatnonzero((expected != program.leaves(as_rows(X, program.forest), settings)).any(axis=0))
     if not len(trees):
         return "; all leaves are the same, so the sum or what follows it differs"
     return f"; {len(trees)} trees end in other leaves (first {trees[0]})"

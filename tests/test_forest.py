@@ -340,6 +340,63 @@ def test_fields_of_a_group_come_together(missing):
         dataclasses.replace(small(), **{missing: None}).validate()
 
 
+def derived(**changes):
+    """Column 0 is hashed; columns 2 and 3 are looked up by it, and by it with column 1."""
+    fields = {
+        "hashed": [True, False],
+        "key_off": [0, 1, 4],
+        "key_column": [0, 0, 1, 0],
+        "key_test": [0, 0, 1, 2],
+        "key_value": [0.0, 0.0, 0.5, -7.0],
+        "key_nan": [False] * 4,
+        "table_off": [0, 2, 3],
+        "table_key": np.array([5, 2**64 - 2, 7], dtype=np.uint64),
+        "derived_key": [0, 1],
+        "derived_value": [1.0, 2.0, 3.0, 4.0, 5.0],
+    }
+    return Forest.from_trees([split(3, 0.5, leaf(1.0), split(2, 1.5, leaf(2.0), leaf(3.0)))], n_features=2, **{
+        **fields, **changes
+    })  # fmt: skip
+
+
+def test_derived_columns_stand_behind_those_of_x():
+    forest = derived()
+    assert (forest.n_features, forest.n_columns, forest.reads_values) == (2, 4, True)
+    assert forest.table_key.dtype == np.uint64 and forest.derived_value.dtype == forest.feature_dtype
+    assert derived(feature_dtype="float32").derived_value.dtype == np.float32
+    assert (small().n_columns, small().reads_values) == (3, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hashed": [True]}, r"hashed: expected shape \(2,\)"),
+        ({"hashed": None}, "key_test: part 0: asks for hashes of a column that is not hashed, 0"),
+        ({"key_test": [0, 0, 1, 1]}, "key_test: part 3: asks for numbers of a hashed column, 0"),
+        ({"key_test": [3, 0, 1, 2]}, "key_test: part 0: expected 0, 1 or 2, got 3"),
+        ({"key_off": [0, 1, 3]}, "key_off: expected ascending offsets from 0 to 4"),
+        ({"key_off": [0, 5, 4]}, "key_off: expected ascending"),
+        ({"table_off": [0, 3]}, "table_off: expected 3 offsets"),
+        ({"table_off": []}, "table_off: expected ascending"),
+        ({"key_column": [0, 0, 2, 0]}, "key_column: part 2: expected a column from 0 to 1, got 2"),
+        ({"key_value": [0.0, 0.0, 0.5]}, r"key_value: expected shape \(4,\)"),
+        ({"key_value": [0.0, 0.0, 0.5, 0.5]}, "key_value: part 3: expected a signed number of 32 bits, got 0.5"),
+        ({"key_value": [0.0, 0.0, 0.5, 2.0**31]}, "key_value: part 3"),
+        ({"key_value": [0.0, 0.0, 0.5, np.nan]}, "key_value: part 3"),
+        ({"key_value": [0.0, 0.0, 0.5, np.inf]}, "key_value: part 3"),
+        ({"key_value": [0.0, 0.0, np.nan, 0.0]}, "key_value: part 2: expected a number or an infinity"),
+        ({"table_key": np.array([6, 6, 7], dtype=np.uint64)}, "table_key: key 0: expected ascending values"),
+        ({"derived_key": [0, 2]}, "derived_key: column 1: expected a key from 0 to 1, got 2"),
+        ({"derived_value": [1.0] * 4}, "derived_value: expected 5 values"),
+        ({"derived_key": [0], "derived_value": [1.0] * 3}, "feature: tree 0, node 0: expected a column from 0 to 2"),
+        ({"key_nan": None}, "key_off: given without key_nan; these fields come together"),
+    ],
+)
+def test_a_wrong_field_of_derived_columns_is_named(changes, message):
+    with pytest.raises(ValueError, match=rf"^Forest\.{message}"):
+        derived(**changes)
+
+
 def test_thresholds_of_categorical_nodes_are_ignored():
     assert edited(small(), "threshold", 1, np.nan).validate()
 

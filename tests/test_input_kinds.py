@@ -309,6 +309,14 @@ def test_xgboosts_categories_are_matched_by_value(make):
     other["colour"] = pd.Categorical(values, categories=["grey", "red", "blue", "green"])
     other.loc[::5, "colour"] = np.nan
     same_bits(TensorizedEstimator(model).predict(make(other)), model.predict(other))
+    # The library takes a name that sorts between two known ones for the second of them; here, it is an error, too.
+    for name in ("yellow", "mauve"):
+        unseen = rows.assign(colour=pd.Categorical(np.where(values == "red", name, values)))
+        if name == "yellow":
+            with pytest.raises(ValueError, match="Found a category not in the training set"):
+                model.predict(unseen)
+        with pytest.raises(ValueError, match=f"'colour' has categories that the model was not fitted with: .*{name}"):
+            TensorizedEstimator(model).predict(make(unseen))
 
 
 # --- sparse rows --------------------------------------------------------------------------------------------------

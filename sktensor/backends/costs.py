@@ -80,7 +80,7 @@ def _expected(name: str, forest: Forest, shape: Shape, n_rows: int) -> float:
 def work(name: str, forest: Forest, shape: Shape, n_rows: int) -> dict[str, float]:
     """Amounts of work that a kernel does for trees of such shapes in a forest, and so many rows."""
     n_nodes = float(np.sum(shape.n_leaves - 1))
-    columns = min(float(forest.n_features), n_nodes)
+    columns = min(float(forest.n_columns), n_nodes)
     if name == "bitsliced":
         wide = float(forest.leaf_value.dtype.itemsize == 8)
         blocks = float(-(-n_rows // BLOCK))
@@ -88,7 +88,7 @@ def work(name: str, forest: Forest, shape: Shape, n_rows: int) -> dict[str, floa
         return {
             "call": 1.0,
             "value": n_rows * columns,  # its rank
-            "plane": blocks * min(n_nodes, 255.0 * forest.n_features),
+            "plane": blocks * min(n_nodes, 255.0 * forest.n_columns),
             "multiplexer": blocks * n_nodes,  # about one a node
             "float32 look-up": lookups * (1.0 - wide),
             "float64 look-up": lookups * wide,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,10 @@ class BitslicedKernel:
         dtypes = {"float32"} if all(fits for fits, _ in parts) else {"float32", forest.feature_dtype}
         self._tables = {dtype: _continued(parts, dtype) for dtype in dtypes}
 
-    def total(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
+    def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
         tables = self._tables["float32"] if len(self._tables) == 1 else self._tables[rows.dtype]
-        return self._calls.sums(tables, rows, n_threads)
+        return self._calls.sums(tables, rows, n_threads, start)
 
 
 def _parts(forest: Forest) -> Iterator[tuple[bool, Forest]]:
@@ -99,11 +99,18 @@ class Tables:
         kernels = _kernels()
         self.kind = kind
         self.address = ctypes.addressof(structure)
-        self._kept = structure, kept
+        self._structure, self._forest, self._kept = structure, forest, kept
         check = kernels.check_bitsliced if kind == "bitsliced" else kernels.check_traversal
-        if error := check(self.address, forest.n_features):
+        if error := check(self.address, forest.n_columns):
             raise RuntimeError(f"Tables for the CPU kernels do not hold together: {kernels.message(error)}.")
         self.call = partial(kernels.run_bitsliced if kind == "bitsliced" else kernels.run_traversal, self.address)
+
+    @cached_property
+    def continuing(self) -> Tables:
+        """The same tables for sums that start from what is there already."""
+        structure: Any = type(self._structure).from_buffer_copy(self._structure)
+        structure.sum.continues = 1
+        return Tables(self.kind, structure, self._forest, self)
 
 
 class TraversalKernel:
@@ -124,9 +131,9 @@ class TraversalKernel:
         self._tree_number = tables.tree_number
         self._leaf_id = forest.leaf_id
 
-    def total(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
+    def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
-        return self._calls.sums(self._tables, rows, n_threads)
+        return self._calls.sums(self._tables, rows, n_threads, start)
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
@@ -155,9 +162,13 @@ class Calls:
         self.features = abi.DTYPES[forest.feature_dtype]
         self.acc_dtype = np.dtype(forest.acc_dtype)
 
-    def sums(self, tables: Sequence[Tables], rows: Rows, n_threads: int) -> Any:
-        """Sums over trees, of tables that continue each other's, shape (n, K)."""
-        out = np.empty((len(rows), self.forest.n_outputs), dtype=self.acc_dtype)
+    def sums(self, tables: Sequence[Tables], rows: Rows, n_threads: int, start: Array | None) -> Any:
+        """Sums over trees, of tables that continue each other's, shape (n, K); from `start` on, if there is one."""
+        if start is None:
+            out = np.empty((len(rows), self.forest.n_outputs), dtype=self.acc_dtype)
+        else:
+            rows = rows.checked()  # now: what has been added once cannot be begun again
+            out, tables = np.array(start, dtype=self.acc_dtype, order="C"), [tables[0].continuing, *tables[1:]]
         self.run([each.call for each in tables], rows, out, n_threads)
         return _like(rows, out)
 

@@ -48,18 +48,19 @@ class TensorBackend:
         host: Any = (*compiled(forest, strategy), forest.leaf_id)
         self._tables, self._sums, self._leaf_id = map_arrays(host, lambda array: _tensor(array, device))
 
-    def total(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
+    def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: npt.NDArray[Any] | None = None) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
 
-        def run(X: torch.Tensor) -> torch.Tensor:
-            return sums.run(self._sums, self.strategy.run(self._tables, X), X)
+        def run(X: torch.Tensor, first: int) -> torch.Tensor:
+            begin = None if start is None else _tensor(start[first : first + len(X)], self.device)
+            return sums.run(self._sums, self.strategy.run(self._tables, X), X, begin)
 
         return self._in_batches(rows, rows_per_batch, run, self.forest.n_outputs, self.forest.acc_dtype)
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
 
-        def run(X: torch.Tensor) -> torch.Tensor:
+        def run(X: torch.Tensor, first: int) -> torch.Tensor:
             found = self.strategy.run(self._tables, X)
             numbers: torch.Tensor = self._leaf_id.index_select(0, found.flatten())
             return numbers.view(found.shape).t()
@@ -75,7 +76,7 @@ class TensorBackend:
             out = torch.empty((len(rows), width), dtype=getattr(torch, dtype), device=self.device)
             for start in range(0, len(rows), rows_per_batch):
                 stop = min(start + rows_per_batch, len(rows))
-                out[start:stop] = run(rows.batch(start, stop, self.forest, self.device))
+                out[start:stop] = run(rows.batch(start, stop, self.forest, self.device), start)
         return out.to(rows.data.device) if is_tensor(rows.data) else out.cpu().numpy()
 
 

@@ -9,6 +9,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ import numpy.typing as npt
 from sklearn.exceptions import NotFittedError
 
 from sktensor.errors import UnsupportedModelError
+from sktensor.extractors.catboost_ctrs import DerivedColumns
 from sktensor.extractors.catboost_trees import Trees, nested_trees, symmetric_trees
 from sktensor.forest import Forest
+from sktensor.registry import chosen_rounds
+from sktensor.selection import take_trees
 
 __all__ = ["extract", "predict_leaves", "predict_raw"]
 
@@ -46,10 +50,16 @@ VALUES = {"RawFormulaVal": "identity", "Exponent": "table_exp", "RMSEWithUncerta
 # What NaN is compared as, if there was any in training: -inf, +inf, or itself, which is greater than no border.
 NAN_RIGHT = {"AsFalse": False, "AsTrue": True, "AsIs": False}
 
-PARTS = {"features_info", "model_info", "oblivious_trees", "trees", "scale_and_bias"}
+SPLIT_KEYS = {
+    "FloatFeature": {"split_type", "split_index", "float_feature_index", "border"},
+    "OneHotFeature": {"split_type", "split_index", "cat_feature_index", "value"},
+    "OnlineCtr": {"split_type", "split_index", "border", "ctr_target_border_idx"},
+}
+
+PARTS = {"ctr_data", "features_info", "model_info", "oblivious_trees", "trees", "scale_and_bias"}
 
 
-def extract(model: Any) -> Forest:
+def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> Forest:
     """Turn a fitted CatBoost model into a forest.
 
     Parameters
@@ -57,6 +67,8 @@ def extract(model: Any) -> Forest:
     model : catboost.CatBoost
         A fitted ``CatBoostClassifier``, ``CatBoostRegressor``, ``CatBoostRanker`` or ``CatBoost`` (or a subclass),
         also one loaded from a file. What is read is what ``save_model`` would write.
+    iterations : tuple of (int, int or None), optional
+        As for :func:`~sktensor.extract_forest`.
 
     Returns
     -------
@@ -67,8 +79,8 @@ def extract(model: Any) -> Forest:
     Raises
     ------
     UnsupportedModelError
-        If the model or one of its settings cannot be reproduced bit for bit: categorical, text and embedding
-        features, among others.
+        If the model or one of its settings cannot be reproduced bit for bit: text and embedding features, among
+        others.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
 
@@ -92,11 +104,11 @@ def extract(model: Any) -> Forest:
         raise NotFittedError(f"This {type(model).__name__} is not fitted; call fit or load_model first.")
     if not model.tree_count_:
         raise UnsupportedModelError("The model has no trees, and CatBoost itself does not predict with such a one.")
-    for kind in ("cat", "text", "embedding"):
+    for kind in ("text", "embedding"):
         if columns := getattr(model, f"get_{kind}_feature_indices")():
             raise UnsupportedModelError(
-                f"{kind}_features={columns} of CatBoost: categorical, text and embedding features are not covered yet. "
-                "Encode them as numbers before fitting, for instance with sklearn.preprocessing.OrdinalEncoder."
+                f"{kind}_features={columns} of CatBoost: text and embedding features are not covered. "
+                "Turn them into numbers before fitting."
             )
     saved = _saved(model)
     if unknown := saved.keys() - PARTS:
@@ -106,16 +118,21 @@ def extract(model: Any) -> Forest:
     bias = np.atleast_1d(np.asarray(given, dtype=np.float64))
     n_outputs = len(bias)
     trees = _trees(model, saved, n_outputs)
-    columns, nan_right, n_features = _columns(saved["features_info"]["float_features"])
-    feature = columns[trees.float_feature]
+    info = saved["features_info"]
+    columns, nan_right = _columns(info.get("float_features", []))
+    categories = info.get("categorical_features", [])
+    # A model that was loaded gives 0 for the columns it was fitted on, a sum of models gives nothing.
+    last = [*columns.tolist(), *(feature["flat_feature_index"] for feature in categories)]
+    n_features = max(max(last, default=0) + 1, getattr(model, "n_features_in_", 0))
+    derived = DerivedColumns(info, saved.get("ctr_data") or {}, columns, nan_right) if categories else None
+    feature, border, split_nan_right = _splits(trees.splits, columns, nan_right, n_features, derived)
     n_trees = len(trees.root)
     oblivious: dict[str, Any] = {}
     if trees.ob_split is not None:
-        oblivious = {"ob_feature": columns[trees.ob_split[0]], "ob_threshold": trees.ob_split[1]}
+        oblivious = {"ob_feature": feature[trees.ob_split], "ob_threshold": border[trees.ob_split]}
     shape = () if n_outputs == 1 else (n_outputs,)
-    return Forest(
-        # A model that was loaded gives 0 for the columns it was fitted on, a sum of models gives nothing.
-        n_features=max(n_features, getattr(model, "n_features_in_", 0)),
+    forest = Forest(
+        n_features=n_features,
         n_outputs=n_outputs,
         feature_dtype="float32",
         acc_dtype="float64",
@@ -123,12 +140,12 @@ def extract(model: Any) -> Forest:
         sparse_absent="zero",
         accepts_nan=True,
         accepts_inf=True,
-        feature=feature,
-        threshold=trees.border,
+        **({} if derived is None else derived.fields(n_features)),
+        feature=feature[trees.split],
+        threshold=border[trees.split],
         left=trees.left,
         right=trees.right,
-        # +inf is not greater than a border of +inf, nor is NaN in its place.
-        nan_left=~(nan_right[trees.float_feature] & (trees.border < np.inf)),
+        nan_left=~split_nan_right[trees.split],
         cover=trees.cover,
         root=trees.root,
         tree_target=np.full(n_trees, 0 if n_outputs == 1 else -1),
@@ -146,6 +163,11 @@ def extract(model: Any) -> Forest:
         leaf_shape=(n_trees,),
         leaf_dtype="uint32",
     )
+    if iterations is None:
+        return forest
+    begin, end = chosen_rounds(iterations, n_trees, n_trees)
+    # Trees from a later one on are without the bias [CatBoost libs/model/model.cpp, ApplyTreesImpl].
+    return take_trees(forest if begin == 0 else replace(forest, bias=None), np.arange(begin, end))
 
 
 def predict_raw(model: Any, X: Array) -> Array:
@@ -193,8 +215,8 @@ def _trees(model: Any, saved: Mapping[str, Any], n_outputs: int) -> Trees:
     return trees
 
 
-def _columns(features: list[dict[str, Any]]) -> tuple[Array, Array, int]:
-    """Column of each numeric feature, whether its NaN goes right, and the number of columns."""
+def _columns(features: list[dict[str, Any]]) -> tuple[Array, Array]:
+    """Column of each numeric feature, and whether its NaN goes right."""
     size = max((feature["feature_index"] for feature in features), default=-1) + 1
     columns, nan_right = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=bool)
     for feature in features:
@@ -203,7 +225,33 @@ def _columns(features: list[dict[str, Any]]) -> tuple[Array, Array, int]:
         number = feature["feature_index"]
         columns[number] = feature["flat_feature_index"]
         nan_right[number] = feature["has_nans"] and NAN_RIGHT[treatment]
-    return columns, nan_right, int(columns.max(initial=0)) + 1
+    return columns, nan_right
+
+
+def _splits(
+    splits: list[Mapping[str, Any]], columns: Array, nan_right: Array, n_features: int, derived: DerivedColumns | None
+) -> tuple[Array, Array, Array]:
+    """Column and border of each split, and whether a NaN goes right there."""
+    feature, border = np.zeros(len(splits), dtype=np.int64), np.zeros(len(splits), dtype=np.float32)
+    right = np.zeros(len(splits), dtype=bool)
+    for i, split in enumerate(splits):
+        kind = split.get("split_type")
+        if kind not in SPLIT_KEYS or (derived is None and kind != "FloatFeature"):
+            raise UnsupportedModelError(
+                f"split_type={kind!r} of CatBoost is not covered; splits on numeric features and on categories are."
+            )
+        if unknown := split.keys() - SPLIT_KEYS[kind]:
+            raise UnsupportedModelError(f"{', '.join(sorted(unknown))} in a split of the CatBoost model: not known.")
+        if derived is None or kind == "FloatFeature":
+            number = split["float_feature_index"]
+            feature[i], border[i] = columns[number], split["border"]
+            # +inf is not greater than a border of +inf, nor is NaN in its place.
+            right[i] = nan_right[number] and border[i] < np.inf
+        elif kind == "OneHotFeature":
+            feature[i], border[i] = n_features + derived.one_hot(split), 0.5
+        else:
+            feature[i], border[i] = n_features + derived.ctr(split), split["border"]
+    return feature, border, right
 
 
 def _answers(model: Any, info: Mapping[str, Any], n_outputs: int) -> dict[str, Any]:

@@ -19,22 +19,20 @@ __all__ = ["Trees", "nested_trees", "symmetric_trees"]
 
 Array = npt.NDArray[Any]
 
-SPLIT_KEYS = {"split_type", "split_index", "float_feature_index", "border"}
-
 
 @dataclass(frozen=True)
 class Trees:
     """Nodes and leaves of all trees; what is not described here is as in :class:`~sktensor.Forest`."""
 
-    float_feature: Array  # (M,), number among the model's numeric features
-    border: Array  # float32 (M,)
+    split: Array  # (M,), number in the list of splits
+    splits: list[Mapping[str, Any]]
     left: Array
     right: Array
     root: Array
     leaf_value: Array  # (L, K)
     leaf_id: Array
     cover: Array | None
-    ob_split: tuple[Array, Array] | None = None  # feature and border of each level, where all trees are as deep
+    ob_split: Array | None = None  # (T, depth), the split of each level, where all trees are as deep
 
 
 def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> Trees:
@@ -52,9 +50,8 @@ def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> Trees
     Trees
         The nodes of a tree level by level from its last split to its first, so that leaves stand in order.
     """
-    splits = [tree["splits"] or [] for tree in trees]
-    depth = np.array([len(levels) for levels in splits], dtype=np.int64)
-    feature, border = _splits(chain.from_iterable(splits))
+    levels = [tree["splits"] or [] for tree in trees]
+    depth = np.array([len(splits) for splits in levels], dtype=np.int64)
     n_leaves = 1 << depth
     first_leaf, first_node, first_split = (_starts(sizes) for sizes in (n_leaves, n_leaves - 1, depth))
     n_nodes = int((n_leaves - 1).sum())
@@ -74,15 +71,15 @@ def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> Trees
     if all("leaf_weights" in tree for tree in trees):
         weights = _numbers(chain.from_iterable(tree["leaf_weights"] for tree in trees))
     return Trees(
-        float_feature=feature[level],
-        border=border[level],
+        split=level,
+        splits=list(chain.from_iterable(levels)),
         left=left,
         right=right,
         root=np.where(depth == 0, ~first_leaf, first_node),
         leaf_value=_leaf_values(chain.from_iterable(tree["leaf_values"] for tree in trees), n_leaves, n_outputs),
         leaf_id=np.arange(n_leaves.sum()) - np.repeat(first_leaf, n_leaves),
         cover=None if weights is None else _cover(weights, depth, n_leaves),
-        ob_split=(feature.reshape(len(trees), -1), border.reshape(len(trees), -1)) if np.ptp(depth) == 0 else None,
+        ob_split=np.arange(depth.sum()).reshape(len(trees), -1) if np.ptp(depth) == 0 else None,
     )
 
 
@@ -135,12 +132,11 @@ def nested_trees(trees: Sequence[Mapping[str, Any]], leaf_numbers: Sequence[_Fla
             else:
                 children[parent][side] = number
         n_leaves.append(len(leaf_id) - first_leaf)
-    feature, border = _splits(splits)
     below = np.array(children, dtype=np.int64).reshape(-1, 2)
     flat = values if n_outputs == 1 else chain.from_iterable(values)
     return Trees(
-        float_feature=feature,
-        border=border,
+        split=np.arange(len(splits)),
+        splits=splits,
         left=below[:, 0],
         right=below[:, 1],
         root=np.array(root),
@@ -151,22 +147,6 @@ def nested_trees(trees: Sequence[Mapping[str, Any]], leaf_numbers: Sequence[_Fla
 
 
 _FlatTree = tuple[Sequence[tuple[int, int]], Sequence[int]]
-
-
-def _splits(splits: Any) -> tuple[Array, Array]:
-    """Feature numbers and borders of splits on numeric features; any other kind is refused."""
-    feature, border = [], []
-    for split in splits:
-        if split.get("split_type") != "FloatFeature":
-            raise UnsupportedModelError(
-                f"split_type={split.get('split_type')!r} of CatBoost is not covered yet; only splits on numeric "
-                "features are. Encode categories as numbers before fitting."
-            )
-        if unknown := split.keys() - SPLIT_KEYS:
-            raise UnsupportedModelError(f"{', '.join(sorted(unknown))} in a split of the CatBoost model: not known.")
-        feature.append(split["float_feature_index"])
-        border.append(split["border"])
-    return np.array(feature, dtype=np.int64), np.array(border, dtype=np.float32)
 
 
 def _numbers(values: Any) -> Array:

@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.lightgbm_text import ModelText, Trees, parse_model, parse_number, parse_trees
 from sktensor.forest import Forest
+from sktensor.registry import chosen_rounds
 
 __all__ = ["extract", "predict_leaves", "predict_raw"]
 
@@ -38,7 +39,7 @@ LINKS = {
 }
 
 
-def extract(model: Any) -> Forest:
+def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> Forest:
     """Turn a fitted LightGBM model into a forest.
 
     Parameters
@@ -46,6 +47,8 @@ def extract(model: Any) -> Forest:
     model : lightgbm.LGBMModel or lightgbm.Booster
         A fitted ``LGBMClassifier``, ``LGBMRegressor``, ``LGBMRanker`` (or a subclass), or a booster, also one
         loaded from a file. The iterations are those that its ``predict`` uses by default.
+    iterations : tuple of (int, int or None), optional
+        As for :func:`~sktensor.extract_forest`.
 
     Returns
     -------
@@ -94,16 +97,17 @@ def extract(model: Any) -> Forest:
             f"num_class={text.header['num_class']} with {n_outputs} tree(s) an iteration: "
             "only models with one tree a class and iteration are known."
         )
-    n_iterations = len(text.trees) // n_outputs
+    usual = all_of_them = len(text.trees) // n_outputs
     if booster.best_iteration > 0:  # what predict(num_iteration=None) takes [python basic.py Booster.predict]
-        n_iterations = min(n_iterations, booster.best_iteration)
-    trees = parse_trees(text.trees[: n_iterations * n_outputs])
+        usual = min(all_of_them, booster.best_iteration)
+    begin, end = chosen_rounds(iterations, usual, all_of_them)
+    trees = parse_trees(text.trees[begin * n_outputs : end * n_outputs])
 
     n_trees, n_features = len(trees.root), int(text.header["max_feature_idx"]) + 1
     shape = () if n_outputs == 1 else (n_outputs,)
     # Random forests: predict averages, raw_score=True does not [LightGBM gbdt_prediction.cpp Predict, PredictRaw].
-    averaged = "average_output" in text.header and n_iterations > 0
-    div = float(n_iterations) if averaged else 1.0
+    averaged = "average_output" in text.header and end > begin
+    div = float(end - begin) if averaged else 1.0
     return Forest(
         n_features=n_features,
         n_outputs=n_outputs,
@@ -124,13 +128,13 @@ def extract(model: Any) -> Forest:
         cover=trees.cover,
         root=trees.root,
         tree_target=np.arange(n_trees) % n_outputs,
-        tree_iter=np.arange(n_trees) // n_outputs,
+        tree_iter=begin + np.arange(n_trees) // n_outputs,
         **_leaf_rules(trees),
         # The average that boosting starts from is inside the first trees' leaves [LightGBM gbdt.cpp, AddBias].
         base=np.zeros(n_outputs),
         div=div,
         raw_is_pre_div=averaged,
-        **_link(text, booster, is_booster=booster is model, div=div),
+        **_link(text, booster, is_booster=booster is model, averaged=averaged),
         **_answers(model, n_outputs),
         raw_shape=shape,
         value_shape=shape,
@@ -197,7 +201,7 @@ def _leaf_rules(trees: Trees) -> dict[str, Any]:
     return {"leaf_value": value[:, None], "leaf_id": trees.leaf_id, **trees.linear}
 
 
-def _link(text: ModelText, booster: lightgbm.Booster, *, is_booster: bool, div: float) -> dict[str, Any]:
+def _link(text: ModelText, booster: lightgbm.Booster, *, is_booster: bool, averaged: bool) -> dict[str, Any]:
     """The link of the line ``objective``; a custom objective leaves none and gives raw scores."""
     if "objective" not in text.header:
         return {"link": "identity"}
@@ -219,10 +223,10 @@ def _link(text: ModelText, booster: lightgbm.Booster, *, is_booster: bool, div: 
         )
     if link != "sigmoid":
         return {"link": link}
-    return {"link": link, "link_param": _sigmoid_factor(factor, booster, is_booster=is_booster, div=div)}
+    return {"link": link, "link_param": _sigmoid_factor(factor, booster, is_booster=is_booster, averaged=averaged)}
 
 
-def _sigmoid_factor(written: str, booster: lightgbm.Booster, *, is_booster: bool, div: float) -> float:
+def _sigmoid_factor(written: str, booster: lightgbm.Booster, *, is_booster: bool, averaged: bool) -> float:
     """The factor that the library computes with.
 
     The text holds six digits of it, and a model that was loaded has no more; ``train`` reloads its result, too, and
@@ -234,7 +238,8 @@ def _sigmoid_factor(written: str, booster: lightgbm.Booster, *, is_booster: bool
     if parse_number(stated) == factor:
         return factor
     probes = np.array([0.0, np.nan, -1e30, 1e30])[:, None].repeat(booster.num_feature(), axis=1)
-    raw = booster.predict(probes, raw_score=True) / div  # type: ignore[operator]
+    n_averaged = min(booster.best_iteration if booster.best_iteration > 0 else 2**31, booster.current_iteration())
+    raw = booster.predict(probes, raw_score=True) / (n_averaged if averaged else 1)  # type: ignore[operator]
     values = booster.predict(probes)
 
     def error(candidate: float) -> float:

@@ -115,6 +115,8 @@ def _bare(model: Any) -> Any:
     """The model without the names of its columns, which rows of an array lack, summing in the order of its trees."""
     bare = copy.copy(model)
     vars(bare).pop("feature_names_in_", None)
+    if getattr(bare, "_preprocessor", None) is not None:
+        bare._preprocessor = sklearn_hist.without_names(bare._preprocessor)
     if hasattr(bare, "n_jobs"):
         bare.n_jobs = 1
     return bare

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import sklearn
 from sklearn.utils.validation import check_is_fitted
 
-from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.sklearn_boosting import boosting_answers
-from sktensor.extractors.sklearn_nodes import numbering
+from sktensor.extractors.sklearn_nodes import Numbering, numbering
 from sktensor.forest import Forest
 
-__all__ = ["extract"]
+__all__ = ["extract", "without_names"]
+
+Array = npt.NDArray[Any]
+
+# 32-bit words of a set of categories, which are numbered from 0 to 254 [_hist_gradient_boosting/common.pxd].
+WORDS = 8
 
 
 def extract(model: Any) -> Forest:
     """The forest of a fitted ``HistGradientBoostingClassifier`` or ``HistGradientBoostingRegressor``."""
     check_is_fitted(model, "_predictors")
-    # With categorical columns, an encoder replaces values by numbers and moves the columns to the front
-    # [sklearn/ensemble/_hist_gradient_boosting/gradient_boosting.py, _preprocess_X].
-    if model._preprocessor is not None:
-        raise UnsupportedModelError(
-            f"{type(model).__name__}(categorical_features={model.categorical_features!r}) was fitted with categorical "
-            f"columns {np.flatnonzero(model.is_categorical_).tolist()}, which are not supported yet. Supported: "
-            f"numerical columns, also with missing values. Encode categories before, for instance one-hot."
-        )
     n_rounds, n_outputs = len(model._predictors), model.n_trees_per_iteration_
     predictors = [predictor for stage in model._predictors for predictor in stage]
     nodes = np.concatenate([predictor.nodes for predictor in predictors])
     sizes = np.array([len(predictor.nodes) for predictor in predictors])
     at = numbering(nodes["is_leaf"] != 0, nodes["left"], nodes["right"], sizes)
+    inner = nodes[at.inner]
+    feature = inner["feature_idx"].astype(np.int64)
+    categorical: dict[str, Any] = {}
+    if model._preprocessor is not None:
+        feature = _given_columns(model)[feature]
+        categorical = {"categories": _tables(model), "values_in_arrays": True, **_splits(model, predictors, at, nodes)}
     return Forest(
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
         feature_dtype="float64",
         cmp="le",
-        feature=nodes["feature_idx"][at.inner],
-        threshold=nodes["num_threshold"][at.inner],
+        feature=feature,
+        # The threshold of a categorical node is whatever memory held.
+        threshold=np.where(inner["is_categorical"] != 0, 0.0, inner["num_threshold"]),
         left=at.left,
         right=at.right,
-        nan_left=nodes["missing_go_to_left"][at.inner],
+        nan_left=inner["missing_go_to_left"],
+        **categorical,
         cover=nodes["count"][np.concatenate([at.inner, at.leaf])],
         root=at.root,
         tree_target=np.tile(np.arange(n_outputs), n_rounds),
@@ -54,6 +60,61 @@ def extract(model: Any) -> Forest:
         leaf_shape=(len(predictors),),
         **boosting_answers(model, n_outputs, _decision(n_outputs)),
     )
+
+
+def _given_columns(model: Any) -> Array:
+    """The column of X that each column of the predictors is.
+
+    An encoder replaces categories by their numbers and moves their columns to the front
+    [_hist_gradient_boosting/gradient_boosting.py, _preprocess_X].
+    """
+    return np.concatenate([np.flatnonzero(model.is_categorical_), np.flatnonzero(~model.is_categorical_)])
+
+
+def _tables(model: Any) -> tuple[Array | None, ...]:
+    """The encoder's categories by column; a NaN, which stands last, is none, but None is one like all others."""
+    found: list[Array | None] = [None] * model.n_features_in_
+    encoder = model._preprocessor.named_transformers_["encoder"]
+    for column, values in zip(np.flatnonzero(model.is_categorical_), encoder.categories_, strict=True):
+        has_nan = len(values) > 0 and values[-1] != values[-1]
+        found[column] = values[:-1] if has_nan else values
+    return tuple(found)
+
+
+def _splits(model: Any, predictors: list[Any], at: Numbering, nodes: Array) -> dict[str, Array]:
+    """The sets of categories that go left: those of the node, and with the missing ones those that nobody knows.
+
+    [_hist_gradient_boosting/_predictor.pyx, _predict_one_from_raw_data]
+    """
+    first_set = np.cumsum([0, *[len(predictor.raw_left_cat_bitsets) for predictor in predictors]])
+    sets = np.concatenate([predictor.raw_left_cat_bitsets for predictor in predictors]).reshape(-1, WORDS)
+    predictor_of_node = np.repeat(np.arange(len(predictors)), [len(predictor.nodes) for predictor in predictors])
+    known, number_of_column = model._bin_mapper.make_known_categories_bitsets()
+    inner = nodes[at.inner]
+    is_cat = inner["is_categorical"] != 0
+    chosen, missing_left = inner[is_cat], inner["missing_go_to_left"][is_cat].astype(bool)
+    left = sets[first_set[predictor_of_node[at.inner][is_cat]] + chosen["bitset_idx"]]
+    unknown = ~known[number_of_column[chosen["feature_idx"]]]
+    offset, words = np.zeros((2, len(inner)), dtype=np.int64)
+    offset[is_cat], words[is_cat] = WORDS * np.arange(len(chosen)), WORDS
+    return {
+        "is_cat": is_cat,
+        "cat_off": offset,
+        "cat_words": words,
+        "cat_bits": np.where(missing_left[:, None], left | unknown, left).ravel(),
+        "oov_left": inner["missing_go_to_left"].astype(bool) & is_cat,
+    }
+
+
+def without_names(preprocessor: Any) -> Any:
+    """The encoder of categorical columns, as if it had been fitted on an array."""
+    bare = copy.copy(preprocessor)
+    vars(bare).pop("feature_names_in_", None)
+    steps = [(name, copy.copy(step), columns) for name, step, columns in bare.transformers_]
+    for _, step, _ in steps:
+        getattr(step, "__dict__", {}).pop("feature_names_in_", None)  # the remainder is the word "drop"
+    bare.transformers_ = steps
+    return bare
 
 
 def _decision(n_outputs: int) -> str:

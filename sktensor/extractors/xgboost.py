@@ -20,6 +20,7 @@ from sktensor.extractors.xgboost_answers import answers, link_of, missing_value,
 from sktensor.extractors.xgboost_trees import leaf_width, tree_fields
 from sktensor.extractors.xgboost_ubjson import parse
 from sktensor.forest import Forest
+from sktensor.registry import chosen_rounds
 
 __all__ = ["extract", "predict_leaves", "predict_raw"]
 
@@ -31,7 +32,7 @@ _BOOSTER = {"name", "model", "gbtree", "weight_drop"}
 _GBTREE = {"gbtree_model_param", "iteration_indptr", "tree_info", "trees", "cats", "weight_drop"}
 
 
-def extract(model: Any) -> Forest:
+def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> Forest:
     """Read a fitted XGBoost model.
 
     Parameters
@@ -39,6 +40,8 @@ def extract(model: Any) -> Forest:
     model : xgboost.XGBModel or xgboost.Booster
         A fitted classifier, regressor or ranker, random forests included, or a trained booster. As in the
         library, an estimator uses the rounds up to ``best_iteration``, a booster all rounds.
+    iterations : tuple of (int, int or None), optional
+        As for :func:`~sktensor.extract_forest`.
 
     Returns
     -------
@@ -76,20 +79,21 @@ def extract(model: Any) -> Forest:
     n_outputs = len(base)
     link = link_of(learner["objective"]["name"], n_outputs)
     rounds = _first_trees_of_rounds(gbtree, n_outputs)
-    n_rounds = _rounds_used(wrapper, len(rounds) - 1)
-    n_trees = int(rounds[n_rounds])
+    begin, end = chosen_rounds(iterations, _rounds_used(wrapper, len(rounds) - 1), len(rounds) - 1)
+    chosen = slice(int(rounds[begin]), int(rounds[end]))
 
-    trees = gbtree["trees"][:n_trees]
+    trees = gbtree["trees"][chosen]
+    n_trees = len(trees)
     width = leaf_width(trees)
     if width not in (1, n_outputs):
         raise UnsupportedModelError(f"XGBoost trees with {width} values in a leaf in a model of {n_outputs} outputs.")
-    target = np.full(n_trees, -1) if width > 1 else np.asarray(gbtree["tree_info"])[:n_trees]
+    target = np.full(n_trees, -1) if width > 1 else np.asarray(gbtree["tree_info"])[chosen]
     fields, tree_of_leaf = tree_fields(trees, width)
     in_place = False
     if weight_drop is not None:
         in_place = has_in_place_variant and wrapper is not None and predicts_in_place(wrapper)
         start = base[target[tree_of_leaf]] if in_place else None
-        fields["leaf_value"] = _dart_leaves(fields["leaf_value"], weight_drop[tree_of_leaf], start)
+        fields["leaf_value"] = _dart_leaves(fields["leaf_value"], weight_drop[chosen][tree_of_leaf], start)
 
     return Forest(
         n_features=n_features,
@@ -106,8 +110,10 @@ def extract(model: Any) -> Forest:
         categories=_categories(gbtree.get("cats", {}), n_features),
         unknown_category="error",
         tree_target=target,
-        tree_iter=np.repeat(np.arange(n_rounds), np.diff(rounds[: n_rounds + 1])),
+        tree_iter=np.repeat(np.arange(begin, end), np.diff(rounds[begin : end + 1])),
         base=base,
+        # From which the in-place variant of dart takes its base score away again [src/gbm/gbtree.cc up to 3.2].
+        accepts_margin=not in_place,
         link=link,
         raw_shape=() if n_outputs == 1 else (n_outputs,),
         # pred_leaf of a single tree has one dimension, and its numbers are floats [src/predictor, c_api_utils.h].

@@ -79,7 +79,7 @@ def _linear(forest: Forest) -> LinearLeaves | None:
     return LinearLeaves(count, feature, coef, forest.lin_const)
 
 
-def run(tables: SumTables, leaves: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
+def run(tables: SumTables, leaves: torch.Tensor, X: torch.Tensor, start: torch.Tensor | None = None) -> torch.Tensor:
     """Add up what the trees say.
 
     Parameters
@@ -90,6 +90,8 @@ def run(tables: SumTables, leaves: torch.Tensor, X: torch.Tensor) -> torch.Tenso
         Leaf of each tree and row.
     X : torch.Tensor, shape (n, F)
         The rows; only linear leaves look at them.
+    start : torch.Tensor of the forest's acc_dtype, shape (n, K), optional
+        Where the sums of the rows start, in place of the base.
 
     Returns
     -------
@@ -97,8 +99,10 @@ def run(tables: SumTables, leaves: torch.Tensor, X: torch.Tensor) -> torch.Tenso
     """
     import torch
 
-    start = torch.zeros_like(tables.base) if tables.base_last else tables.base
-    total = start.repeat(1, leaves.shape[1])
+    if start is not None:
+        total = start.t().clone()
+    else:
+        total = (torch.zeros_like(tables.base) if tables.base_last else tables.base).repeat(1, leaves.shape[1])
     for values in _added(tables, leaves, X):
         total += values
     return (total + tables.base if tables.base_last else total).t()

@@ -432,11 +432,6 @@ def frame(column):
 
 
 REFUSED = {
-    "one-hot categories": (fit(C, frame(np.where(X[:, 1] > 0, "a", "b")), YES, cat_features=["special"]), "cat_feat"),
-    "counted categories": (
-        fit(C, frame(RNG.integers(0, 40, N).astype(str)), YES, cat_features=["special"], one_hot_max_size=2),
-        "cat_features",
-    ),
     "text": (fit(C, frame(np.where(YES, "good one", "bad two")), YES, text_features=["special"]), "text_features"),
     "embeddings": (fit(C, frame([list(row) for row in X]), YES, embedding_features=["special"]), "embedding_features"),
     "classes that are not there": (fit(C, X, np.where(THREE == 2, 3, THREE), classes_count=5), "classes_count"),

@@ -489,22 +489,6 @@ def test_a_frozen_model_of_another_library_goes_to_that_library():
     assert extract(FrozenEstimator(Foreign())) is extracted("hist")
 
 
-@pytest.mark.parametrize(
-    "features, named", [([1, 4], r"\[1, 4\].*columns \[1, 4\]"), ("from_dtype", r"from_dtype.*\[1\]")]
-)
-def test_categorical_columns_of_hist_gradient_boosting_are_refused_by_parameter(features, named):
-    X = np.floor(training_rows(""))
-    y = target(X, "numbers")
-    if features == "from_dtype":
-        pd = pytest.importorskip("pandas")
-        X = pd.DataFrame(X).astype({1: "category"})
-    model = HistGradientBoostingRegressor(max_iter=2, categorical_features=features).fit(X, y)
-    with pytest.raises(
-        UnsupportedModelError, match=r"HistGradientBoostingRegressor.categorical_features=" + ".*" + named
-    ):
-        extract(model)
-
-
 def test_an_empty_list_of_categorical_columns_is_none():
     X, y = small_data()
     model = HistGradientBoostingClassifier(max_iter=2, categorical_features=[]).fit(X, y)
