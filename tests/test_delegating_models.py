@@ -231,7 +231,7 @@ def test_a_search_over_a_model_of_models_is_taken():
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("use", [extract_forest, lambda model: TensorizedEstimator(model).predict(X)])
+@pytest.mark.parametrize("use", [extract_forest, lambda model: TensorizedEstimator(model).explain_plan()])
 def test_a_search_that_kept_no_model_is_refused(use):
     model = GridSearchCV(FOREST, GRID, cv=2, refit=False).fit(X, Y)
     with pytest.raises(UnsupportedModelError, match=r"GridSearchCV\(refit=False\).*refit=True"):
@@ -240,7 +240,7 @@ def test_a_search_that_kept_no_model_is_refused(use):
         use(GridSearchCV(FOREST, GRID))
 
 
-@pytest.mark.parametrize("use", [extract_forest, lambda model: TensorizedEstimator(model).predict(X)])
+@pytest.mark.parametrize("use", [extract_forest, lambda model: TensorizedEstimator(model).explain_plan()])
 def test_what_is_inside_is_refused_by_name_and_told_what_to_do(use):
     inside = make_pipeline(StandardScaler(), FOREST)
     search = GridSearchCV(inside, {"randomforestclassifier__max_depth": [1, 3]}, cv=2).fit(X, Y)
