@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +19,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktensor import outputs
+from sktensor.composite import Composite, CompositePlan, compose
 from sktensor.devices import device_here
 from sktensor.door import check_finite, check_sparse, check_tensor, finite_check, margins
+from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.inputs import (
     IN_PLACE,
@@ -53,6 +56,18 @@ def _wrapped_has(method: str) -> Callable[[TensorizedEstimator], bool]:
     return lambda self: hasattr(self.__dict__.get("estimator_", self.estimator), method)
 
 
+def _asks_parts(method: Callable[..., Any]) -> Callable[..., Any]:
+    """For a method about rows: of a model made of others, the library's own is called, with programs inside it."""
+
+    @functools.wraps(method)
+    def answer(self: TensorizedEstimator, X: Any, **given: Any) -> Any:
+        if isinstance(program := self._compiled(), Composite):
+            return program.ask(method.__name__, self._settings(), X, **given)
+        return method(self, X, **given)
+
+    return answer
+
+
 class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
     """A tree model that predicts through a tensor program, bit for bit as before.
 
@@ -64,7 +79,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : estimator
-        A tree model of XGBoost, LightGBM, CatBoost or scikit-learn, or of a package with a registered extractor.
+        A tree model of XGBoost, LightGBM, CatBoost or scikit-learn, one of scikit-learn that is made of these, or a
+        model of a package with a registered extractor.
     device : str or torch.device, default="cpu"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for CUDA where there is one.
     strategy : str, default="auto"
@@ -191,40 +207,49 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _publish(self, fitted: Any, **columns: Any) -> None:
         """Compile a fitted model and set all fitted attributes at once, so that no thread sees half of them."""
-        forest = extract_forest(fitted)
-        program = Program(forest)
+        extractor = find_extractor(fitted)
+        where = extractor.parts(fitted) if hasattr(extractor, "parts") else None
+        if where is not None:
+            self._hold(fitted, compose(fitted, where, self._tensorized), **columns)
+            return
+        program = Program(extract_forest(fitted))
         program.prepare(self._settings())
         if self.verify:
-            verify(program, self._settings(), find_extractor(fitted), fitted)
+            verify(program, self._settings(), extractor, fitted)
         self._hold(fitted, program, **columns)
 
-    def _hold(self, fitted: Any, program: Program, **columns: Any) -> None:
-        state = {
-            "estimator_": fitted,
-            "forest_": program.forest,
-            "_program": program,
-            **columns,
-            "n_features_in_": program.forest.n_features,  # which a loaded CatBoost model has forgotten
-        }
+    def _tensorized(self, part: Any) -> TensorizedEstimator:
+        """A fitted model inside the wrapped one, compiled with the same settings; one that has its own keeps them."""
+        if isinstance(part, TensorizedEstimator):
+            return part
+        wrapped = TensorizedEstimator(part, **self._settings()._asdict(), verify=self.verify)
+        wrapped._compiled()
+        return wrapped
+
+    def _hold(self, fitted: Any, program: Program | Composite, **columns: Any) -> None:
+        state = {"estimator_": fitted, "_program": program, **columns}
+        if isinstance(program, Program):
+            # A loaded CatBoost model has forgotten the number of its columns.
+            state |= {"forest_": program.forest, "n_features_in_": program.forest.n_features}
         for name in ("classes_", "n_outputs_"):
             if hasattr(fitted, name):
                 state[name] = getattr(fitted, name)
-        stale = {"_adopted_model", *SHOWN_OF_FITTED} - state.keys()
+        stale = {"_adopted_model", "forest_", *SHOWN_OF_FITTED} - state.keys()
         self.__dict__.update(state)
         for name in stale:
             self.__dict__.pop(name, None)
 
-    def _compiled(self) -> Program:
-        """The program; around a fitted model, compiled now if it has not been."""
+    def _compiled(self) -> Any:
+        """The program, or those of a model made of others; around a fitted model, compiled now if it has not been."""
         if self._is_current():
-            return self._program  # type: ignore[no-any-return]
+            return self._program
         with _adopting:
             if not self._is_current():
                 check_is_fitted(self)
                 shown = {name: _shown(self.estimator, name) for name in SHOWN_OF_FITTED}
                 known = {name: value for name, value in shown.items() if value is not None}
                 self._publish(self.estimator, _adopted_model=True, **known)
-        return self._program  # type: ignore[no-any-return]
+        return self._program
 
     def _is_current(self) -> bool:
         """Whether there is a program, and it is that of `estimator` where that came fitted."""
@@ -276,16 +301,24 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         return "estimator_" in self.__dict__ or _is_fitted(self.estimator)
 
     def __sktensor_forest__(self) -> Forest:
-        return self._compiled().forest
+        return self._compiled().forest  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for names that are not set: a wrapper around a fitted model shows what that model has.
+        if name == "forest_" and isinstance(self.__dict__.get("_program"), Composite):
+            try:
+                return self._program.forest
+            except UnsupportedModelError as error:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute 'forest_': {error}") from error
         if name in (*SHOWN_OF_FITTED, "estimator_", "forest_") and "estimator_" not in self.__dict__:
             estimator = self.__dict__.get("estimator")
             if estimator is not None and _is_fitted(estimator):
                 if name == "estimator_":
                     return estimator
-                found = self._compiled().forest if name == "forest_" else _shown(estimator, name)
+                if name == "forest_":
+                    self._compiled()
+                    return self.forest_
+                found = _shown(estimator, name)
                 if found is not None:
                     return found
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -297,6 +330,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     # --- prediction -------------------------------------------------------------------------------------------------
 
+    @_asks_parts
     def predict(self, X: Any, *, base_margin: Any = None) -> Any:
         """Labels or values, as the wrapped model's ``predict`` gives them.
 
@@ -332,6 +366,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         return outputs.labels(*self._forest_raw_and_threads(X, self._routed("predict", base_margin)))
 
     @available_if(_wrapped_has("predict_proba"))
+    @_asks_parts
     def predict_proba(self, X: Any, *, base_margin: Any = None) -> Any:
         """Probabilities of the classes.
 
@@ -360,6 +395,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         return outputs.probabilities(*self._forest_raw_and_threads(X, self._routed("predict_proba", base_margin)))
 
     @available_if(_wrapped_has("predict_log_proba"))
+    @_asks_parts
     def predict_log_proba(self, X: Any) -> Any:
         """Logarithms of the probabilities.
 
@@ -386,6 +422,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         return outputs.log_probabilities(*self._forest_and_raw(X))
 
     @available_if(_wrapped_has("decision_function"))
+    @_asks_parts
     def decision_function(self, X: Any) -> Any:
         """Raw scores in the shape of scikit-learn's ``decision_function``.
 
@@ -411,6 +448,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return outputs.decision_scores(*self._forest_and_raw(X))
 
+    @_asks_parts
     def predict_raw(self, X: Any, *, base_margin: Any = None) -> Any:
         """The library's raw scores, bit for bit.
 
@@ -442,6 +480,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return outputs.shaped_raw(*self._forest_and_raw(X, base_margin))
 
+    @_asks_parts
     def apply(self, X: Any) -> Any:
         """Number of the leaf that each row reaches in each tree, as the library counts them.
 
@@ -497,14 +536,17 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> TensorizedEstimator(DecisionTreeClassifier().fit(X, y)).score(X, y)
         1.0
         """
+        program = self._compiled()
+        if isinstance(program, Composite):
+            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+            return float(program.ask("score", self._settings(), X, _on_host(y), **weights))
         if is_classifier(self):
             return float(accuracy_score(y, _on_host(self.predict(X)), sample_weight=sample_weight))
         if is_regressor(self):
             return float(r2_score(y, _on_host(self.predict(X)), sample_weight=sample_weight))
-        check_is_fitted(self)
         return float(self.estimator_.score(X, y))
 
-    def explain_plan(self, n_rows: int = 1000) -> Plan:
+    def explain_plan(self, n_rows: int = 1000) -> Plan | CompositePlan:
         """Which strategy, backend and device a prediction would take, its memory, and why.
 
         Parameters
@@ -514,8 +556,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
         Returns
         -------
-        Plan
-            Printed, a table.
+        Plan or CompositePlan
+            Printed, a table; for a model made of others, one for each of them.
 
         Examples
         --------
@@ -528,7 +570,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> plan.strategy, plan.backend, plan.device, plan.reason
         ('gemm', 'torch', 'cpu', 'as asked for')
         """
-        return self._compiled().plan(n_rows, self._settings())
+        return self._compiled().plan(n_rows, self._settings())  # type: ignore[no-any-return]
 
     def _forest_and_raw(self, X: Any, base_margin: Any = None) -> tuple[Forest, Any]:
         return self._forest_raw_and_threads(X, base_margin)[:2]

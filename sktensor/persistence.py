@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 import sktensor
 from sktensor import archive
 from sktensor.devices import device_here
+from sktensor.errors import UnsupportedModelError
 from sktensor.estimator import SHOWN_OF_FITTED, TensorizedEstimator
 from sktensor.forest import Forest
 from sktensor.plain import check_size, forest_from_plain, plain_forest, plain_value, value_from_plain
@@ -67,6 +68,8 @@ def save(est: TensorizedEstimator, path: str | os.PathLike[str]) -> None:
         If `est` is no :class:`~sktensor.TensorizedEstimator`.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
+    UnsupportedModelError
+        If the model answers through other models, as a search or a voting classifier does.
     ValueError
         If a label or parameter is of a kind that the format does not know, for instance a date.
     ImportError
@@ -96,7 +99,14 @@ def save(est: TensorizedEstimator, path: str | os.PathLike[str]) -> None:
             f"sktensor.save takes a TensorizedEstimator, got {type(est).__name__}. Around a fitted model one needs no "
             "fit: save(TensorizedEstimator(model), path). Of a pipeline, save the last step, or use joblib or skops."
         )
-    forest = est.__sktensor_forest__()  # compiled now if it has not been, so that what is saved was verified
+    program = est._compiled()  # now if it has not been, so that what is saved was verified
+    if not isinstance(program, Program):
+        raise UnsupportedModelError(
+            f"sktensor.save keeps one forest; {type(est.estimator_).__name__} answers through the models in its "
+            f"{' and '.join(dict.fromkeys(part.attribute for part in program.parts))}. Save TensorizedEstimators of "
+            "these one by one, or all together with joblib or skops."
+        )
+    forest = program.forest
     model = est.estimator_
     fitted = {name: vars(est)[name] for name in SHOWN_OF_FITTED if name in vars(est)}
     importances = _importances(model)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Protocol, runtime_checkable
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 
-__all__ = ["Extractor", "chosen_rounds", "extract_forest", "find_extractor", "register_extractor"]
+__all__ = ["Extractor", "Parts", "chosen_rounds", "extract_forest", "find_extractor", "register_extractor"]
 
 ENTRY_POINT_GROUP = "sktensor.extractors"
 
@@ -35,11 +37,32 @@ class Extractor(Protocol):
 
     With two more functions, ``predict_raw(model, X)`` and ``predict_leaves(model, X)``, which ask the library itself
     for raw scores and leaf numbers of an array, programs made of its models are verified when they are compiled.
+    With a function ``parts(model)`` that returns :class:`Parts`, or None for a model that is one forest, models that
+    combine others are taken, too.
     """
 
     def extract(self, model: Any) -> Forest:
         """Return the forest of a fitted `model`, or raise :class:`~sktensor.UnsupportedModelError`."""
         ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where a fitted model keeps the models that answer for it.
+
+    Attributes
+    ----------
+    attributes : tuple of str
+        The model's attributes, each of them a fitted model or a list of fitted models.
+    hands_on : bool
+        Whether the model has one part, and its predictions are that part's.
+    rows : callable, optional
+        ``rows(model, X)``, the rows that such a part is given, where these are not X itself.
+    """
+
+    attributes: tuple[str, ...]
+    hands_on: bool = False
+    rows: Callable[[Any, Any], Any] | None = None
 
 
 def register_extractor(package: str, extractor: Extractor) -> None:

@@ -48,9 +48,12 @@ MAY_IMPORT = {
     "verification": {"", "errors", "forest", "registry", "inputs", "outputs", "settings", "program"},
     "door": {"errors", "forest", "inputs", "backends"},
     "devices": {"errors", "settings"},
+    "composite": {"errors", "forest", "registry", "inputs", "plans", "settings"},
     "estimator": {
         "",
+        "composite",
         "devices",
+        "errors",
         "forest",
         "registry",
         "inputs",
@@ -64,7 +67,7 @@ MAY_IMPORT = {
     "archive": set(),
     "plain": {"forest"},
     "saved_model": {"forest"},
-    "persistence": {"", "archive", "devices", "estimator", "forest", "plain", "program", "saved_model"},
+    "persistence": {"", "archive", "devices", "errors", "estimator", "forest", "plain", "program", "saved_model"},
     "testing": {
         "",
         "forest",
@@ -102,6 +105,7 @@ THIRD_PARTIES_WHEN_CALLED = {
     "backends": {"torch"},
     "settings": {"torch"},
     "program": {"joblib"},
+    "composite": {"joblib", "torch"},
     "estimator": {"torch"},
     "archive": {"safetensors"},
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +12,11 @@ import sklearn
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors import sklearn_boosting, sklearn_hist, sklearn_trees
+from sktensor.extractors.sklearn_parts import in_columns, own_class, part_of, parts, replaced_methods
 from sktensor.forest import Forest
 from sktensor.registry import find_extractor
 
-__all__ = ["extract", "predict_leaves", "predict_raw"]
+__all__ = ["extract", "parts", "predict_leaves", "predict_raw"]
 
 Array = npt.NDArray[Any]
 
@@ -60,7 +60,8 @@ def extract(model: Any) -> Forest:
     ----------
     model : estimator
         A fitted decision tree, extra tree, random forest, extra trees, gradient boosting or histogram-based gradient
-        boosting model, classifier or regressor, or a ``FrozenEstimator`` around any supported model.
+        boosting model, classifier or regressor, or a ``FrozenEstimator``, search, ``RFE`` or ``RFECV`` around any
+        supported model.
 
     Returns
     -------
@@ -74,8 +75,16 @@ def extract(model: Any) -> Forest:
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     """
-    if _is_frozen(model):
-        return find_extractor(model.estimator).extract(model.estimator)  # which may be another library's
+    if (one := part_of(model)) is not None:
+        inside, columns = one
+        forest = find_extractor(inside).extract(inside)  # which may be another library's
+        return forest if columns is None else in_columns(forest, columns, model)
+    if (where := parts(model)) is not None:
+        raise UnsupportedModelError(
+            f"{type(model).__module__}.{type(model).__qualname__} is not one forest: it answers through other models, "
+            f"in its {' and '.join(where.attributes)}. A TensorizedEstimator around it runs those that are supported; "
+            "extract_forest takes them one by one."
+        )
     if tuple(map(int, sklearn.__version__.split(".")[:2])) < OLDEST:
         raise UnsupportedModelError(f"scikit-learn {sklearn.__version__} is too old. Supported: 1.4 and newer.")
     known = _known_class(model)
@@ -87,9 +96,10 @@ def extract(model: Any) -> Forest:
 
 def predict_raw(model: Any, X: Array) -> Array:
     """The library's own raw scores, as they are compared when a model is compiled."""
-    if _is_frozen(model):
-        inside = find_extractor(model.estimator)
-        return inside.predict_raw(model.estimator, X)  # type: ignore[attr-defined, no-any-return]
+    if (one := part_of(model)) is not None:
+        inside, columns = one
+        X = X if columns is None else np.ascontiguousarray(X[:, columns])
+        return find_extractor(inside).predict_raw(inside, X)  # type: ignore[attr-defined, no-any-return]
     model = _bare(model)
     if hasattr(model, "_raw_predict"):
         return np.asarray(model._raw_predict(X))
@@ -101,14 +111,11 @@ def predict_raw(model: Any, X: Array) -> Array:
 
 def predict_leaves(model: Any, X: Array) -> Array | None:
     """The library's own leaf numbers, where it has them."""
-    if _is_frozen(model):
-        inside = find_extractor(model.estimator)
-        return inside.predict_leaves(model.estimator, X)  # type: ignore[attr-defined, no-any-return]
+    if (one := part_of(model)) is not None:
+        inside, columns = one
+        X = X if columns is None else np.ascontiguousarray(X[:, columns])
+        return find_extractor(inside).predict_leaves(inside, X)  # type: ignore[attr-defined, no-any-return]
     return np.asarray(_bare(model).apply(X)) if hasattr(model, "apply") else None
-
-
-def _is_frozen(model: Any) -> bool:
-    return type(model).__name__ == "FrozenEstimator" and type(model).__module__.startswith("sklearn.")
 
 
 def _bare(model: Any) -> Any:
@@ -125,20 +132,13 @@ def _bare(model: Any) -> Any:
 def _known_class(model: Any) -> type:
     """The class of scikit-learn that a model behaves as, or a refusal."""
     kind = type(model)
-    for known in kind.__mro__:
-        if known.__name__ in READERS and known.__module__.startswith("sklearn."):
-            break
-    else:
+    if (known := own_class(model, READERS)) is None:
         raise UnsupportedModelError(
             f"{kind.__module__}.{kind.__qualname__} is not supported. Supported scikit-learn models: "
-            f"{', '.join(READERS)}, also in a FrozenEstimator. If a supported fitted model is inside, take it out."
+            f"{', '.join(READERS)}, also in a FrozenEstimator, a search or an RFE. If a supported fitted model is "
+            "inside, take it out; in a pipeline, put a TensorizedEstimator around the last step."
         )
-    replaced = [
-        name
-        for name in ANSWERING
-        if name in vars(model)
-        or inspect.getattr_static(kind, name, None) is not inspect.getattr_static(known, name, None)
-    ]
+    replaced = replaced_methods(model, known, ANSWERING)
     if replaced:
         raise UnsupportedModelError(
             f"{kind.__module__}.{kind.__qualname__} replaces {', '.join(replaced)} of {known.__name__}, so that its "

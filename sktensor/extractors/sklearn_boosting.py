@@ -14,7 +14,7 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.sklearn_trees import accepts_nan, tree_arrays
 from sktensor.forest import Forest
 
-__all__ = ["boosting_answers", "extract"]
+__all__ = ["boosting_answers", "extract", "starts_from_a_constant"]
 
 Array = npt.NDArray[Any]
 
@@ -57,18 +57,18 @@ def extract(model: Any) -> Forest:
 
 
 def _base(model: Any) -> Array:
-    """The raw scores before the first tree, which are the same for every row, or a refusal."""
-    init = model.init_
-    constant = type(init) is DummyRegressor or (type(init) is DummyClassifier and init.strategy != "stratified")
-    if not constant and not (isinstance(init, str) and init == "zero"):
-        raise UnsupportedModelError(
-            f"{type(model).__name__}(init={type(init).__name__}()) starts from another model's predictions, which "
-            f"depend on the row; that is not supported yet. Supported: init=None, init='zero' and constant "
-            f"DummyClassifier or DummyRegressor."
-        )
+    """The raw scores before the first tree, of a model for which they are the same in every row."""
     row = np.zeros((1, model.n_features_in_), dtype=np.float32)
     base: Array = model._raw_predict_init(row)[0]
     return base
+
+
+def starts_from_a_constant(model: Any) -> bool:
+    """Whether the raw scores before the first tree are the same for every row."""
+    init = model.init_
+    if isinstance(init, str):
+        return init == "zero"
+    return type(init) is DummyRegressor or (type(init) is DummyClassifier and init.strategy != "stratified")
 
 
 def boosting_answers(model: Any, n_outputs: int, decision: str) -> dict[str, Any]:

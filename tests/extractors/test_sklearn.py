@@ -29,12 +29,10 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
     RandomTreesEmbedding,
-    VotingRegressor,
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
@@ -561,9 +559,7 @@ def test_a_method_replaced_on_the_object_is_refused_by_name():
         IsolationForest(n_estimators=2),
         AdaBoostClassifier(n_estimators=2),
         BaggingClassifier(n_estimators=2),
-        VotingRegressor([("a", DecisionTreeRegressor())]),
         RandomTreesEmbedding(n_estimators=2),
-        GridSearchCV(DecisionTreeClassifier(), {"max_depth": [2]}, cv=2),
         make_pipeline(StandardScaler(), DecisionTreeClassifier()),
         LinearRegression(),
     ],
@@ -577,7 +573,7 @@ def test_other_models_are_refused_by_name_and_told_what_is_supported(model):
 @pytest.mark.parametrize("init", [LogisticRegression(), DummyClassifier(strategy="stratified")])
 def test_boosting_that_starts_from_another_model_is_refused_by_name(init):
     model = GradientBoostingClassifier(n_estimators=2, init=init).fit(*small_data())
-    with pytest.raises(UnsupportedModelError, match=f"GradientBoostingClassifier.init={type(init).__name__}"):
+    with pytest.raises(UnsupportedModelError, match=r"GradientBoostingClassifier is not one forest.*init_"):
         extract(model)
 
 
