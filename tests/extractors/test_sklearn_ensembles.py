@@ -85,6 +85,7 @@ CASES = {
     "bagging, missing values": (BaggingClassifier(DecisionTreeClassifier(max_depth=4), 5), "three", "nan"),
     "bagging, warm start": (BaggingClassifier(stump(), 3, warm_start=True), "three", "warm"),
     "bagging, fewer estimators than fitted": (BaggingClassifier(stump(), 7), "three", "new number"),
+    "bagging, more estimators than fitted": (BaggingClassifier(stump(), 2), "three", "new number"),
     "bagging regressor": (BaggingRegressor(DecisionTreeRegressor(max_depth=5), 9), "numbers"),
     "bagging regressor, feature subsets": (
         BaggingRegressor(ExtraTreeRegressor(max_depth=4), 7, max_features=2, bootstrap_features=True),
