@@ -129,6 +129,11 @@ CASES = {
         "numbers",
         "equal weights",
     ),
+    "adaboost regressor, halves": (
+        AdaBoostRegressor(DecisionTreeRegressor(max_depth=2), n_estimators=10),
+        "numbers",
+        "halves",
+    ),
     "adaboost regressor, a perfect tree": (AdaBoostRegressor(DecisionTreeRegressor(), n_estimators=9), "one number"),
     "adaboost regressor, no weight": (
         AdaBoostRegressor(DecisionTreeRegressor(max_depth=1), n_estimators=1),
@@ -196,6 +201,8 @@ def fitted(name):
         model.offset_ = model.score_samples(X)[3]
     if how == "equal weights":
         model.estimator_weights_[:] = 0.1  # of which ten add up to less than 1
+    if how == "halves":
+        model.estimator_weights_[:] = 0.5  # so that half of the weight is reached exactly
     if how == "few weights":
         model.estimator_weights_ = np.random.default_rng(8).choice([0.1, 0.2, 0.3, 0.7], len(model.estimators_))
     if how == "no weight":
@@ -334,6 +341,15 @@ def test_the_cases_reach_the_corners_they_are_meant_to_reach():
     sums = np.cumsum(forest.tree_weight[orders[0]], axis=1)
     halves = np.abs(sums - 0.5 * sums[:, -1:]).min(axis=1)
     assert (halves < 1e-12).any()  # where the last bit of a sum decides
+
+
+@pytest.mark.parametrize(("seed", "weights"), [(2, [0.1, 0.2, 0.3, 0.7]), (9, [0.1, 0.3]), (11, [0.1, 0.2, 0.3])])
+def test_the_median_of_equal_values_is_that_of_numpys_default_sort(seed, weights):
+    # Their order decides in which order weights are added, and the last bit of that sum which value is the median.
+    model = copy.copy(fitted("adaboost regressor, ties"))
+    model.estimator_weights_ = np.random.default_rng(seed).choice(weights, len(model.estimators_))
+    X = np.random.default_rng(0).normal(size=(20_000, 5))
+    same_bits(TensorizedEstimator(model).predict(X), model.predict(X))
 
 
 def test_bagging_of_several_jobs_is_that_of_one():
@@ -650,8 +666,9 @@ def test_columns_that_no_tree_was_given_may_hold_anything(kind, value):
 def test_nan_and_infinities_are_accepted_where_the_library_accepts_them(name, value):
     model, fast = fitted(name), TensorizedEstimator(fitted(name))
     X = training_rows()
-    X[7, 3] = value
     method = "transform" if name == "embedding" else "predict"
+    same_columns(getattr(fast, method)(X), getattr(model, method)(X))
+    X[7, 3] = value
     with np.errstate(all="ignore"):
         try:
             expected = getattr(model, method)(X)
