@@ -191,6 +191,11 @@ class Composite:
             found = getattr(answering, method)(rows, *args, **kwargs)
         return _beside(X, found) if is_tensor(X) else found
 
+    def set_output(self, *, transform: str | None = None) -> None:
+        """Choose the container that ``transform`` gives."""
+        self.model.set_output(transform=transform)
+        self._twin = None
+
     def plan(self, n_rows: int, settings: Settings) -> CompositePlan:
         """How `n_rows` rows would be predicted."""
         plans = [(part, part.refused or part.running(settings).explain_plan(n_rows)) for part in self.parts]

@@ -12,7 +12,7 @@ from sklearn.utils import assert_all_finite
 
 from sktensor.backends import cpu_finite
 from sktensor.forest import Forest
-from sktensor.inputs import as_columns, is_sparse, is_tensor
+from sktensor.inputs import Columns, as_columns, is_sparse, is_tensor
 
 __all__ = ["check_finite", "check_sparse", "check_tensor", "finite_check", "margins"]
 
@@ -33,6 +33,7 @@ def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
         )
     if X.is_complex():
         raise ValueError("Complex data not supported")
+    X = _used(X, forest)
     if not allow_nan and X.isnan().any():
         raise ValueError("Input X contains NaN.")
     if not forest.accepts_inf and as_columns(X, forest).isinf().any():
@@ -53,12 +54,18 @@ def check_sparse(X: Any, forest: Forest) -> None:
             f"{type(X).__name__}: the library rounds differently for this kind of sparse rows than for others. "
             "Give scipy.sparse.csr_matrix(X) instead."
         )
+    if not forest.sparse_accepts_nan and X.dtype.kind == "f" and np.isnan(_used(X.tocsr(), forest).data).any():
+        raise ValueError(
+            f"Input X contains NaN. {type(X).__name__}: in sparse rows, missing values go other ways in the library's "
+            "trees than in dense ones, so that they are refused. Give X.toarray() instead."
+        )
 
 
 def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> None:
     """Refuse the NaNs and infinities of an array or CSR matrix that the library refuses, in its dtype."""
     if allow_nan and forest.accepts_inf:
         return
+    X = _used(X, forest)
     if type(X) is np.ndarray and cpu_finite.all_finite(X, forest.feature_dtype):
         return  # what follows finds the words, in ten times what a row's prediction takes
     values = X.data[:, None] if is_sparse(X) else X
@@ -92,3 +99,13 @@ def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.ND
     if start.shape not in legal:
         raise ValueError(f"base_margin: expected shape {' or '.join(map(str, legal))}, got {start.shape}.")
     return start.reshape(n_rows, forest.n_outputs)
+
+
+def _used(X: Any, forest: Forest) -> Any:
+    """The columns that somebody looks at."""
+    if forest.unused is None:
+        return X
+    used = np.flatnonzero(~forest.unused)
+    if isinstance(X, Columns):
+        return Columns(tuple(X.arrays[j] for j in used), X.n_rows)
+    return X[:, used]

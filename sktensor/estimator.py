@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import Tags, get_tags
+from sklearn.utils._set_output import _wrap_data_with_container  # what TransformerMixin does around transform
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -45,7 +46,10 @@ from sktensor.verification import verify
 __all__ = ["TensorizedEstimator"]
 
 # What a wrapper around a fitted model shows of it before anything is compiled.
-SHOWN_OF_FITTED = ("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_classes_")
+SHOWN_OF_FITTED = ("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_classes_", "offset_")
+
+# Methods whose metadata goes to the same method of the wrapped model.
+ROUTED = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score", "transform")
 
 # One lock for all estimators: one in each would have to be left out of every copy and pickle.
 _adopting = threading.RLock()  # a wrapper may wrap another
@@ -66,6 +70,10 @@ def _asks_parts(method: Callable[..., Any]) -> Callable[..., Any]:
         return method(self, X, **given)
 
     return answer
+
+
+def _has_score(self: TensorizedEstimator) -> bool:
+    return is_classifier(self) or is_regressor(self) or _wrapped_has("score")(self)
 
 
 class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
@@ -110,6 +118,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         Number of columns.
     feature_names_in_ : ndarray of str, shape (`n_features_in_`,)
         Names of the columns, if the model was fitted on a frame with names.
+    offset_ : float
+        What lies between ``score_samples`` and ``decision_function``, for outlier detectors.
 
     See Also
     --------
@@ -231,6 +241,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         if isinstance(program, Program):
             # A loaded CatBoost model has forgotten the number of its columns.
             state |= {"forest_": program.forest, "n_features_in_": program.forest.n_features}
+            if program.forest.decision == "inlier":
+                state["offset_"] = program.forest.decision_threshold
         for name in ("classes_", "n_outputs_"):
             if hasattr(fitted, name):
                 state[name] = getattr(fitted, name)
@@ -330,6 +342,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     # --- prediction -------------------------------------------------------------------------------------------------
 
+    @available_if(_wrapped_has("predict"))
     @_asks_parts
     def predict(self, X: Any, *, base_margin: Any = None) -> Any:
         """Labels or values, as the wrapped model's ``predict`` gives them.
@@ -407,7 +420,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_classes), or list of them
-            ``log(predict_proba(X))``.
+            ``log(predict_proba(X))``, or what the library computes instead.
 
         Examples
         --------
@@ -419,6 +432,9 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> fast.predict_log_proba(X).shape
         (150, 3)
         """
+        program = self._compiled()
+        if program.forest.log_proba == "log_add_exp":
+            return program.log_mean(self._predicted_rows(X, program.forest), self._settings())
         return outputs.log_probabilities(*self._forest_and_raw(X))
 
     @available_if(_wrapped_has("decision_function"))
@@ -448,12 +464,183 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return outputs.decision_scores(*self._forest_and_raw(X))
 
+    @available_if(_wrapped_has("score_samples"))
+    @_asks_parts
+    def score_samples(self, X: Any) -> Any:
+        """Scores of the rows as samples, of an isolation forest: the lower, the more abnormal.
+
+        Parameters
+        ----------
+        X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Bit for bit the wrapped model's.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.ensemble import IsolationForest
+        >>> from sktensor import TensorizedEstimator
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> fast = TensorizedEstimator(IsolationForest(n_estimators=10, random_state=0)).fit(X)
+        >>> bool((fast.score_samples(X) == fast.estimator_.score_samples(X)).all())
+        True
+        """
+        return outputs.sample_scores(*self._forest_and_raw(X))
+
+    @available_if(_wrapped_has("fit_predict"))
+    def fit_predict(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit on X and predict it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        y : object, optional
+            Handed to :meth:`fit`.
+        **fit_params
+            Likewise.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            As of :meth:`predict`: of an outlier detector, -1 for outliers and 1 for the others.
+
+        Examples
+        --------
+        >>> from sklearn.ensemble import IsolationForest
+        >>> from sktensor import TensorizedEstimator
+        >>> rows = [[-1.1], [0.3], [0.5], [100.0]]
+        >>> TensorizedEstimator(IsolationForest(random_state=0)).fit_predict(rows)
+        array([ 1,  1,  1, -1])
+        """
+        return self.fit(X, y, **fit_params).predict(X)
+
+    @available_if(_wrapped_has("transform"))
+    @_asks_parts
+    def transform(self, X: Any) -> Any:
+        """Give the rows as the leaves that they reach, of a random trees embedding.
+
+        Parameters
+        ----------
+        X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        csr_matrix or ndarray of shape (n_samples, n_leaves)
+            As the wrapped model gives it, also in the container chosen with ``set_output``; of a tensor a sparse or a
+            dense tensor.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.ensemble import RandomTreesEmbedding
+        >>> from sktensor import TensorizedEstimator
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> fast = TensorizedEstimator(RandomTreesEmbedding(n_estimators=4, max_depth=2)).fit(X)
+        >>> bool((fast.transform(X) != fast.estimator_.transform(X)).nnz == 0)
+        True
+        """
+        program = self._compiled()
+        rows = self._predicted_rows(X, program.forest)
+        columns = outputs.leaf_columns(program.forest, program.reached(rows, self._settings()))
+        return columns if is_tensor(X) else _wrap_data_with_container("transform", columns, X, innermost(self))
+
+    @available_if(_wrapped_has("transform"))
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit on X and transform it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        y : object, optional
+            Handed to :meth:`fit`.
+        **fit_params
+            Likewise.
+
+        Returns
+        -------
+        csr_matrix or ndarray of shape (n_samples, n_leaves)
+            As of :meth:`transform`.
+
+        Examples
+        --------
+        >>> from sklearn.ensemble import RandomTreesEmbedding
+        >>> from sktensor import TensorizedEstimator
+        >>> embedding = RandomTreesEmbedding(n_estimators=1, max_depth=1, sparse_output=False, random_state=0)
+        >>> TensorizedEstimator(embedding).fit_transform([[0.0], [1.0]])
+        array([[1., 0.],
+               [0., 1.]])
+        """
+        return self.fit(X, y, **fit_params).transform(X)
+
+    @available_if(_wrapped_has("get_feature_names_out"))
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[Any]:
+        """Names of the columns of :meth:`transform`.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Handed to the wrapped model, which compares them with those that it was fitted on.
+
+        Returns
+        -------
+        ndarray of str
+            As the wrapped model gives them.
+
+        Examples
+        --------
+        >>> from sklearn.ensemble import RandomTreesEmbedding
+        >>> from sktensor import TensorizedEstimator
+        >>> fast = TensorizedEstimator(RandomTreesEmbedding(n_estimators=1, max_depth=1, random_state=0))
+        >>> fast.fit([[0.0], [1.0]]).get_feature_names_out().tolist()
+        ['randomtreesembedding_0_1', 'randomtreesembedding_0_2']
+        """
+        check_is_fitted(self)
+        return self.estimator_.get_feature_names_out(input_features)  # type: ignore[no-any-return]
+
+    @available_if(_wrapped_has("set_output"))
+    def set_output(self, *, transform: str | None = None) -> TensorizedEstimator:
+        """Choose the container that :meth:`transform` gives, on the wrapped model.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, optional
+            None leaves it as it is.
+
+        Returns
+        -------
+        TensorizedEstimator
+            This estimator.
+
+        Examples
+        --------
+        >>> from sklearn.ensemble import RandomTreesEmbedding
+        >>> from sktensor import TensorizedEstimator
+        >>> embedding = RandomTreesEmbedding(n_estimators=1, max_depth=1, sparse_output=False, random_state=0)
+        >>> fast = TensorizedEstimator(embedding).set_output(transform="pandas")
+        >>> fast.fit_transform([[0.0], [1.0]]).columns.tolist()
+        ['randomtreesembedding_0_1', 'randomtreesembedding_0_2']
+        """
+        for model in (self.estimator, self.__dict__.get("estimator_"), self.__dict__.get("_program")):
+            if model is not None and hasattr(model, "set_output"):
+                model.set_output(transform=transform)
+        return self
+
+    @available_if(_wrapped_has("predict"))
     @_asks_parts
     def predict_raw(self, X: Any, *, base_margin: Any = None) -> Any:
         """The library's raw scores, bit for bit.
 
         XGBoost's ``output_margin=True``, LightGBM's ``raw_score=True``, the ``_raw_predict`` of scikit-learn's
-        boosting; for its trees and forests the mean that ``predict`` or ``predict_proba`` start from.
+        boosting; for its trees, forests and bagging the mean that ``predict`` or ``predict_proba`` start from; for
+        AdaBoost what ``decision_function`` or a regressor's ``predict`` gives; for isolation forests the sum of path
+        lengths over the trees, of which ``score_samples`` is made.
 
         Parameters
         ----------
@@ -493,7 +680,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_trees)
             Or in the shape that the library gives. HistGradientBoosting models, which have no ``apply``, count
-            the rows of their predictors' node arrays.
+            the rows of their predictors' node arrays; for bagging, AdaBoost and isolation forests, which have none
+            either, the trees' own ``apply`` counts.
 
         Examples
         --------
@@ -510,6 +698,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         rows = self._checked(X, forest, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
         return outputs.leaf_numbers(forest, program.leaves(rows, self._settings()))
 
+    @available_if(_has_score)
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of a classifier, R² of a regressor, the wrapped model's own score otherwise.
 
@@ -579,10 +768,13 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """The forest, raw scores of X, and the threads that may go on with them."""
         program, settings = self._compiled(), self._settings()
         forest = program.forest
-        rows = self._checked(X, forest, allow_nan=forest.accepts_nan)
+        rows = self._predicted_rows(X, forest)
         start = None if base_margin is None else margins(base_margin, len(rows), forest, self.estimator_)
         raw = outputs.raw_scores(forest, program.total(rows, settings, start))
         return forest, raw, program.threads(len(rows), settings)
+
+    def _predicted_rows(self, X: Any, forest: Forest) -> Rows:
+        return self._checked(X, forest, allow_nan=forest.accepts_nan)
 
     def _routed(self, method: str, base_margin: Any) -> Any:
         """The margins that the wrapped model has requested for a method, where metadata is routed."""
@@ -648,6 +840,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         tags.estimator_type = inner.estimator_type
         tags.classifier_tags = inner.classifier_tags
         tags.regressor_tags = inner.regressor_tags
+        tags.transformer_tags = inner.transformer_tags
         tags.target_tags = inner.target_tags
         tags.input_tags = inner.input_tags
         tags.no_validation = inner.no_validation
@@ -670,7 +863,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         'MetadataRouter'
         """
         mapping = MethodMapping()
-        for method in ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function", "score"):
+        for method in ROUTED:
             mapping.add(caller=method, callee=method)
         return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
 
@@ -694,6 +887,13 @@ def _shown(model: Any, name: str) -> Any:
         return None if list(found) == [f"Column_{i}" for i in range(len(found))] else found
     names = getattr(model, "feature_names_", None)  # CatBoost's word for them; it numbers those that had none
     return None if not names or names == [str(i) for i in range(len(names))] else np.asarray(names, dtype=object)
+
+
+def innermost(model: Any) -> Any:
+    """The model within wrappers of wrappers."""
+    while isinstance(model, TensorizedEstimator):
+        model = model.estimator_
+    return model
 
 
 def _rewritten(name: Any) -> str:

@@ -22,14 +22,14 @@ Array = npt.NDArray[Any]
 
 Link = Literal[
     "identity", "sigmoid", "clipped_sigmoid", "softmax", "table_softmax", "exp", "table_exp", "mean_variance",
-    "log1p_exp", "sign_square", "hinge", "argmax",
+    "log1p_exp", "sign_square", "hinge", "argmax", "isolation",
 ]  # fmt: skip
 Decision = Literal[
     "none", "index", "half", "multilabel_half", "raw_positive", "multilabel_raw_positive", "raw_nonnegative",
-    "argmax", "raw_argmax",
+    "argmax", "raw_argmax", "inlier",
 ]  # fmt: skip
-Proba = Literal["none", "complement", "values", "softmax"]
-LogProba = Literal["log", "sigmoid", "softmax"]
+Proba = Literal["none", "complement", "values", "softmax", "ada_softmax"]
+LogProba = Literal["log", "sigmoid", "softmax", "log_add_exp"]
 
 
 # LightGBM's kZeroThreshold, a float32 constant: |x| up to it is taken for 0.0 [include/LightGBM/meta.h].
@@ -79,6 +79,11 @@ class Forest:
         `feature_dtype`, as in LightGBM's Python package.
     accepts_nan, accepts_inf : bool
         Whether the library takes NaN and infinities at prediction time; where not, they are an error.
+    sparse_accepts_nan : bool
+        Whether a NaN is taken among the entries of a sparse matrix, too, as in an array.
+    unused : ndarray of bool, shape (F,), optional
+        Columns whose values nobody looks at, not even to refuse them: those that none of the trees of scikit-learn's
+        bagging was given.
     leaves_accept_nan : bool
         Whether ``apply`` takes NaN even where predictions do not, as in scikit-learn's gradient boosting.
     cat_mode : {"xgb", "lgb"}
@@ -143,7 +148,7 @@ class Forest:
     tree_iter : ndarray of int32, shape (T,)
         The boosting round (or position) a tree belongs to.
     tree_weight : ndarray of float64, shape (T,), optional
-        Weights of the ``"weighted_median"`` aggregate; never applied to a sum.
+        Weights of the ``"weighted_median"`` aggregate, not negative; never applied to a sum.
     ob_feature, ob_threshold : ndarray, shape (T, depth), optional
         The symmetric view of oblivious trees: leaf number = sum of ``(x > threshold_d) << d``.
     leaf_value : ndarray of `acc_dtype`, shape (L, 1) or (L, K)
@@ -165,7 +170,10 @@ class Forest:
     accepts_margin : bool
         Whether the sum of a row may start from numbers given with it in place of `base`, XGBoost's ``base_margin``.
     aggregate : {"sum", "weighted_median", "per_tree"}
-        ``"sum"``: leaf values are added in the order of the trees, in `acc_dtype`.
+        ``"sum"``: leaf values are added in the order of the trees, in `acc_dtype`. ``"weighted_median"``: a row's
+        values are sorted, as :func:`numpy.argsort` does by default, and the raw score is the first at which the running
+        sum of their trees' weights is at least half of the whole one; `base` is not part of it. ``"per_tree"``: there
+        are no raw scores; the leaves themselves are the answer.
     output_slices : tuple of int
         Widths of the parts into which the `n_outputs` columns fall: one part, except for classifiers
         with several targets, which return a list.
@@ -180,26 +188,33 @@ class Forest:
     link : str
         From raw scores to values: ``"identity"``; ``"sigmoid"`` of ``link_param * raw``;
         ``"clipped_sigmoid"``, ``1 / (exp(min(-raw, 88.7)) + 1 + 1e-16)``; ``"softmax"``; ``"exp"``;
-        ``"log1p_exp"``; ``"sign_square"``; ``"hinge"``, ``raw > 0``; ``"argmax"``, the column number as a float.
+        ``"log1p_exp"``; ``"sign_square"``; ``"hinge"``, ``raw > 0``; ``"argmax"``, the column number as a float;
+        ``"isolation"``, ``-(2 ** -(raw / link_param))``, or -0.5 if `link_param` is 0.
         With CatBoost's own ``exp`` from a table, which is hundreds of ulp off the true one for large arguments:
         ``"table_exp"``; ``"table_softmax"``; ``"mean_variance"``, the first raw score and the ``exp`` of twice the
         second.
     link_param : float
-        The factor of ``"sigmoid"``.
-    proba : {"none", "complement", "values", "softmax"}
-        ``predict_proba``: not there; ``[1 - value, value]``; the values; the softmax of the raw scores.
-    log_proba : {"log", "sigmoid", "softmax"}
+        The factor of ``"sigmoid"``, the divisor of ``"isolation"``.
+    proba : {"none", "complement", "values", "softmax", "ada_softmax"}
+        ``predict_proba``: not there; ``[1 - value, value]``; the values; the softmax of the raw scores; the softmax of
+        the K raw scores divided by ``K - 1``, or of half of ``[-raw, raw]`` if there is one.
+    log_proba : {"log", "sigmoid", "softmax", "log_add_exp"}
         ``predict_log_proba``: the logarithm of the probabilities; straight from the raw scores
         ``-log(1 + exp(-raw))``, before it ``-log(1 + exp(raw))`` where `proba` is ``"complement"``; or the raw scores
-        less their maximum and less the logarithm of the sum behind ``"table_softmax"``.
+        less their maximum and less the logarithm of the sum behind ``"table_softmax"``; or the logarithms of the leaf
+        values, added by :func:`numpy.logaddexp` tree after tree, less the logarithm of `div`.
     decision : str
         ``predict``: ``"none"`` gives the values; ``"index"`` the value as a number of a class;
         ``"half"`` class 1 iff ``value > 0.5``; ``"multilabel_half"`` the same for each output, as float64;
         ``"raw_positive"`` class 1 iff ``raw > decision_threshold``; ``"multilabel_raw_positive"`` the same for each
         output, as int64; ``"raw_nonnegative"`` class 1 iff ``raw >= 0``;
-        ``"argmax"`` and ``"raw_argmax"`` the first largest probability or raw score.
+        ``"argmax"`` and ``"raw_argmax"`` the first largest probability or raw score;
+        ``"inlier"`` class 0 iff ``value - decision_threshold < 0``, otherwise class 1.
     decision_threshold : float
-        What ``"raw_positive"`` and ``"multilabel_raw_positive"`` compare with.
+        What ``"raw_positive"`` and ``"multilabel_raw_positive"`` compare with, and ``"inlier"`` subtracts.
+    embedding : {"none", "sparse", "dense"}
+        ``transform``: not there; one column for each leaf, in the order of `leaf_id`, that holds 1.0 in the rows which
+        reach it and 0.0 in the others, as a CSR matrix or as an array.
     classes : tuple of ndarray
         The labels of each part of `output_slices`; empty for regression and ranking.
     label_dtype : str, optional
@@ -237,6 +252,8 @@ class Forest:
     ints_as_float32: bool = False
     accepts_nan: bool = True
     accepts_inf: bool = True
+    sparse_accepts_nan: bool = True
+    unused: Array | None = _array("bool", optional=True)
     leaves_accept_nan: bool = False
     cat_mode: Literal["xgb", "lgb"] = "lgb"
     categories: tuple[Array | None, ...] | None = None
@@ -303,6 +320,7 @@ class Forest:
     log_proba: LogProba = "log"
     decision: Decision = "none"
     decision_threshold: float = 0.0
+    embedding: Literal["none", "sparse", "dense"] = "none"
     classes: tuple[Array, ...] = ()
     label_dtype: str | None = None
     label_shape: tuple[int, ...] = ()

@@ -329,6 +329,12 @@ class Rows:
         for start in range(0, len(self), ROWS_CAST_TOGETHER):
             yield start, cast(data[start : start + ROWS_CAST_TOGETHER], forest)
 
+    def parts(self, n_rows: int) -> Iterator[Rows]:
+        """The rows, so many at a time, once nothing is left to check; of none, one part without any."""
+        rows = self.checked()
+        for start in range(0, max(len(rows), 1), n_rows):
+            yield replace(rows, data=rows.data[start : start + n_rows])
+
     def batch(self, start: int, stop: int, forest: Forest, device: Any) -> torch.Tensor:
         """Rows ``start:stop`` on a device, as the forest's trees see them."""
         import torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from sktensor import outputs
 from sktensor.backends.tensors import compiled
 from sktensor.categories import number_tables, numbered
+from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.inputs import as_columns
 from sktensor.plans import Planner
@@ -103,6 +105,11 @@ def tensorize(
     forest = model if isinstance(model, Forest) else extract_forest(model, iterations=iterations)
     if output == "proba" and forest.proba == "none":
         raise ValueError(f"output='proba': {type(model).__name__} gives no probabilities. Use 'value' or 'raw'.")
+    if output != "leaf" and forest.aggregate != "sum":
+        raise UnsupportedModelError(
+            f"output={output!r}: {type(model).__name__} has Forest.aggregate={forest.aggregate!r}, and modules only "
+            "add up what trees say. Use output='leaf', or a TensorizedEstimator."
+        )
     if backend == "native":
         raise ValueError("backend='native' runs no modules, which are tensor code. Use 'torch' or 'auto'.")
     if backend not in BACKENDS:
@@ -140,7 +147,8 @@ class ForestModule(torch.nn.Module):
         self.output = output
         self.post_transform = post_transform
         self._run = find_strategy(strategy).run
-        host: Any = (*compiled(forest, strategy), forest.leaf_id, number_tables(forest))
+        added = replace(forest, aggregate="sum")  # whatever is made of them, leaves are found in the same way
+        host: Any = (*compiled(added, strategy), forest.leaf_id, number_tables(forest))
         self._tables: Any = map_arrays(host, torch.tensor)
         for i, tensor in enumerate(arrays(self._tables)):
             self.register_buffer(f"table_{i}", tensor)

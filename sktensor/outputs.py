@@ -18,10 +18,12 @@ from sktensor.forest import Forest
 __all__ = [
     "decision_scores",
     "labels",
+    "leaf_columns",
     "leaf_numbers",
     "log_probabilities",
     "probabilities",
     "raw_scores",
+    "sample_scores",
     "shaped_raw",
     "shaped_values",
     "values",
@@ -80,6 +82,9 @@ def values(forest: Forest, raw: Rows) -> Rows:
             return _cast(raw > 0, raw.dtype)
         case "argmax":
             return _cast(xp.argmax(raw, 1)[:, None], raw.dtype)
+        case "isolation":
+            exponent = raw / forest.link_param if forest.link_param else xp.ones_like(raw)
+            return -(2**-exponent)
     raise ValueError(f"unknown link {forest.link!r}")
 
 
@@ -98,6 +103,9 @@ def probabilities(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows | list[
             )
         case "softmax":
             return _softmax(raw)
+        case "ada_softmax":  # [sklearn/ensemble/_weight_boosting.py, _compute_proba_from_decision]
+            two = forest.n_outputs == 1
+            return _softmax(xp.stack([-raw[:, 0], raw[:, 0]], 1) / 2 if two else raw / (forest.n_outputs - 1))
     raise AttributeError("This model gives no probabilities.")
 
 
@@ -105,6 +113,8 @@ def log_probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
     """What ``predict_log_proba`` returns, from the raw scores."""
     xp = _namespace(raw)
     match forest.log_proba:
+        case "log_add_exp":
+            raise ValueError("These logarithms are not made of raw scores. Program.log_mean gives them.")
         case "sigmoid":
             both = xp.stack([-raw[:, 0], raw[:, 0]], 1) if forest.proba == "complement" else raw
             return -xp.log(1.0 + exp(-both))  # as CatBoost does, not log1p [catboost eval_processing.h CalcLogSigmoid]
@@ -134,6 +144,8 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
             return _labels_of(forest, [raw[:, 0] > forest.decision_threshold])
         case "raw_nonnegative":
             return _labels_of(forest, [raw[:, 0] >= 0])
+        case "inlier":
+            return _labels_of(forest, [~(decision_scores(forest, raw) < 0)])
         case "raw_argmax":
             return _labels_of(forest, [xp.argmax(raw, 1)])
         case "argmax":
@@ -147,7 +159,20 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
 
 def decision_scores(forest: Forest, raw: Rows) -> Rows:
     """What ``decision_function`` returns: one column is flattened."""
+    if forest.decision == "inlier":
+        return sample_scores(forest, raw) - forest.decision_threshold
     return raw[:, 0] if forest.n_outputs == 1 else raw
+
+
+def sample_scores(forest: Forest, raw: Rows) -> Rows:
+    """What ``score_samples`` returns, from the raw scores, shape (n,).
+
+    A threshold is often the very score of a training row, which is why the last bit counts: wherever the raw scores
+    are, the power is numpy's, as in the library.
+    """
+    if isinstance(raw, np.ndarray):
+        return values(forest, raw)[:, 0]
+    return raw.new_tensor(values(forest, raw.detach().cpu().numpy())[:, 0])
 
 
 def shaped_raw(forest: Forest, raw: Rows) -> Rows | list[Rows]:
@@ -163,6 +188,33 @@ def shaped_values(forest: Forest, raw: Rows) -> Rows:
 def leaf_numbers(forest: Forest, numbers: Rows) -> Rows:
     """Leaf numbers of shape (n, T) in the library's shape and dtype."""
     return _cast(_shaped(numbers, forest.leaf_shape), forest.leaf_dtype)
+
+
+def leaf_columns(forest: Forest, leaves: Rows) -> Any:
+    """What ``transform`` returns, from the forest's own numbers of the leaves, shape (n, T).
+
+    Of arrays a CSR matrix or an array, of tensors a sparse or a dense tensor.
+    """
+    shape = leaves.shape[0], forest.n_leaves
+    if forest.embedding == "none":
+        raise AttributeError("This model has no transform.")
+    if not isinstance(leaves, np.ndarray):
+        import torch
+
+        ones = torch.ones_like(leaves, dtype=torch.float64)
+        if forest.embedding == "dense":
+            return ones.new_zeros(shape).scatter_(1, leaves.to(torch.int64), ones)
+        row = torch.arange(len(leaves), device=leaves.device).repeat_interleave(leaves.shape[1])
+        at = torch.stack([row, leaves.flatten().to(torch.int64)])
+        return torch.sparse_coo_tensor(at, ones.flatten(), shape, check_invariants=False, is_coalesced=True)
+    if forest.embedding == "dense":
+        columns = np.zeros(shape)
+        np.put_along_axis(columns, leaves, 1.0, axis=1)
+        return columns
+    from scipy.sparse import csr_matrix
+
+    ends = np.arange(0, leaves.size + 1, max(leaves.shape[1], 1))
+    return csr_matrix((np.ones(leaves.size), leaves.ravel(), ends), shape=shape)
 
 
 def _namespace(x: Rows) -> Any:

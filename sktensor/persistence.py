@@ -15,7 +15,7 @@ import sktensor
 from sktensor import archive
 from sktensor.devices import device_here
 from sktensor.errors import UnsupportedModelError
-from sktensor.estimator import SHOWN_OF_FITTED, TensorizedEstimator
+from sktensor.estimator import SHOWN_OF_FITTED, TensorizedEstimator, innermost
 from sktensor.forest import Forest
 from sktensor.plain import check_size, forest_from_plain, plain_forest, plain_value, value_from_plain
 from sktensor.program import Program
@@ -32,11 +32,14 @@ PARTS = {
     "model": str,
     "methods": list,
     "tags": dict,
+    "output": dict,  # what set_output was told
     "adopted": bool,  # whether the wrapper was one around a model that came fitted
     "parameters": dict,
     "fitted": dict,
     "forest": dict,
 }
+
+CONTAINERS = ("default", "pandas", "polars")
 
 # Parameters of the wrapper, and the types that they have in a file.
 PARAMETERS: dict[str, tuple[type, ...]] = {
@@ -108,7 +111,8 @@ def save(est: TensorizedEstimator, path: str | os.PathLike[str]) -> None:
         )
     forest = program.forest
     model = est.estimator_
-    fitted = {name: vars(est)[name] for name in SHOWN_OF_FITTED if name in vars(est)}
+    # The offset is the forest's threshold.
+    fitted = {name: vars(est)[name] for name in SHOWN_OF_FITTED if name in vars(est) and name != "offset_"}
     importances = _importances(model)
     if isinstance(importances, np.ndarray) and _is_legal("feature_importances_", importances, forest.n_features):
         fitted["feature_importances_"] = importances
@@ -118,6 +122,7 @@ def save(est: TensorizedEstimator, path: str | os.PathLike[str]) -> None:
         "model": _class_name(model),
         "methods": [name for name in METHODS if hasattr(model, name)],
         "tags": plain_tags(est.estimator),
+        "output": dict(getattr(innermost(est), "_sklearn_output_config", {})),
         "adopted": "_adopted_model" in vars(est),
         "parameters": _parameters({name: _plain_parameter(getattr(est, name)) for name in PARAMETERS}),
         "fitted": {name: plain_value(value, name) for name, value in fitted.items()},
@@ -183,7 +188,10 @@ def _estimator(header: dict[str, Any], arrays: dict[str, Array]) -> TensorizedEs
     methods = part["methods"]
     if not all(isinstance(name, str) and name in METHODS for name in methods):
         raise ValueError(f"methods: expected some of {', '.join(METHODS)}, got {reprlib.repr(methods)}")
-    model = SavedModel.of(part["model"], forest, methods, part["tags"], fitted)
+    output = part["output"]
+    if not (output.keys() <= {"transform"} and all(value in CONTAINERS for value in output.values())):
+        raise ValueError(f"output: expected transform to be one of {', '.join(CONTAINERS)}, got {reprlib.repr(output)}")
+    model = SavedModel.of(part["model"], forest, methods, part["tags"], fitted, output)
     tags_from_plain(model.__sklearn_tags__(), part["tags"])
     est = TensorizedEstimator(model, **_parameters(part["parameters"]))
     shown = {name: value for name, value in fitted.items() if name in SHOWN_OF_FITTED}
@@ -250,6 +258,8 @@ def _fitted(found: dict[str, Any], forest: Forest) -> dict[str, Any]:
 
 def _is_legal(name: str, value: Any, n_features: int) -> bool:
     match name:
+        case "offset_":
+            return False
         case "n_features_in_":
             return type(value) is int and value == n_features
         case "n_outputs_":

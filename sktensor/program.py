@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
+from sktensor import aggregates
 from sktensor.backends.cpu import library, why_missing
 from sktensor.backends.kernels import BitslicedKernel, TraversalKernel
 from sktensor.backends.tensors import TensorBackend
 from sktensor.errors import PerformanceWarning
 from sktensor.forest import Forest
-from sktensor.inputs import Rows
+from sktensor.inputs import Rows, is_tensor
 from sktensor.plans import Plan, Planner
 from sktensor.settings import Settings
 
@@ -25,6 +30,10 @@ __all__ = ["Program"]
 
 # Planning takes longer than predicting a row, and servers ask for the same few numbers of rows again and again.
 PLANS_KEPT = 256
+
+# Memory for the leaves of some rows and what is made of them, and of it what one leaf takes.
+AGGREGATE_BYTES = 16 * 2**20
+LEAF_BYTES = 48
 
 # One lock for all programs: one in each would have to be left out of every copy and pickle.
 _compiling = threading.Lock()
@@ -44,6 +53,11 @@ class Program:
         self._planner = Planner(forest)
         self._backends: dict[tuple[str, ...], Any] = {}
         self._plans: dict[tuple[int, Settings], Plan] = {}
+
+    @cached_property
+    def _walk(self) -> Program:
+        """The same trees, to find leaves by their numbers in this forest's arrays."""
+        return Program(replace(self.forest, aggregate="sum", leaf_id=np.arange(self.forest.n_leaves)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"forest": self.forest}
@@ -67,19 +81,53 @@ class Program:
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
         """Build the tables that predictions of `n_rows` rows will use, or raise the error that they would."""
         plan = self.plan(n_rows, settings)
-        self._backend(plan.backend, plan.strategy, plan.device)
+        if self.forest.aggregate == "sum":
+            self._backend(plan.backend, plan.strategy, plan.device)
+        else:
+            self._walk.prepare(_as_planned(plan, settings), n_rows)
 
     def total(self, rows: Rows, settings: Settings, start: npt.NDArray[Any] | None = None) -> Any:
-        """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array.
+        """What the trees come to, shape (n, K): a tensor where the rows are one, otherwise a numpy array.
 
-        It starts from the forest's base, or from `start`, shape (n, K), where the forest accepts that.
+        A sum starts from the forest's base, or from `start`, shape (n, K), where the forest accepts that.
         """
+        if self.forest.aggregate == "weighted_median":
+            return self._aggregated(rows, settings, aggregates.weighted_median)
+        if self.forest.aggregate == "per_tree":
+            raise ValueError("This model has no raw scores: its answer is the leaves, which transform and apply give.")
         plan = self.plan(len(rows), settings)
         backend = self._backend(plan.backend, plan.strategy, plan.device, rows)
         return backend.total(rows, plan.rows_per_batch, _threads(plan, settings), start)
 
+    def log_mean(self, rows: Rows, settings: Settings) -> Any:
+        """Logarithms of probabilities, shape (n, K), where they are added rather than taken of the mean."""
+        return self._aggregated(rows, settings, aggregates.log_mean)
+
+    def reached(self, rows: Rows, settings: Settings) -> Any:
+        """The leaves that the rows reach, by their numbers in the forest's arrays, int32, shape (n, T)."""
+        return self._walk.leaves(rows, _as_planned(self.plan(len(rows), settings), settings))
+
+    def _aggregated(self, rows: Rows, settings: Settings, aggregate: Callable[..., npt.NDArray[Any]]) -> Any:
+        """What an aggregate makes of the leaves that rows reach, some rows at a time."""
+        n_rows = max(1, AGGREGATE_BYTES // (LEAF_BYTES * max(self.forest.n_trees, 1)))
+        found = []
+        for part in rows.parts(n_rows):
+            leaves = self.reached(part, settings)
+            found.append(aggregate(self.forest, leaves.cpu().numpy() if is_tensor(leaves) else leaves))
+        together = np.concatenate(found)
+        if not is_tensor(rows.data):
+            return together
+        import torch
+
+        return torch.from_numpy(together).to(rows.data.device)
+
     def leaves(self, rows: Rows, settings: Settings) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
+        if self.forest.aggregate != "sum":
+            leaves = self.reached(rows, settings)
+            if not is_tensor(leaves):
+                return self.forest.leaf_id[leaves]
+            return leaves.new_tensor(self.forest.leaf_id)[leaves]
         plan = self.plan(len(rows), settings)
         # Circuits answer with sums; whoever wants leaves walks to them.
         strategy = "tree_traversal" if plan.backend == "native" else plan.strategy
@@ -112,6 +160,10 @@ class Program:
                 stacklevel=2,
             )
         return TensorBackend(self.forest, strategy, device)
+
+
+def _as_planned(plan: Plan, settings: Settings) -> Settings:
+    return settings._replace(strategy=plan.strategy, backend=plan.backend)
 
 
 def _threads(plan: Plan, settings: Settings) -> int:

@@ -6,15 +6,21 @@ import reprlib
 from dataclasses import asdict, fields
 from typing import Any, NoReturn
 
+import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
-from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags, get_tags
+from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags, TransformerTags, get_tags
 
 from sktensor.forest import Forest
+from sktensor.structure import levels
 
 __all__ = ["METHODS", "SavedModel", "plain_tags", "tags_from_plain"]
 
 # Which of them a model has is what a wrapper around it shows.
-METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+METHODS = (
+    "predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples", "fit_predict",
+    "transform", "get_feature_names_out", "set_output",
+)  # fmt: skip
 
 # The tags that TensorizedEstimator takes from the model that it wraps.
 FLAGS = ("no_validation", "non_deterministic")
@@ -48,12 +54,21 @@ class SavedModel(BaseEstimator):
         ``n_outputs_``, ``n_classes_`` and ``feature_importances_``.
     """
 
+    # For what puts the columns of `transform` into a frame [sklearn/utils/_set_output.py].
+    _sklearn_auto_wrap_output_keys = frozenset({"transform"})
+
     def __init__(self, model: str) -> None:
         self.model = model
 
     @classmethod
     def of(
-        cls, model: str, forest: Forest, methods: list[str], tags: dict[str, Any], fitted: dict[str, Any]
+        cls,
+        model: str,
+        forest: Forest,
+        methods: list[str],
+        tags: dict[str, Any],
+        fitted: dict[str, Any],
+        output: dict[str, str],
     ) -> SavedModel:
         """Put one together.
 
@@ -69,6 +84,8 @@ class SavedModel(BaseEstimator):
             As :func:`plain_tags` gives them.
         fitted : dict
             Fitted attributes and their values.
+        output : dict
+            What ``set_output`` was told, by method.
 
         Returns
         -------
@@ -76,6 +93,8 @@ class SavedModel(BaseEstimator):
         """
         saved = cls(model)
         saved.__dict__.update(fitted, forest_=forest, _methods=methods, _tags=tags)
+        if output:
+            saved._sklearn_output_config = output
         return saved
 
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> NoReturn:
@@ -89,9 +108,36 @@ class SavedModel(BaseEstimator):
         return self.forest_  # type: ignore[no-any-return]
 
     def __sklearn_tags__(self) -> Tags:
-        return tags_from_plain(super().__sklearn_tags__(), self._tags)
+        tags = tags_from_plain(super().__sklearn_tags__(), self._tags)
+        tags.transformer_tags = TransformerTags() if "transform" in self._methods else None
+        return tags
+
+    def _names_out(self, input_features: Any = None) -> npt.NDArray[Any]:
+        """Names of the columns of an embedding [sklearn/ensemble/_forest.py, RandomTreesEmbedding]."""
+        known = self.__dict__.get("feature_names_in_")
+        if input_features is not None:
+            if known is not None and not np.array_equal(known, input_features):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(input_features) != self.n_features_in_:
+                raise ValueError(
+                    f"input_features should have length equal to number of features ({self.n_features_in_}), got "
+                    f"{len(input_features)}"
+                )
+        forest = self.forest_
+        names = np.empty(forest.n_leaves, dtype=object)
+        for trees, nodes in levels(forest.root, forest.left, forest.right):
+            for tree, leaf in zip(trees[nodes < 0], ~nodes[nodes < 0], strict=True):
+                names[leaf] = f"randomtreesembedding_{tree}_{forest.leaf_id[leaf]}"
+        return names
+
+    def _set_output(self, *, transform: str | None = None) -> SavedModel:
+        if transform is not None:
+            self._sklearn_output_config = {"transform": transform}
+        return self
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("get_feature_names_out", "set_output") and name in self.__dict__.get("_methods", ()):
+            return self._names_out if name == "get_feature_names_out" else self._set_output
         if name in self.__dict__.get("_methods", ()):
             return lambda *args, **kwargs: self._refuse("asked by itself; ask the TensorizedEstimator around it")
         raise AttributeError(

@@ -38,9 +38,10 @@ BATCHES = (0, 1, 2, 7)
 
 GIVEN = "the rows given"
 
-LEAVES, RAW = "leaf numbers", "raw scores"
+LEAVES, RAW, TRANSFORM = "leaf numbers", "raw scores", "transform"
 METHODS: dict[str, Callable[[Forest, Any], Any]] = {
     "decision_function": outputs.decision_scores,
+    "score_samples": outputs.sample_scores,
     "predict_proba": outputs.probabilities,
     "predict_log_proba": outputs.log_probabilities,
     "predict": outputs.labels,
@@ -51,9 +52,9 @@ def assert_matches(model: Any, X: Any, *, extractor: Extractor | None = None) ->
     """Hold the forest of a fitted model against the model's own answers for some rows.
 
     What the model has is compared, in this order: leaf numbers (the extractor's ``predict_leaves``, otherwise
-    ``apply``), raw scores (its ``predict_raw``), ``decision_function``, ``predict_proba``, ``predict_log_proba`` and
-    ``predict``. Equal means in dtype, shape and every bit; behind a link with an ``exp``, up to 4 ulp are let through
-    (of ``p`` also in ``1 - p``, of 1 in a logarithm).
+    ``apply``), raw scores (its ``predict_raw``), ``decision_function``, ``score_samples``, ``predict_proba``,
+    ``predict_log_proba``, ``predict`` and ``transform``. Equal means in dtype, shape and every bit; behind a link with
+    an ``exp``, up to 4 ulp are let through (of ``p`` also in ``1 - p``, of 1 in a logarithm).
 
     Parameters
     ----------
@@ -262,11 +263,13 @@ class _Case:
         return getattr(self.extractor, name, None)
 
     def methods(self) -> list[str]:
-        return [name for name in METHODS if hasattr(self.model, "fit") and hasattr(self.model, name)]
+        return [name for name in (*METHODS, TRANSFORM) if hasattr(self.model, "fit") and hasattr(self.model, name)]
 
     def library(self, X: Array) -> dict[str, Any]:
         """All that the library says of the rows."""
-        found: dict[str, Any] = {RAW: self._asked("predict_raw", X)}
+        found: dict[str, Any] = {}
+        if self.forest.aggregate != "per_tree":
+            found[RAW] = self._asked("predict_raw", X)
         try:
             if self.forest.n_trees:
                 found[LEAVES] = self._asked("predict_leaves", X)
@@ -277,7 +280,9 @@ class _Case:
             if not (X.dtype.kind == "f" and np.isinf(X).any()):
                 raise
         found |= {name: getattr(self.model, name)(X) for name in self.methods()}
-        order = (LEAVES, RAW, *METHODS)
+        if hasattr(found.get(TRANSFORM), "toarray"):
+            found[TRANSFORM] = found[TRANSFORM].toarray()
+        order = (LEAVES, RAW, *METHODS, TRANSFORM)
         return {name: _arrays(found[name]) for name in order if found.get(name) is not None}
 
     def _asked(self, name: str, X: Array) -> Any:
@@ -290,8 +295,8 @@ class _Case:
             return ask(self.model, np.array(X, dtype=self.forest.feature_dtype, order="C"))
 
     def total(self, X: Array, **settings: Any) -> Array:
-        found: Array = self.program.total(as_rows(X, self.forest), Settings(**settings))
-        return found
+        """What the trees come to; where that is nothing but their leaves, those."""
+        return _total(self.program, X, **settings)
 
     def raw(self, X: Array) -> Array:
         found: Array = outputs.raw_scores(self.forest, self.total(X))
@@ -326,6 +331,11 @@ class _Case:
         if name == RAW:
             # For several targets of a classifier there is no one shape; predict_proba has their list.
             return raw if len(self.forest.output_slices) > 1 else outputs.shaped_raw(self.forest, raw)
+        if name == TRANSFORM:
+            found = outputs.leaf_columns(self.forest, self.program.reached(as_rows(X, self.forest), Settings()))
+            return found.toarray() if hasattr(found, "toarray") else found
+        if name == "predict_log_proba" and self.forest.log_proba == "log_add_exp":
+            return self.program.log_mean(as_rows(X, self.forest), Settings())
         if name.endswith("proba") and self.forest.proba == "none":
             self.fail(f"{type(self.model).__name__} has {name}, the forest gives none", "Forest.proba")
         return METHODS[name](self.forest, raw)
@@ -344,7 +354,9 @@ class _Case:
         n_wrong = np.count_nonzero(wrong.reshape(len(wrong), -1).any(axis=1))
         if name == LEAVES:
             why = _why_leaves(self.forest, X, ours.reshape(len(X), -1), theirs.reshape(len(X), -1))
-        elif name in (RAW, "decision_function"):
+        elif name == TRANSFORM or (name == "predict_log_proba" and self.forest.log_proba == "log_add_exp"):
+            why = _SHAPE_RULES[name]
+        elif name == RAW or (name == "decision_function" and self.forest.decision != "inlier"):
             why = _why_raw(self.forest, X, raw, theirs.reshape(raw.shape), leaves_agree)
         elif name == "predict" and self.forest.decision != "none":
             why = _why_labels(self.forest, raw, theirs)
@@ -438,17 +450,18 @@ class _Case:
         """A pickled program, and the pickled estimator around the model, give the same bits."""
         expected = self.raw(X)
         copy: Program = pickle.loads(pickle.dumps(self.program))
-        self._same_total(self.total(X), copy.total(as_rows(X, self.forest), Settings()), "a pickled copy")
+        self._same_total(self.total(X), _total(copy, X), "a pickled copy")
         if not (through_registry and hasattr(self.model, "fit")):
             return
         fast = TensorizedEstimator(self.model)
+        ask = "apply" if self.forest.aggregate == "per_tree" else "predict_raw"
         try:
-            found = fast.predict_raw(X)
+            found = getattr(fast, ask)(X)
         except NotFittedError:  # a library without scikit-learn's signs of being fitted; only fit leads in
             return
         self._same_total(expected, _flat(found, expected), "TensorizedEstimator")
         if _answers(pickle.dumps, self.model):
-            found = pickle.loads(pickle.dumps(fast)).predict_raw(X)
+            found = getattr(pickle.loads(pickle.dumps(fast)), ask)(X)
             self._same_total(expected, _flat(found, expected), "a pickled TensorizedEstimator")
 
 
@@ -456,6 +469,8 @@ _DTYPE_RULES = {
     LEAVES: "the dtype of leaf numbers (Forest.leaf_dtype)",
     RAW: "the dtype of the sum (Forest.acc_dtype)",
     "decision_function": "the dtype of the sum (Forest.acc_dtype)",
+    "score_samples": "the dtype of the sum (Forest.acc_dtype)",
+    "transform": "the dtype of the columns of leaves, which is float64",
     "predict_proba": "the dtype of the sum (Forest.acc_dtype)",
     "predict_log_proba": "the dtype of the sum (Forest.acc_dtype)",
     "predict": "the dtype of labels (Forest.classes, label_dtype), or of values (Forest.acc_dtype)",
@@ -464,10 +479,18 @@ _SHAPE_RULES = {
     LEAVES: "the shape of leaf numbers (Forest.leaf_shape)",
     RAW: "the shape of raw scores (Forest.raw_shape)",
     "decision_function": "the number of outputs (Forest.n_outputs)",
+    "score_samples": "the number of outputs (Forest.n_outputs)",
+    "transform": "the columns, one a leaf (Forest.leaf_id and the order of its entries, embedding)",
     "predict_proba": "the columns of probabilities (Forest.proba, output_slices, value_shape)",
     "predict_log_proba": "the columns of probabilities (Forest.proba, output_slices, value_shape)",
     "predict": "the shape of labels (Forest.label_shape) or values (Forest.value_shape)",
 }
+
+
+def _total(program: Program, X: Array, **settings: Any) -> Array:
+    ask = program.leaves if program.forest.aggregate == "per_tree" else program.total
+    found: Array = ask(as_rows(X, program.forest), Settings(**settings))
+    return found
 
 
 def _arrays(answer: Any) -> Any:
@@ -517,11 +540,13 @@ EXACT = _Room()
 def _room(forest: Forest, name: str) -> _Room:
     """How far apart a forest's and the library's answer may be."""
     eps = float(np.finfo(forest.acc_dtype).eps)
-    if name in (LEAVES, RAW, "decision_function") or (name == "predict" and forest.decision != "none"):
+    if name in (LEAVES, RAW, TRANSFORM, "decision_function", "score_samples") or (
+        name == "predict" and forest.decision != "none"
+    ):
         return EXACT
     if name == "predict_log_proba":  # the logarithm of what is off by some ulp of itself
         return _Room(ULPS, eps)
-    if forest.link in LINKS_WITHOUT_EXP and forest.proba != "softmax":
+    if forest.link in LINKS_WITHOUT_EXP and not forest.proba.endswith("softmax"):
         return EXACT
     if name == "predict_proba" and forest.proba == "complement":
         return _Room(ULPS, np.array([eps / 2, 0.0]))  # 1 - p is off by as much as p

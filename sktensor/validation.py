@@ -121,6 +121,7 @@ def _check_shapes(forest: Forest) -> None:
         "base": ((n_outputs,), "one entry for each output"),
         "bias": ((n_outputs,), "one entry for each output"),
         "hashed": ((forest.n_features,), "one entry for each column"),
+        "unused": ((forest.n_features,), "one entry for each column"),
     }
     if forest.key_column is not None:
         of_parts = "key_test key_value key_nan"
@@ -267,10 +268,19 @@ def _check_leaves(forest: Forest, tree: Array) -> None:
             _fail("leaf_value", f"expected 1 column, since tree_target names one output for each tree, got {width}")
     for at in np.flatnonzero(forest.tree_iter < 0)[:1]:
         _fail("tree_iter", f"tree {at}: expected a round from 0 on, got {forest.tree_iter[at]}")
-    if forest.aggregate == "weighted_median" and forest.tree_weight is None:
-        _fail("tree_weight", "expected an array, since aggregate is 'weighted_median', got None")
+    if forest.aggregate == "weighted_median":
+        _check_median(forest)
     if forest.lin_off is not None and forest.lin_feature is not None and forest.lin_const is not None:
         _check_linear(forest, tree, forest.lin_off.astype(np.int64), forest.lin_feature, forest.lin_const)
+
+
+def _check_median(forest: Forest) -> None:
+    if forest.tree_weight is None:
+        _fail("tree_weight", "expected an array, since aggregate is 'weighted_median', got None")
+    for at in np.flatnonzero(~(forest.tree_weight >= 0))[:1]:
+        _fail("tree_weight", f"tree {at}: expected a number from 0 on, got {forest.tree_weight[at]}")
+    if forest.n_trees == 0 or forest.n_outputs != 1 or forest.lin_off is not None:
+        _fail("aggregate", "'weighted_median' needs at least one tree, one output, and leaves of constant values")
 
 
 def _check_linear(forest: Forest, tree: Array, offset: Array, feature: Array, const: Array) -> None:
@@ -314,6 +324,16 @@ def _check_answers(forest: Forest) -> None:
         _fail("label_shape", f"expected () or (1,), got {forest.label_shape}")
     if forest.link == "mean_variance" and n_outputs != 2:
         _fail("link", f"'mean_variance' needs 2 outputs, got {n_outputs}")
+    if forest.link == "isolation" and forest.link_param < 0:
+        _fail("link_param", f"expected a number from 0 on for link 'isolation', got {forest.link_param}")
+    if forest.proba == "ada_softmax" and len(slices) > 1:
+        _fail("proba", f"'ada_softmax' needs one slice of outputs, got output_slices {slices}")
+    if forest.log_proba == "log_add_exp" and not (
+        forest.proba == "values" and len(slices) == 1 and forest.leaf_value.shape[1] == n_outputs and forest.div > 0
+    ):
+        _fail("log_proba", "'log_add_exp' needs proba 'values', one slice of outputs, leaves with all of them, div > 0")
+    if forest.embedding != "none" and forest.aggregate != "per_tree":
+        _fail("embedding", f"{forest.embedding!r} needs aggregate 'per_tree', got {forest.aggregate!r}")
     for labels, width in zip(classes, slices, strict=False):
         _check_labels(forest, len(labels), width)
     tables = forest.categories
@@ -341,10 +361,10 @@ def _is_vector(value: Any) -> bool:
 def _check_labels(forest: Forest, count: int, width: int) -> None:
     """Check that a decision can choose each of `count` labels, and no other, from a slice of `width` outputs."""
     decision = forest.decision
-    if decision in ("half", "raw_positive", "raw_nonnegative"):
+    if decision in ("half", "raw_positive", "raw_nonnegative", "inlier"):
         if width != 1:
             _fail("decision", f"{decision!r} needs slices of one output, got output_slices {forest.output_slices}")
-        legal = {1, 2}  # one where the library was fitted on a single class
+        legal = {2} if decision == "inlier" else {1, 2}  # one where the library was fitted on a single class
     elif decision in ("argmax", "raw_argmax"):
         legal = {1, 2} if decision == "argmax" and forest.proba == "complement" else {width}
     elif decision == "index":

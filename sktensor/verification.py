@@ -79,7 +79,7 @@ def _with_values(X: npt.NDArray[Any], forest: Forest, rng: np.random.Generator) 
 
 
 def verify(program: Program, settings: Settings, extractor: Extractor, model: Any) -> None:
-    """Compare raw scores bit for bit on the probe.
+    """Compare raw scores, or leaf numbers where there are none, bit for bit on the probe.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def verify(program: Program, settings: Settings, extractor: Extractor, model: An
     settings : Settings
         How it would run.
     extractor : Extractor
-        Whose ``predict_raw(model, X)``, if it has one, asks the library. An extractor without it cannot be verified.
+        Whose ``predict_raw(model, X)``, or ``predict_leaves(model, X)``, if it has one, asks the library. An extractor
+        without it cannot be verified.
     model : object
         The fitted model.
 
@@ -98,10 +99,13 @@ def verify(program: Program, settings: Settings, extractor: Extractor, model: An
         Naming rows, outputs and trees that differ.
     """
     ask = getattr(extractor, "predict_raw", None)
-    if ask is None:
-        return
     forest = program.forest
     X = probe(forest)
+    if forest.aggregate == "per_tree":  # there are no raw scores
+        _verify_leaves(program, settings, extractor, model, X)
+        return
+    if ask is None:
+        return
     expected = np.asarray(ask(model, X)).reshape(len(X), forest.n_outputs)
     # Single rows may take another way than many, through tables of their own.
     for part in (slice(None), *(slice(i, i + 1) for i in range(N_SINGLE))):
@@ -111,6 +115,15 @@ def verify(program: Program, settings: Settings, extractor: Extractor, model: An
         if (wrong := _wrong(expected[part], found)).any():
             trees = _trees(program, settings, extractor, model, X[part])
             raise VerificationError(_difference(type(model).__name__, expected[part], found, wrong, trees))
+
+
+def _verify_leaves(program: Program, settings: Settings, extractor: Extractor, model: Any, X: npt.NDArray[Any]) -> None:
+    trees = _differing_trees(program, settings, extractor, model, X)
+    if trees is not None and len(trees):
+        raise VerificationError(
+            f"The program and {type(model).__name__} find other leaves in {len(trees)} trees (first {trees[0]}). "
+            "Please report this with the output of sktensor.show_versions(); verify=False goes on regardless."
+        )
 
 
 def _wrong(expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -135,13 +148,20 @@ def _difference(
 
 def _trees(program: Program, settings: Settings, extractor: Extractor, model: Any, X: npt.NDArray[Any]) -> str:
     """Which trees end in other leaves than the library's, in words."""
-    ask = getattr(extractor, "predict_leaves", None)
-    if ask is None:
+    trees = _differing_trees(program, settings, extractor, model, X)
+    if trees is None:
         return ""
-    if (expected := ask(model, X)) is None:
-        return ""
-    expected = np.asarray(expected).reshape(len(X), -1)
-    trees = np.flatnonzero((expected != program.leaves(as_rows(X, program.forest), settings)).any(axis=0))
     if not len(trees):
         return "; all leaves are the same, so the sum or what follows it differs"
     return f"; {len(trees)} trees end in other leaves (first {trees[0]})"
+
+
+def _differing_trees(
+    program: Program, settings: Settings, extractor: Extractor, model: Any, X: npt.NDArray[Any]
+) -> npt.NDArray[Any] | None:
+    """Trees that end in other leaves than the library's for some row; None where it does not tell."""
+    ask = getattr(extractor, "predict_leaves", None)
+    if ask is None or (expected := ask(model, X)) is None:
+        return None
+    expected = np.asarray(expected).reshape(len(X), -1)
+    return np.flatnonzero((expected != program.leaves(as_rows(X, program.forest), settings)).any(axis=0))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from layouts import LAYOUTS
+from sklearn.ensemble._iforest import _parallel_compute_tree_depths
 
 from sktensor import TensorizedEstimator, extract_forest, plans, tensorize
 from sktensor.backends import cpu
@@ -15,6 +18,9 @@ from sktensor.strategies.bitsliced import MOST_LEAVES
 from sktensor.strategies.costs import Shape
 
 STRATEGIES = ("auto", "bitsliced", "gemm", "tree_traversal", "perfect_tree_traversal")
+
+# What a wrapper has if the model has it.
+METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples", "transform")
 
 # Links go through exp, of which every library brings its own; raw scores have no tolerance.
 ULPS = 4
@@ -36,6 +42,17 @@ def same_bits(ours, library):
     bits = f"i{library.dtype.itemsize}"
     a, b = (np.where(both_nan, 0, np.ascontiguousarray(x).view(bits)) for x in (ours, library))
     np.testing.assert_array_equal(a, b)
+
+
+def same_columns(ours, library):
+    """Equal in kind, dtypes, shape and entries, sparse or dense."""
+    assert type(ours) is type(library)
+    if isinstance(library, np.ndarray):
+        same_bits(ours, library)
+        return
+    assert ours.shape == library.shape and ours.has_sorted_indices == library.has_sorted_indices
+    for part in ("data", "indices", "indptr"):
+        same_bits(getattr(ours, part), getattr(library, part))
 
 
 def within_ulps(ours, library, ulps=ULPS):
@@ -73,7 +90,23 @@ def library_raw(model, X):
         if type(model).__name__.startswith("GradientBoosting"):
             X = np.ascontiguousarray(X, dtype=np.float32)  # as its public methods do first
         return model._raw_predict(X)
+    if hasattr(model, "score_samples"):
+        return path_lengths(model, X)
+    if hasattr(model, "decision_function"):  # scikit-learn's AdaBoost
+        return model.decision_function(X)
     return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+
+
+def path_lengths(model, X):
+    """Lengths of the ways through an isolation forest, by the library's own function."""
+    X, total = np.ascontiguousarray(X, dtype=np.float32), np.zeros(len(X))
+    columns = model.estimators_features_ if model._max_features < X.shape[1] else [None] * len(model.estimators_)
+    of_trees = zip(
+        model.estimators_, columns, model._decision_path_lengths, model._average_path_length_per_tree, strict=True
+    )
+    for tree, features, lengths, averages in of_trees:
+        _parallel_compute_tree_depths(tree, X, features, lengths, averages, total, threading.Lock())
+    return total
 
 
 def library_leaves(model, X):
@@ -99,21 +132,25 @@ def assert_agrees(model, X, strategy="auto", **parameters):
             fast.predict(X)
         return TensorizedEstimator(model)
     with np.errstate(all="ignore"):
-        same_bits(fast.predict_raw(X), library_raw(model, X))
         rows = without_infinities(X) if is_of(model, "xgboost") else X  # which XGBoost's apply refuses
         if fast.forest_.n_trees and (leaves := library_leaves(model, rows)) is not None:
             same_bits(fast.apply(rows), np.asarray(leaves))
+        for method in METHODS:
+            assert hasattr(fast, method) == hasattr(model, method)
+        if hasattr(model, "transform"):
+            same_columns(fast.transform(X), model.transform(X))
+            return fast
+        same_bits(fast.predict_raw(X), library_raw(model, X))
         predicted = np.asarray(model.predict(X))
         if fast.forest_.decision == "none":
             within_ulps(fast.predict(X), predicted)
         else:
             same_bits(fast.predict(X), predicted)
-        for method in ("predict_proba", "predict_log_proba"):
-            assert hasattr(fast, method) == hasattr(model, method)
         if hasattr(model, "predict_proba"):
             within_ulps(fast.predict_proba(X), model.predict_proba(X))
-        if hasattr(model, "decision_function"):
-            same_bits(fast.decision_function(X), model.decision_function(X))
+        for method in ("decision_function", "score_samples"):
+            if hasattr(model, method):
+                same_bits(getattr(fast, method)(X), getattr(model, method)(X))
         if strategy == "auto" and isinstance(X, np.ndarray) and cpu.library() is not None:
             assert_kernels_agree(fast, X, library_raw(model, X))
     return fast

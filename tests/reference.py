@@ -90,8 +90,10 @@ def leaf_outputs(forest, X, leaves):
 
 
 def reference_sum(forest, X):
-    """The sum over trees in order, before any division, shape (n, K)."""
+    """The sum over trees in order, before any division, or their weighted median, shape (n, K)."""
     leaves = reference_leaves(forest, X)
+    if forest.aggregate == "weighted_median":
+        return np.array([[weighted_median(row, forest.tree_weight)] for row in forest.leaf_value[leaves, 0]])
     ready = prepared(forest, X)
     acc = np.zeros((len(leaves), forest.n_outputs), dtype=forest.acc_dtype)
     if not forest.base_last:
@@ -104,6 +106,14 @@ def reference_sum(forest, X):
             else:
                 acc[:, target] = acc[:, target] + add[:, 0]
         return acc + forest.base if forest.base_last else acc
+
+
+def weighted_median(values, weights):
+    """The first value, in the order of numpy's sort, that half of the weight has been reached with."""
+    sums, total = [], np.float64(0.0)
+    for tree in (order := np.argsort(values)):
+        sums.append(total := total + weights[tree])
+    return next(values[tree] for tree, reached in zip(order, sums, strict=True) if reached >= 0.5 * total)
 
 
 def reference_raw(forest, X):

@@ -317,7 +317,9 @@ def test_the_plan_shows_parts_of_parts():
 
 def test_every_part_is_verified(monkeypatch):
     fast = TensorizedEstimator(fitted("voting, soft"))
-    monkeypatch.setattr(Program, "total", lambda self, rows, settings: np.zeros((len(rows), 3), dtype=np.float64))
+    monkeypatch.setattr(
+        Program, "total", lambda self, rows, settings, start: np.zeros((len(rows), 3), dtype=np.float64)
+    )
     with pytest.raises(VerificationError, match="RandomForestClassifier"):
         fast.predict(X)
     assert TensorizedEstimator(fitted("voting, soft"), verify=False).predict(X).shape == (len(X),)

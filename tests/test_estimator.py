@@ -18,12 +18,18 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
+    RandomTreesEmbedding,
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import RFE, SelectFromModel
@@ -486,6 +492,12 @@ def test_a_program_survives_a_copy(forest):
         ExtraTreesRegressor(n_estimators=3, random_state=0),
         GradientBoostingClassifier(n_estimators=3, random_state=0),
         HistGradientBoostingRegressor(max_iter=3, random_state=0),
+        IsolationForest(n_estimators=3, random_state=0),
+        BaggingClassifier(n_estimators=3, random_state=0),
+        BaggingRegressor(n_estimators=3, random_state=0),
+        AdaBoostClassifier(n_estimators=3, random_state=0),
+        AdaBoostRegressor(n_estimators=3, random_state=0),
+        RandomTreesEmbedding(n_estimators=3, random_state=0),
         XGBClassifier(n_estimators=3, n_jobs=1),
         XGBRegressor(n_estimators=3, n_jobs=1),
         LGBMClassifier(n_estimators=3, n_jobs=1, verbose=-1),

@@ -42,6 +42,9 @@ def small(**rules):
     return Forest.from_trees(trees, n_features=3, **rules)
 
 
+WITHOUT_LINEAR = dict.fromkeys(("lin_off", "lin_feature", "lin_coef", "lin_const"))
+
+
 def edited(forest, field, index, value):
     """The forest with one entry of one array changed, not validated."""
     array = np.array(getattr(forest, field))
@@ -182,12 +185,16 @@ def test_a_chain_as_long_as_a_forest_is_valid():
         {"n_outputs": 3, "decision": "raw_argmax", "output_slices": (1, 2), "classes": (np.arange(1), np.arange(2))},
         {"n_outputs": 2, "decision": "multilabel_half"},
         {"raw_shape": (1,), "value_shape": (1,), "leaf_shape": (3, 1), "leaf_dtype": "float32", "label_dtype": "<U3"},
-        {"aggregate": "weighted_median", "tree_weight": [0.5, 1.0, 2.0]},
+        {"aggregate": "weighted_median", "tree_weight": [0.5, 1.0, 0.0], **WITHOUT_LINEAR},
         {"aggregate": "per_tree", "raw_shape": (3,)},
         {"categories": (None, np.array(["x", "y"], dtype=object), None), "unknown_category": "error"},
         {"missing_value": np.nan, "div": np.float32(3), "scale": -1, "flush_tiny": np.bool_(True)},
         {"ob_feature": [[0, 1], [2, 2], [0, 0]], "ob_threshold": np.full((3, 2), np.inf)},
         {"cover": np.arange(9.0), "oov_left": [False, True, False], "bias": [1.0]},
+        {"aggregate": "per_tree", "embedding": "sparse", "unused": [False, False, True], "sparse_accepts_nan": False},
+        {"link": "isolation", "link_param": 0.0, "decision": "inlier", "classes": (np.array([-1, 1]),)},
+        {"proba": "ada_softmax", "decision": "raw_positive", "classes": (np.array([0, 1]),)},
+        {"proba": "values", "log_proba": "log_add_exp", "decision": "argmax", "classes": (np.array([0]),), "div": 3.0},
     ],
 )
 def test_every_kind_of_answer_is_legal(rules):
@@ -282,6 +289,15 @@ def test_one_wrong_entry_is_named_with_its_tree_and_node(field, index, value, me
         ({"lin_feature": [0]}, "lin_feature"),
         ({"lin_const": np.zeros(5)}, "lin_const"),
         ({"aggregate": "weighted_median"}, "tree_weight: expected an array"),
+        ({"aggregate": "weighted_median", "tree_weight": [0.5, -1.0, 2.0]}, "tree_weight: tree 1: .*from 0 on"),
+        ({"aggregate": "weighted_median", "tree_weight": [0.5, 1.0, np.nan]}, "tree_weight: tree 2: .*from 0 on"),
+        ({"aggregate": "weighted_median", "tree_weight": np.ones(3)}, "aggregate: .*leaves of constant values"),
+        ({"unused": [False]}, "unused: expected shape"),
+        ({"embedding": "dense"}, "embedding: 'dense' needs aggregate 'per_tree'"),
+        ({"link": "isolation", "link_param": -1.0}, "link_param: expected a number from 0 on"),
+        ({"decision": "inlier", "classes": (np.array([1]),)}, "classes: decision 'inlier' chooses from 2"),
+        ({"proba": "values", "log_proba": "log_add_exp", "div": -3.0}, "log_proba: .*div > 0"),
+        ({"log_proba": "log_add_exp"}, "log_proba: .*needs proba 'values'"),
         ({"ob_feature": np.zeros((3, 1)), "ob_threshold": np.zeros((3, 2))}, "ob_threshold"),
         ({"ob_feature": np.zeros((2, 1)), "ob_threshold": np.zeros((2, 1))}, "ob_feature"),
         ({"ob_feature": [[0], [0], [3]], "ob_threshold": np.zeros((3, 1))}, "ob_feature: tree 2, level 0"),
@@ -317,6 +333,7 @@ def test_a_wrong_field_is_named(changes, message):
     ("changes", "message"),
     [
         ({"proba": "complement"}, "proba"),
+        ({"proba": "ada_softmax", "output_slices": (1, 1)}, "proba: 'ada_softmax' needs one slice"),
         ({"raw_shape": ()}, "raw_shape: expected room for 2 value"),
         ({"value_shape": ()}, "value_shape"),
         ({"value_shape": (2,), "link": "argmax"}, "value_shape: expected room for 1 value"),

@@ -55,6 +55,8 @@ def option(name: str, forest: Forest, shape: Shape, n_rows: int) -> Option:
 
 
 def _bitsliced_refusal(forest: Forest, shape: Shape) -> str:
+    if forest.aggregate != "sum":
+        return f"circuits answer with sums, and this forest's aggregate is {forest.aggregate!r}"
     large = shape.n_leaves > bitsliced.MOST_LEAVES
     if forest.lin_off is not None:
         return "leaves are linear functions, for which only traversal has a kernel"

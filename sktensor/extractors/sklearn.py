@@ -11,7 +11,7 @@ import numpy.typing as npt
 import sklearn
 
 from sktensor.errors import UnsupportedModelError
-from sktensor.extractors import sklearn_boosting, sklearn_hist, sklearn_trees
+from sktensor.extractors import sklearn_adaboost, sklearn_bagging, sklearn_boosting, sklearn_hist, sklearn_trees
 from sktensor.extractors.sklearn_parts import in_columns, own_class, part_of, parts, replaced_methods
 from sktensor.forest import Forest
 from sktensor.registry import find_extractor
@@ -33,6 +33,20 @@ READERS: dict[str, Callable[[Any], Forest]] = {
     "GradientBoostingRegressor": sklearn_boosting.extract,
     "HistGradientBoostingClassifier": sklearn_hist.extract,
     "HistGradientBoostingRegressor": sklearn_hist.extract,
+    "BaggingClassifier": sklearn_bagging.extract_bagging,
+    "BaggingRegressor": sklearn_bagging.extract_bagging,
+    "AdaBoostClassifier": sklearn_adaboost.extract_classifier,
+    "AdaBoostRegressor": sklearn_adaboost.extract_regressor,
+    "IsolationForest": sklearn_bagging.extract_isolation,
+    "RandomTreesEmbedding": sklearn_trees.extract_embedding,
+}
+
+# What these may be made of: models of any other kind answer in other ways, a regressor's number is no class.
+BASES = {
+    "BaggingClassifier": ("DecisionTreeClassifier", "ExtraTreeClassifier"),
+    "BaggingRegressor": ("DecisionTreeRegressor", "ExtraTreeRegressor"),
+    "AdaBoostClassifier": ("DecisionTreeClassifier", "ExtraTreeClassifier"),
+    "AdaBoostRegressor": ("DecisionTreeRegressor", "ExtraTreeRegressor"),
 }
 
 # Before it, leaves of classifiers held weighted counts, and gradient boosting had other losses and another tie rule.
@@ -45,10 +59,18 @@ ANSWERING = (
     "predict",
     "predict_log_proba",
     "predict_proba",
+    "score_samples",
+    "transform",
+    "_check_X",
+    "_compute_chunked_score_samples",
+    "_compute_proba_from_decision",
+    "_compute_score_samples",
+    "_get_median_predict",
     "_predict_iterations",
     "_preprocess_X",
     "_raw_predict",
     "_raw_predict_init",
+    "_score_samples",
     "_validate_X_predict",
 )
 
@@ -88,9 +110,9 @@ def extract(model: Any) -> Forest:
     if tuple(map(int, sklearn.__version__.split(".")[:2])) < OLDEST:
         raise UnsupportedModelError(f"scikit-learn {sklearn.__version__} is too old. Supported: 1.4 and newer.")
     known = _known_class(model)
-    trees = np.ravel(getattr(model, "estimators_", ()))
-    for tree in {type(tree): tree for tree in trees}.values():
-        _known_class(tree)  # a forest's answers come from its trees' methods
+    trees = getattr(model, "estimators_", ())
+    for tree in {type(tree): tree for tree in (trees.ravel() if isinstance(trees, np.ndarray) else trees)}.values():
+        _check_base(known, tree)  # a forest's answers come from its trees' methods
     return READERS[known.__name__](model)
 
 
@@ -103,6 +125,10 @@ def predict_raw(model: Any, X: Array) -> Array:
     model = _bare(model)
     if hasattr(model, "_raw_predict"):
         return np.asarray(model._raw_predict(X))
+    if hasattr(model, "score_samples"):
+        return _path_lengths(model, X)
+    if hasattr(model, "decision_function"):  # AdaBoost's
+        return np.asarray(model.decision_function(X))
     if not hasattr(model, "predict_proba"):
         return np.asarray(model.predict(X))
     proba = model.predict_proba(X)
@@ -118,6 +144,27 @@ def predict_leaves(model: Any, X: Array) -> Array | None:
     return np.asarray(_bare(model).apply(X)) if hasattr(model, "apply") else None
 
 
+def _path_lengths(model: Any, X: Array) -> Array:
+    """What an isolation forest makes its scores of, by its own trees [sklearn/ensemble/_iforest.py]."""
+    X = np.ascontiguousarray(X, dtype=np.float32)
+    total = np.zeros(len(X))
+    whole = model._max_features == X.shape[1]
+    for tree, features, length, average in zip(
+        model.estimators_,
+        model.estimators_features_,
+        model._decision_path_lengths,
+        model._average_path_length_per_tree,
+        strict=True,
+    ):
+        leaf = tree.apply(X if whole else X[:, features], check_input=False)
+        total += length[leaf] + average[leaf] - 1.0
+    return total
+
+
+def _is_frozen(model: Any) -> bool:
+    return type(model).__name__ == "FrozenEstimator" and type(model).__module__.startswith("sklearn.")
+
+
 def _bare(model: Any) -> Any:
     """The model without the names of its columns, which rows of an array lack, summing in the order of its trees."""
     bare = copy.copy(model)
@@ -127,6 +174,19 @@ def _bare(model: Any) -> Any:
     if hasattr(bare, "n_jobs"):
         bare.n_jobs = 1
     return bare
+
+
+def _check_base(known: type, tree: Any) -> None:
+    """Refuse a member of an ensemble whose answers are not those of a tree as they are read here."""
+    kind, legal = type(tree), BASES.get(known.__name__)
+    if legal is not None and not any(
+        base.__name__ in legal and base.__module__.startswith("sklearn.") for base in kind.__mro__
+    ):
+        raise UnsupportedModelError(
+            f"{known.__name__} of {kind.__module__}.{kind.__qualname__} models is not supported yet. Supported: of "
+            f"{' and '.join(legal)}."
+        )
+    _known_class(tree)
 
 
 def _known_class(model: Any) -> type:

@@ -32,11 +32,11 @@ def extract(model: Any) -> Forest:
     """The forest of a fitted ``GradientBoostingClassifier`` or ``GradientBoostingRegressor``."""
     check_is_fitted(model, "estimators_")
     n_rounds, n_outputs = model.estimators_.shape
-    arrays, value = tree_arrays(model.estimators_.ravel())
+    arrays, values = tree_arrays(model.estimators_.ravel())
     # The product is rounded before it is added [sklearn/ensemble/_gradient_boosting.pyx], so that it can be taken
     # now. The library reads the parameter at prediction time, and C overflows without a warning.
     with np.errstate(over="ignore"):
-        leaf_value = np.float64(model.learning_rate) * value[:, 0, :]
+        leaf_value = np.float64(model.learning_rate) * np.concatenate(values)[:, 0, :]
     classifier = is_classifier(model)
     return Forest(
         n_features=model.n_features_in_,

@@ -133,8 +133,10 @@ def in_columns(forest: Forest, columns: Array, model: Any) -> Forest:
     -------
     Forest
     """
-    if forest.categories is not None:
-        raise UnsupportedModelError(f"{type(model).__name__} of a model with tables of categories is not supported.")
+    if any(by_column is not None for by_column in (forest.categories, forest.hashed, forest.unused)):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} of a model with tables of categories, or without some columns, is not supported."
+        )
     fields = {name: getattr(forest, name) for name in ("feature", "ob_feature", "lin_feature")}
     moved: dict[str, Any] = {name: columns[old] for name, old in fields.items() if old is not None}
     if not get_tags(model).input_tags.allow_nan:  # which is looked up before columns are selected

@@ -15,7 +15,7 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.sklearn_nodes import numbering
 from sktensor.forest import Forest
 
-__all__ = ["extract_forest", "extract_tree", "tree_arrays"]
+__all__ = ["accepts_nan", "extract_embedding", "extract_forest", "extract_tree", "leaf_rows", "tree_arrays"]
 
 Array = npt.NDArray[Any]
 
@@ -37,8 +37,37 @@ def extract_forest(model: Any) -> Forest:
     return _averaged(model, trees, start=0.0, leaf_shape=(len(trees),))
 
 
+def extract_embedding(model: Any) -> Forest:
+    """The forest of a fitted ``RandomTreesEmbedding``, whose answer is the leaves themselves."""
+    check_is_fitted(model, "one_hot_encoder_")
+    trees = model.estimators_
+    arrays, _ = tree_arrays(trees)
+    # The encoder numbers, tree after tree, the leaves that training rows reached, in the order of their numbers
+    # [sklearn/preprocessing/_encoders.py, OneHotEncoder.transform]. With every leaf among them, that is the forest's
+    # own numbering; in another one, some rows would be an error.
+    for number, (tree, reached) in enumerate(zip(trees, model.one_hot_encoder_.categories_, strict=True)):
+        if not np.array_equal(reached, leaf_rows(tree)):
+            raise UnsupportedModelError(
+                f"{type(model).__name__}: no training row reached some leaves of tree {number}, for which transform "
+                "has no column. Fit the model again, on all rows."
+            )
+    return Forest(
+        n_features=model.n_features_in_,
+        accepts_nan=accepts_nan(trees[0]),
+        tree_target=np.zeros(len(trees)),
+        tree_iter=np.arange(len(trees)),
+        leaf_value=np.zeros((len(arrays["leaf_id"]), 1)),
+        base=np.zeros(1),
+        aggregate="per_tree",
+        embedding="sparse" if model.one_hot_encoder_.sparse_output else "dense",
+        leaf_shape=(len(trees),),
+        **arrays,
+    )
+
+
 def _averaged(model: Any, trees: Sequence[Any], *, start: float, leaf_shape: tuple[int, ...]) -> Forest:
-    arrays, value = tree_arrays(trees)
+    arrays, values = tree_arrays(trees)
+    value = np.concatenate(values)
     if is_classifier(model):
         # `value` is as wide as the target with most classes; the columns beyond a target's own are padding. From 1.4
         # on it holds fractions, which predict_proba returns as they are [sklearn/tree/_classes.py, predict_proba].
@@ -79,20 +108,27 @@ def accepts_nan(tree: Any) -> bool:
     return bool(tree._support_missing_values(dense))
 
 
-def tree_arrays(trees: Sequence[Any]) -> tuple[dict[str, Any], Array]:
+def leaf_rows(tree: Any) -> Array:
+    """Rows of a tree's arrays that are leaves, which are their numbers."""
+    return np.flatnonzero(tree.tree_.children_left == TREE_LEAF)
+
+
+def tree_arrays(trees: Sequence[Any], columns: Sequence[Array] | None = None) -> tuple[dict[str, Any], list[Array]]:
     """Nodes and leaf values of fitted trees, one tree after the other.
 
     Parameters
     ----------
     trees : sequence of BaseDecisionTree
         Fitted.
+    columns : sequence of ndarray of int, optional
+        For each tree the columns of X that it was given, in its order; by default it was given X.
 
     Returns
     -------
     fields : dict
         The fields of :class:`~sktensor.Forest` that ``tree_`` determines: columns, nodes, roots and leaf numbers.
-    value : ndarray of float64, shape (L, n_outputs, max_n_classes)
-        ``tree_.value`` at the leaves.
+    values : list of ndarray of float64, shape (leaves, n_outputs, max_n_classes)
+        ``tree_.value`` at the leaves of each tree.
 
     Raises
     ------
@@ -112,13 +148,21 @@ def tree_arrays(trees: Sequence[Any]) -> tuple[dict[str, Any], Array]:
     left = joined("left_child")
     sizes = np.array([len(state["nodes"]) for state in states])
     at = numbering(left == TREE_LEAF, left, joined("right_child"), sizes)
+    feature = joined("feature")[at.inner]
+    if columns is not None:
+        widths = np.array([len(given) for given in columns])
+        tree = np.repeat(np.arange(len(trees)), sizes)[at.inner]
+        feature = np.concatenate(columns)[(np.cumsum(widths) - widths)[tree] + feature]
     fields = {
         # X is cast to float32, thresholds stay float64 [sklearn/tree/_tree.pyx, _apply_dense].
         "feature_dtype": "float32",
         "cmp": "le",
         "accepts_inf": False,
+        # NaN in sparse rows goes where the comparison sends it [sklearn/tree/_tree.pyx, _apply_sparse_csr], which is
+        # why most models refuse it [sklearn/tree/_classes.py, _support_missing_values].
+        "sparse_accepts_nan": False,
         "sparse_absent": "zero",
-        "feature": joined("feature")[at.inner],
+        "feature": feature,
         "threshold": joined("threshold")[at.inner],
         "left": at.left,
         "right": at.right,
@@ -127,5 +171,4 @@ def tree_arrays(trees: Sequence[Any]) -> tuple[dict[str, Any], Array]:
         "root": at.root,
         "leaf_id": at.leaf_id,
     }
-    value = [state["values"][state["nodes"]["left_child"] == TREE_LEAF] for state in states]
-    return fields, np.concatenate(value)
+    return fields, [state["values"][state["nodes"]["left_child"] == TREE_LEAF] for state in states]

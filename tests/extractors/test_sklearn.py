@@ -17,18 +17,14 @@ from scipy.special import expit
 from sklearn.base import is_classifier
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
-    AdaBoostClassifier,
-    BaggingClassifier,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
-    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
-    RandomTreesEmbedding,
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -556,10 +552,6 @@ def test_a_method_replaced_on_the_object_is_refused_by_name():
 @pytest.mark.parametrize(
     "model",
     [
-        IsolationForest(n_estimators=2),
-        AdaBoostClassifier(n_estimators=2),
-        BaggingClassifier(n_estimators=2),
-        RandomTreesEmbedding(n_estimators=2),
         make_pipeline(StandardScaler(), DecisionTreeClassifier()),
         LinearRegression(),
     ],
