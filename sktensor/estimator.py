@@ -62,7 +62,8 @@ def _asks_parts(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def answer(self: TensorizedEstimator, X: Any, **given: Any) -> Any:
         if isinstance(program := self._compiled(), Composite):
-            return program.ask(method.__name__, self._settings(), X, **given)
+            found = program.ask(method.__name__, self._settings(), X, **given)
+            return found if method.__name__ == "predict_raw" else _as_scikit_learn_answers(found)
         return method(self, X, **given)
 
     return answer
@@ -97,6 +98,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
     verify : bool, default=True
         Whether to compare raw scores with the wrapped model's when it is compiled, bit for bit, on 256 rows made
         of the model's own thresholds, their neighbours and missing values. It takes milliseconds.
+    verbose : int, default=0
+        Whether predictions that take longer than half a second show a progress bar, for which tqdm is needed.
 
     Attributes
     ----------
@@ -145,6 +148,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         batch_size: int | None = None,
         n_jobs: int | None = None,
         verify: bool = True,
+        verbose: int = 0,
     ) -> None:
         self.estimator = estimator
         self.device = device
@@ -153,6 +157,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.verify = verify
+        self.verbose = verbose
 
     # --- fitting ----------------------------------------------------------------------------------------------------
 
@@ -199,6 +204,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params)["estimator"]["fit"]
         X, y = _on_host(X), _on_host(y)
+        fit_params = {name: _on_host(value) for name, value in fit_params.items()}
         fitted = clone(self.estimator).fit(X, y, **fit_params)
         columns = BaseEstimator()
         validate_data(columns, X, skip_check_array=True)  # the names as given; the libraries rewrite some
@@ -345,7 +351,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the library's dtype; a tensor on the device of `X` where that is a tensor.
+            In the library's dtype. Under scikit-learn's ``array_api_dispatch``, a tensor on the device of `X` where
+            that is a tensor; so do all methods but :meth:`predict_raw`, which needs no such setting.
 
         Raises
         ------
@@ -466,7 +473,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_scores), or list of them
-            In the library's dtype and shape.
+            In the library's dtype and shape; a tensor on the device of `X` where that is a tensor.
 
         Examples
         --------
@@ -478,7 +485,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> bool((fast.predict_raw(X) == fast.estimator_._raw_predict(X.astype("float32"))).all())
         True
         """
-        return outputs.shaped_raw(*self._forest_and_raw(X, base_margin))
+        return outputs.shaped_raw(*self._forest_and_raw(X, base_margin, keeps_tensors=True))
 
     @_asks_parts
     def apply(self, X: Any) -> Any:
@@ -508,7 +515,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         program = self._compiled()
         forest = program.forest
         rows = self._checked(X, forest, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
-        return outputs.leaf_numbers(forest, program.leaves(rows, self._settings()))
+        return outputs.leaf_numbers(forest, _as_scikit_learn_answers(self._run(program.leaves, rows, self._settings())))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of a classifier, R² of a regressor, the wrapped model's own score otherwise.
@@ -536,15 +543,14 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> TensorizedEstimator(DecisionTreeClassifier().fit(X, y)).score(X, y)
         1.0
         """
-        program = self._compiled()
+        program, truth, sample_weight = self._compiled(), _on_host(y), _on_host(sample_weight)
         if isinstance(program, Composite):
             weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-            return float(program.ask("score", self._settings(), X, _on_host(y), **weights))
-        if is_classifier(self):
-            return float(accuracy_score(y, _on_host(self.predict(X)), sample_weight=sample_weight))
-        if is_regressor(self):
-            return float(r2_score(y, _on_host(self.predict(X)), sample_weight=sample_weight))
-        return float(self.estimator_.score(X, y))
+            return float(program.ask("score", self._settings(), X, truth, **weights))
+        if is_classifier(self) or is_regressor(self):
+            metric = accuracy_score if is_classifier(self) else r2_score
+            return float(metric(truth, _on_host(self.predict(X)), sample_weight=sample_weight))
+        return float(self.estimator_.score(_on_host(X), truth))
 
     def explain_plan(self, n_rows: int = 1000) -> Plan | CompositePlan:
         """Which strategy, backend and device a prediction would take, its memory, and why.
@@ -572,17 +578,29 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return self._compiled().plan(n_rows, self._settings())  # type: ignore[no-any-return]
 
-    def _forest_and_raw(self, X: Any, base_margin: Any = None) -> tuple[Forest, Any]:
-        return self._forest_raw_and_threads(X, base_margin)[:2]
+    def _forest_and_raw(
+        self, X: Any, base_margin: Any = None, *, keeps_tensors: bool = False
+    ) -> tuple[Forest, Any]:
+        return self._forest_raw_and_threads(X, base_margin, keeps_tensors=keeps_tensors)[:2]
 
-    def _forest_raw_and_threads(self, X: Any, base_margin: Any = None) -> tuple[Forest, Any, int]:
+    def _forest_raw_and_threads(
+        self, X: Any, base_margin: Any = None, *, keeps_tensors: bool = False
+    ) -> tuple[Forest, Any, int]:
         """The forest, raw scores of X, and the threads that may go on with them."""
         program, settings = self._compiled(), self._settings()
         forest = program.forest
         rows = self._checked(X, forest, allow_nan=forest.accepts_nan)
         start = None if base_margin is None else margins(base_margin, len(rows), forest, self.estimator_)
-        raw = outputs.raw_scores(forest, program.total(rows, settings, start))
+        total = self._run(program.total, rows, settings, start)
+        raw = outputs.raw_scores(forest, total if keeps_tensors else _as_scikit_learn_answers(total))
         return forest, raw, program.threads(len(rows), settings)
+
+    def _run(self, run: Callable[..., Any], rows: Rows, *given: Any) -> Any:
+        if not self.verbose:
+            return run(rows, *given)
+        from sktensor.progress import with_bar
+
+        return with_bar(lambda watched: run(watched, *given), rows)
 
     def _routed(self, method: str, base_margin: Any) -> Any:
         """The margins that the wrapped model has requested for a method, where metadata is routed."""
@@ -640,6 +658,17 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         )
 
     # --- what scikit-learn asks of the class ------------------------------------------------------------------------
+
+    def _sk_visual_block_(self) -> Any:
+        from sktensor.diagram import diagram
+
+        program = self.__dict__.get("_program") if self._is_current() else None
+        return diagram(
+            self.__dict__.get("estimator_", self.estimator),
+            self.device,
+            is_fitted=self.__sklearn_is_fitted__(),
+            plan=None if program is None else program.planned(self._settings()),
+        )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -702,4 +731,11 @@ def _rewritten(name: Any) -> str:
 
 def _on_host(X: Any) -> Any:
     """A tensor as numpy, for libraries that take no tensors; anything else as it is."""
-    return X.detach().cpu().numpy() if is_tensor(X) else X
+    return X.detach().cpu().resolve_neg().numpy() if is_tensor(X) else X
+
+
+def _as_scikit_learn_answers(found: Any) -> Any:
+    """Tensors stay tensors where scikit-learn's own estimators would let them, under ``array_api_dispatch``."""
+    if isinstance(found, list):
+        return [_as_scikit_learn_answers(part) for part in found]
+    return found if is_tensor(found) and get_config()["array_api_dispatch"] else _on_host(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import warnings
 
 import numpy as np
@@ -314,23 +313,3 @@ def test_feature_names_go_through_a_pipeline_that_passes_frames_on(bare):
         found = pipeline.fit(frame, Y).predict(frame)
     assert pipeline[-1].feature_names_in_.tolist() == frame.columns.tolist()
     same_bits(found, clone(bare).fit(pipeline[0].transform(frame), Y).predict(pipeline[0].transform(frame)))
-
-
-# --- what notebooks show ------------------------------------------------------------------------------------------
-
-
-def test_a_notebook_shows_the_fitted_model_and_the_device_and_compiles_nothing(bare, compilations):
-    fast = TensorizedEstimator(bare)
-    assert "Not fitted" in fast._repr_html_()
-    fast = TensorizedEstimator(bare.fit(X, Y))
-    shown = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", fast._repr_html_()))
-    for word in (type(bare).__name__, "device", "strategy"):
-        assert word in shown
-    assert "Not fitted" not in shown
-    assert compilations == [] and "_program" not in vars(fast)
-
-
-def test_a_wrapper_prints_as_the_call_that_makes_it(bare):
-    tree = DecisionTreeClassifier(max_depth=3)
-    assert repr(TensorizedEstimator(tree)) == "TensorizedEstimator(estimator=DecisionTreeClassifier(max_depth=3))"
-    assert repr(TensorizedEstimator(tree).fit(X, Y)) == repr(TensorizedEstimator(tree))

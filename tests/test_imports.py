@@ -49,6 +49,8 @@ MAY_IMPORT = {
     "door": {"errors", "forest", "inputs", "backends"},
     "devices": {"errors", "settings"},
     "composite": {"errors", "forest", "registry", "inputs", "plans", "settings"},
+    "progress": {"forest", "inputs"},
+    "diagram": set(),
     "estimator": {
         "",
         "composite",
@@ -63,6 +65,8 @@ MAY_IMPORT = {
         "settings",
         "program",
         "verification",
+        "progress",
+        "diagram",
     },
     "archive": set(),
     "plain": {"forest"},
@@ -108,6 +112,8 @@ THIRD_PARTIES_WHEN_CALLED = {
     "composite": {"joblib", "torch"},
     "estimator": {"torch"},
     "archive": {"safetensors"},
+    "progress": {"tqdm"},
+    "diagram": {"sklearn"},
 }
 
 
