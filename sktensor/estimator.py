@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sktensor import outputs
 from sktensor.composite import Composite, CompositePlan, compose
 from sktensor.devices import device_here
-from sktensor.door import check_finite, check_sparse, check_tensor, finite_check, margins
+from sktensor.door import check_finite, check_kind, check_sparse, check_tensor, finite_check, margins
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.inputs import (
@@ -624,6 +624,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         elif is_exchangeable(X):
             return self._checked(exchanged(X), forest, allow_nan=allow_nan)
         else:
+            check_kind(X)
             if is_sparse(X):
                 check_sparse(X, forest)
             # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,

@@ -27,6 +27,7 @@ __all__ = [
     "frame_names",
     "is_exchangeable",
     "is_frame",
+    "is_lazy",
     "is_sparse",
     "is_tensor",
 ]
@@ -64,6 +65,13 @@ def is_frame(X: Any) -> bool:
     import narwhals as nw
 
     return nw.dependencies.is_into_dataframe(X)
+
+
+def is_lazy(X: Any) -> bool:
+    """Whether X is a frame that only describes how to come by its rows, of a library that narwhals knows."""
+    import narwhals as nw
+
+    return isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame)
 
 
 def is_exchangeable(X: Any) -> bool:
@@ -203,6 +211,8 @@ def _numbers(name: Any, column: Any) -> npt.NDArray[Any]:
         values = np.asarray(column.to_numpy())
         if values.dtype.kind in "biuf":
             return values
+        if values.dtype.kind == "c":  # of which numpy would drop the imaginary parts
+            raise ValueError(f"Complex data not supported: column {name!r}.")
         try:
             return values.astype(np.float64)
         except (TypeError, ValueError):
