@@ -612,15 +612,15 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _checked(self, X: Any, forest: Forest, *, allow_nan: bool) -> Rows:
         """X as numeric rows of the right width, or scikit-learn's error."""
+        if not forest.reads_values and self._is_plain(X):
+            return Rows(X, late_check=finite_check(X, forest, type(self.estimator_).__name__, allow_nan=allow_nan))
         if is_tensor(X):
             check_tensor(X, forest, type(self).__name__, allow_nan=allow_nan)
             return as_rows(X, forest)
         if is_frame(X):
-            if not self._rewrote(X):
+            if not self._knows_names(X):
                 validate_data(self, X, skip_check_array=True, reset=False)
             rows = frame_columns(X, forest)
-        elif not forest.reads_values and self._is_plain(X):
-            return Rows(X, late_check=finite_check(X, forest, type(self.estimator_).__name__, allow_nan=allow_nan))
         elif is_exchangeable(X):
             return self._checked(exchanged(X), forest, allow_nan=allow_nan)
         else:
@@ -639,14 +639,17 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         check_finite(rows.data, forest, type(self.estimator_).__name__, allow_nan=allow_nan)
         return rows
 
-    def _rewrote(self, X: Any) -> bool:
-        """Whether the columns have the fitted names as their library keeps them.
+    def _knows_names(self, X: Any) -> bool:
+        """Whether the columns have the fitted names, or those that their library makes of them.
 
         LightGBM turns blanks into underscores, XGBoost and LightGBM turn numbers into text. A model that came fitted
         knows no other names; those given to :meth:`fit` are kept as they were.
         """
         known = self.__dict__.get("feature_names_in_")
-        return self._adopted() and known is not None and list(known) == [_rewritten(name) for name in frame_names(X)]
+        if known is None:
+            return False
+        names, fitted = frame_names(X), known.tolist()
+        return names == fitted or (self._adopted() and [_rewritten(name) for name in names] == fitted)
 
     def _is_plain(self, X: Any) -> bool:
         """Whether X is an array about which nothing needs to be found out."""
