@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -64,9 +65,9 @@ class Part:
         return copy.copy(self.estimator).set_params(**settings._asdict()) if self.follows else self.estimator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CompositePlan:
-    """How a prediction of a model made of others would run; printed, a table for each part.
+    """How a prediction of a model made of others would run; printed or shown in a notebook, a table for each part.
 
     Attributes
     ----------
@@ -82,7 +83,16 @@ class CompositePlan:
     model: str
     parts: tuple[tuple[str, Plan | CompositePlan | str], ...]
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> str:
+        """In a few words."""
+        return f"{self.model} of {len(self.parts)} models"
+
+    def _repr_html_(self) -> str:
+        """The tables for notebooks."""
+        return f"<pre>{escape(str(self))}</pre>"
+
+    def __repr__(self) -> str:
         lines = [f"{self.model} combines the answers of {len(self.parts)} models, as the library does"]
         for name, plan in self.parts:
             if isinstance(plan, str):
@@ -195,6 +205,10 @@ class Composite:
         """Choose the container that ``transform`` gives."""
         self.model.set_output(transform=transform)
         self._twin = None
+
+    def planned(self, settings: Settings) -> CompositePlan:
+        """A plan to show, for which its parts, which have been compiled, need not be compiled."""
+        return self.plan(1000, settings)
 
     def plan(self, n_rows: int, settings: Settings) -> CompositePlan:
         """How `n_rows` rows would be predicted."""

@@ -12,12 +12,25 @@ from sklearn.utils import assert_all_finite
 
 from sktensor.backends import cpu_finite
 from sktensor.forest import Forest
-from sktensor.inputs import Columns, as_columns, is_sparse, is_tensor
+from sktensor.inputs import Columns, as_columns, is_lazy, is_sparse, is_tensor
 
-__all__ = ["check_finite", "check_sparse", "check_tensor", "finite_check", "margins"]
+__all__ = ["check_finite", "check_kind", "check_sparse", "check_tensor", "finite_check", "margins"]
 
 # Rows whose finiteness is looked at together, so that no cast copy of all of X is made.
 ROWS_AT_THE_DOOR = 65_536
+
+
+def check_kind(X: Any) -> None:
+    """Refuse what is no rows yet, of which numpy would only say that it cannot make numbers of it."""
+    if getattr(getattr(X, "dtype", None), "names", None):
+        raise TypeError(
+            "X is a structured array, whose records are no rows of numbers. Give "
+            "numpy.lib.recfunctions.structured_to_unstructured(X) or a data frame instead."
+        )
+    if is_lazy(X):
+        raise TypeError(
+            f"X is a {type(X).__name__}, which holds no rows until it is collected. Give X.collect() instead."
+        )
 
 
 def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> None:

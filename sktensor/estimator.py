@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sktensor import outputs
 from sktensor.composite import Composite, CompositePlan, compose
 from sktensor.devices import device_here
-from sktensor.door import check_finite, check_sparse, check_tensor, finite_check, margins
+from sktensor.door import check_finite, check_kind, check_sparse, check_tensor, finite_check, margins
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.inputs import (
@@ -66,7 +66,8 @@ def _asks_parts(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def answer(self: TensorizedEstimator, X: Any, **given: Any) -> Any:
         if isinstance(program := self._compiled(), Composite):
-            return program.ask(method.__name__, self._settings(), X, **given)
+            found = program.ask(method.__name__, self._settings(), X, **given)
+            return found if method.__name__ == "predict_raw" else _as_scikit_learn_answers(found)
         return method(self, X, **given)
 
     return answer
@@ -105,6 +106,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
     verify : bool, default=True
         Whether to compare raw scores with the wrapped model's when it is compiled, bit for bit, on 256 rows made
         of the model's own thresholds, their neighbours and missing values. It takes milliseconds.
+    verbose : int, default=0
+        Whether predictions that take longer than half a second show a progress bar, for which tqdm is needed.
 
     Attributes
     ----------
@@ -155,6 +158,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         batch_size: int | None = None,
         n_jobs: int | None = None,
         verify: bool = True,
+        verbose: int = 0,
     ) -> None:
         self.estimator = estimator
         self.device = device
@@ -163,6 +167,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.verify = verify
+        self.verbose = verbose
 
     # --- fitting ----------------------------------------------------------------------------------------------------
 
@@ -209,6 +214,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params)["estimator"]["fit"]
         X, y = _on_host(X), _on_host(y)
+        fit_params = {name: _on_host(value) for name, value in fit_params.items()}
         fitted = clone(self.estimator).fit(X, y, **fit_params)
         columns = BaseEstimator()
         validate_data(columns, X, skip_check_array=True)  # the names as given; the libraries rewrite some
@@ -358,7 +364,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the library's dtype; a tensor on the device of `X` where that is a tensor.
+            In the library's dtype. Under scikit-learn's ``array_api_dispatch``, a tensor on the device of `X` where
+            that is a tensor; so do all methods but :meth:`predict_raw`, which needs no such setting.
 
         Raises
         ------
@@ -434,7 +441,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         program = self._compiled()
         if program.forest.log_proba == "log_add_exp":
-            return program.log_mean(self._predicted_rows(X, program.forest), self._settings())
+            rows = self._predicted_rows(X, program.forest)
+            return _as_scikit_learn_answers(self._run(program.log_mean, rows, self._settings()))
         return outputs.log_probabilities(*self._forest_and_raw(X))
 
     @available_if(_wrapped_has("decision_function"))
@@ -547,8 +555,11 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         program = self._compiled()
         rows = self._predicted_rows(X, program.forest)
-        columns = outputs.leaf_columns(program.forest, program.reached(rows, self._settings()))
-        return columns if is_tensor(X) else _wrap_data_with_container("transform", columns, X, innermost(self))
+        leaves = _as_scikit_learn_answers(self._run(program.reached, rows, self._settings()))
+        columns = outputs.leaf_columns(program.forest, leaves)
+        if is_tensor(columns):
+            return columns
+        return _wrap_data_with_container("transform", columns, _on_host(X), innermost(self))
 
     @available_if(_wrapped_has("transform"))
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
@@ -653,7 +664,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_scores), or list of them
-            In the library's dtype and shape.
+            In the library's dtype and shape; a tensor on the device of `X` where that is a tensor.
 
         Examples
         --------
@@ -665,7 +676,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> bool((fast.predict_raw(X) == fast.estimator_._raw_predict(X.astype("float32"))).all())
         True
         """
-        return outputs.shaped_raw(*self._forest_and_raw(X, base_margin))
+        return outputs.shaped_raw(*self._forest_and_raw(X, base_margin, keeps_tensors=True))
 
     @_asks_parts
     def apply(self, X: Any) -> Any:
@@ -696,7 +707,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         program = self._compiled()
         forest = program.forest
         rows = self._checked(X, forest, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
-        return outputs.leaf_numbers(forest, program.leaves(rows, self._settings()))
+        return outputs.leaf_numbers(forest, _as_scikit_learn_answers(self._run(program.leaves, rows, self._settings())))
 
     @available_if(_has_score)
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -725,15 +736,14 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> TensorizedEstimator(DecisionTreeClassifier().fit(X, y)).score(X, y)
         1.0
         """
-        program = self._compiled()
+        program, truth, sample_weight = self._compiled(), _on_host(y), _on_host(sample_weight)
         if isinstance(program, Composite):
             weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-            return float(program.ask("score", self._settings(), X, _on_host(y), **weights))
-        if is_classifier(self):
-            return float(accuracy_score(y, _on_host(self.predict(X)), sample_weight=sample_weight))
-        if is_regressor(self):
-            return float(r2_score(y, _on_host(self.predict(X)), sample_weight=sample_weight))
-        return float(self.estimator_.score(X, y))
+            return float(program.ask("score", self._settings(), X, truth, **weights))
+        if is_classifier(self) or is_regressor(self):
+            metric = accuracy_score if is_classifier(self) else r2_score
+            return float(metric(truth, _on_host(self.predict(X)), sample_weight=sample_weight))
+        return float(self.estimator_.score(_on_host(X), truth))
 
     def explain_plan(self, n_rows: int = 1000) -> Plan | CompositePlan:
         """Which strategy, backend and device a prediction would take, its memory, and why.
@@ -761,20 +771,30 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return self._compiled().plan(n_rows, self._settings())  # type: ignore[no-any-return]
 
-    def _forest_and_raw(self, X: Any, base_margin: Any = None) -> tuple[Forest, Any]:
-        return self._forest_raw_and_threads(X, base_margin)[:2]
+    def _forest_and_raw(self, X: Any, base_margin: Any = None, *, keeps_tensors: bool = False) -> tuple[Forest, Any]:
+        return self._forest_raw_and_threads(X, base_margin, keeps_tensors=keeps_tensors)[:2]
 
-    def _forest_raw_and_threads(self, X: Any, base_margin: Any = None) -> tuple[Forest, Any, int]:
+    def _forest_raw_and_threads(
+        self, X: Any, base_margin: Any = None, *, keeps_tensors: bool = False
+    ) -> tuple[Forest, Any, int]:
         """The forest, raw scores of X, and the threads that may go on with them."""
         program, settings = self._compiled(), self._settings()
         forest = program.forest
         rows = self._predicted_rows(X, forest)
         start = None if base_margin is None else margins(base_margin, len(rows), forest, self.estimator_)
-        raw = outputs.raw_scores(forest, program.total(rows, settings, start))
+        total = self._run(program.total, rows, settings, start)
+        raw = outputs.raw_scores(forest, total if keeps_tensors else _as_scikit_learn_answers(total))
         return forest, raw, program.threads(len(rows), settings)
 
     def _predicted_rows(self, X: Any, forest: Forest) -> Rows:
         return self._checked(X, forest, allow_nan=forest.accepts_nan)
+
+    def _run(self, run: Callable[..., Any], rows: Rows, *given: Any) -> Any:
+        if not self.verbose:
+            return run(rows, *given)
+        from sktensor.progress import with_bar
+
+        return with_bar(lambda watched: run(watched, *given), rows)
 
     def _routed(self, method: str, base_margin: Any) -> Any:
         """The margins that the wrapped model has requested for a method, where metadata is routed."""
@@ -786,18 +806,19 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _checked(self, X: Any, forest: Forest, *, allow_nan: bool) -> Rows:
         """X as numeric rows of the right width, or scikit-learn's error."""
+        if not forest.reads_values and self._is_plain(X):
+            return Rows(X, late_check=finite_check(X, forest, type(self.estimator_).__name__, allow_nan=allow_nan))
         if is_tensor(X):
             check_tensor(X, forest, type(self).__name__, allow_nan=allow_nan)
             return as_rows(X, forest)
         if is_frame(X):
-            if not self._rewrote(X):
+            if not self._knows_names(X):
                 validate_data(self, X, skip_check_array=True, reset=False)
             rows = frame_columns(X, forest)
-        elif not forest.reads_values and self._is_plain(X):
-            return Rows(X, late_check=finite_check(X, forest, type(self.estimator_).__name__, allow_nan=allow_nan))
         elif is_exchangeable(X):
             return self._checked(exchanged(X), forest, allow_nan=allow_nan)
         else:
+            check_kind(X)
             if is_sparse(X):
                 check_sparse(X, forest)
             # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
@@ -812,14 +833,17 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         check_finite(rows.data, forest, type(self.estimator_).__name__, allow_nan=allow_nan)
         return rows
 
-    def _rewrote(self, X: Any) -> bool:
-        """Whether the columns have the fitted names as their library keeps them.
+    def _knows_names(self, X: Any) -> bool:
+        """Whether the columns have the fitted names, or those that their library makes of them.
 
         LightGBM turns blanks into underscores, XGBoost and LightGBM turn numbers into text. A model that came fitted
         knows no other names; those given to :meth:`fit` are kept as they were.
         """
         known = self.__dict__.get("feature_names_in_")
-        return self._adopted() and known is not None and list(known) == [_rewritten(name) for name in frame_names(X)]
+        if known is None:
+            return False
+        names, fitted = frame_names(X), known.tolist()
+        return names == fitted or (self._adopted() and [_rewritten(name) for name in names] == fitted)
 
     def _is_plain(self, X: Any) -> bool:
         """Whether X is an array about which nothing needs to be found out."""
@@ -832,6 +856,17 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         )
 
     # --- what scikit-learn asks of the class ------------------------------------------------------------------------
+
+    def _sk_visual_block_(self) -> Any:
+        from sktensor.diagram import diagram
+
+        program = self.__dict__.get("_program") if self._is_current() else None
+        return diagram(
+            self.__dict__.get("estimator_", self.estimator),
+            self.device,
+            is_fitted=self.__sklearn_is_fitted__(),
+            plan=None if program is None else program.planned(self._settings()),
+        )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -902,4 +937,11 @@ def _rewritten(name: Any) -> str:
 
 def _on_host(X: Any) -> Any:
     """A tensor as numpy, for libraries that take no tensors; anything else as it is."""
-    return X.detach().cpu().numpy() if is_tensor(X) else X
+    return X.detach().cpu().resolve_neg().numpy() if is_tensor(X) else X
+
+
+def _as_scikit_learn_answers(found: Any) -> Any:
+    """Tensors stay tensors where scikit-learn's own estimators would let them, under ``array_api_dispatch``."""
+    if isinstance(found, list):
+        return [_as_scikit_learn_answers(part) for part in found]
+    return found if is_tensor(found) and get_config()["array_api_dispatch"] else _on_host(found)

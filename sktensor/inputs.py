@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from sktensor import plain_frames
 from sktensor.categories import KeyedColumns, category_numbers, hashes
 from sktensor.forest import TINY, Forest
 
@@ -27,6 +28,7 @@ __all__ = [
     "frame_names",
     "is_exchangeable",
     "is_frame",
+    "is_lazy",
     "is_sparse",
     "is_tensor",
 ]
@@ -37,6 +39,9 @@ IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
 
 # A part of X that is cast: large enough that the cast costs little more than its arithmetic.
 ROWS_CAST_TOGETHER = 16_384
+
+# Rows of a frame that are copied into one array faster than the columns are taken one by one.
+ROWS_AT_HAND = 256
 
 # Stands for a value without a number until the end: narwhals takes a NaN for a failure to replace.
 UNKNOWN = -1.0
@@ -61,9 +66,18 @@ def is_frame(X: Any) -> bool:
     """Whether X is a data frame or table of a library that narwhals knows."""
     if isinstance(X, np.ndarray) or is_tensor(X):
         return False
+    if plain_frames.is_plain(X):
+        return True
     import narwhals as nw
 
     return nw.dependencies.is_into_dataframe(X)
+
+
+def is_lazy(X: Any) -> bool:
+    """Whether X is a frame that only describes how to come by its rows, of a library that narwhals knows."""
+    import narwhals as nw
+
+    return isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame)
 
 
 def is_exchangeable(X: Any) -> bool:
@@ -82,6 +96,8 @@ def exchanged(X: Any) -> Any:
 
 def frame_names(X: Any) -> list[Any]:
     """Names of a frame's columns."""
+    if plain_frames.is_plain(X):
+        return plain_frames.names(X)
     import narwhals as nw
 
     return list(nw.from_native(X, eager_only=True).columns)
@@ -110,6 +126,9 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     ValueError
         If a column holds anything but numbers, or categories other than the model's.
     """
+    floats = plain_frames.columns_of_floats(X) if plain_frames.is_plain(X) and not forest.reads_values else []
+    if floats and all(floats) and forest.categories is None and len(X) <= ROWS_AT_HAND:
+        return Rows(X.to_numpy(), flush=plain_frames.is_pandas(X))
     import narwhals as nw
 
     frame = nw.from_native(X, eager_only=True)
@@ -118,8 +137,11 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     columns = []
     tables = forest.categories or (None,) * len(frame.columns)
     for j, (name, table) in enumerate(zip(frame.columns, tables, strict=True)):
-        column = frame[:, j]
-        values = _numbers(name, column) if table is None else _category_numbers(name, column, table, forest)
+        if floats and floats[j] and table is None:
+            values = plain_frames.column(X, j)
+        else:
+            column = frame[:, j]
+            values = _numbers(name, column) if table is None else _category_numbers(name, column, table, forest)
         columns.append(values if values.dtype in IN_PLACE else values.astype(forest.feature_dtype))
     return Rows(Columns(tuple(columns), len(frame)), flush=frame.implementation.is_pandas_like())
 
@@ -203,6 +225,8 @@ def _numbers(name: Any, column: Any) -> npt.NDArray[Any]:
         values = np.asarray(column.to_numpy())
         if values.dtype.kind in "biuf":
             return values
+        if values.dtype.kind == "c":  # of which numpy would drop the imaginary parts
+            raise ValueError(f"Complex data not supported: column {name!r}.")
         try:
             return values.astype(np.float64)
         except (TypeError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,9 +30,9 @@ WORTH_A_THREAD_NS = 200_000.0
 KERNEL_BYTES = 2 * 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
-    """How a prediction would run, and why; printed, a table.
+    """How a prediction would run, and why; printed or shown in a notebook, a table.
 
     Attributes
     ----------
@@ -67,7 +68,13 @@ class Plan:
         """Whether several threads would be faster than one."""
         return self.expected_ns is None or self.expected_ns > WORTH_A_THREAD_NS
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> str:
+        """In a few words."""
+        return f"{self.strategy} ({self.backend}) on {self.device}"
+
+    def _lines(self) -> list[tuple[str, str]]:
+        """Names and values of the table, what was considered beside the choice at the end."""
         lines = [
             ("rows", f"{self.n_rows:,}"),
             ("strategy", f"{self.strategy} ({self.reason})"),
@@ -85,8 +92,18 @@ class Plan:
             else:
                 verdict = f"{seen.expected_ns / 1e6:.3g} ms expected"
             lines.append((f"  {seen.name} ({seen.backend})", verdict))
+        return lines
+
+    def __repr__(self) -> str:
+        lines = self._lines()
         width = max(len(name) for name, _ in lines)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
+
+    def _repr_html_(self) -> str:
+        """The table for notebooks."""
+        cells = '<tr><th style="text-align:left">{}</th><td style="text-align:left">{}</td></tr>'
+        rows = (cells.format(escape(name).replace("  ", "&emsp;"), escape(value)) for name, value in self._lines())
+        return f"<table>{''.join(rows)}</table>"
 
 
 class Planner:

@@ -78,6 +78,11 @@ class Program:
         self._plans[n_rows, settings] = plan
         return plan
 
+    def planned(self, settings: Settings) -> Plan | None:
+        """Of the plans that there are for these settings that for the most rows."""
+        plans = [plan for (_, given), plan in self._plans.copy().items() if given == settings]
+        return max(plans, key=lambda plan: plan.n_rows, default=None)
+
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
         """Build the tables that predictions of `n_rows` rows will use, or raise the error that they would."""
         plan = self.plan(n_rows, settings)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
-import re
+import os
+import pickle
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from agreement import same_bits
+from agreement import STRATEGIES, same_bits
 from lightgbm import LGBMClassifier, early_stopping
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -45,6 +49,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
+import sktensor
 from sktensor import TensorizedEstimator
 from sktensor.program import Program
 
@@ -216,6 +221,67 @@ def test_a_clone_has_the_parameters_and_nothing_else(bare):
     assert again.estimator is not fast.estimator
 
 
+# --- predictions --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_row_has_the_same_answer_in_any_company(bare, strategy):
+    rng = np.random.default_rng(0)
+    fast = TensorizedEstimator(bare.fit(X, Y), strategy=strategy)
+    for method in ("predict", "predict_proba", "predict_raw", "apply"):
+        predict, every = getattr(fast, method), getattr(fast, method)(X)
+        order = rng.permutation(len(X))
+        same_bits(predict(X[order]), every[order])
+        for some in (order[:1], order[:7], order[3:140]):
+            same_bits(predict(X[some]), every[some])
+
+
+@pytest.mark.parametrize("parameters", [{}, {"backend": "torch"}, {"strategy": "tree_traversal"}], ids=str)
+def test_after_a_fit_or_a_first_row_requests_of_any_size_compile_next_to_nothing(bare, compilations, parameters):
+    rng = np.random.default_rng(0)
+    fitted = TensorizedEstimator(bare, **parameters).fit(X, Y)
+    warm = TensorizedEstimator(bare.fit(X, Y), **parameters)
+    warm.predict(X[:1])
+    for fast in (fitted, warm):
+        for n in rng.integers(0, len(X), size=60):
+            fast.predict(X[:n])
+    # At most one for each program, strategy and backend, of which there are few, whatever the numbers of rows.
+    assert len(compilations) == len(set(compilations)) <= 2 * 6
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+@pytest.mark.parametrize(
+    "argument", ["output_margin", "iteration_range", "raw_score", "pred_leaf", "pred_contrib", "prediction_type"]
+)
+def test_arguments_that_would_change_the_answer_are_refused_by_name(bare, method, argument):
+    with pytest.raises(TypeError, match=argument):
+        getattr(TensorizedEstimator(bare.fit(X, Y)), method)(X, **{argument: True})
+
+
+def test_a_pickle_says_which_library_it_needs_and_a_saved_estimator_needs_none(tmp_path):
+    fast = TensorizedEstimator(clone(MODELS["xgboost"])).fit(X, Y)
+    (tmp_path / "model.pickle").write_bytes(pickle.dumps(fast))
+    sktensor.save(fast, tmp_path / "model.safetensors")
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "expected.npy", fast.predict_proba(X))
+    code = """if True:
+        import pickle, sys
+        import numpy as np
+        sys.modules["xgboost"] = None
+        import sktensor
+        try:
+            pickle.load(open("model.pickle", "rb"))
+        except ModuleNotFoundError as error:
+            assert error.name.partition(".")[0] == "xgboost", error
+        else:
+            raise AssertionError("was loaded all the same")
+        found = sktensor.load("model.safetensors").predict_proba(np.load("X.npy"))
+        assert found.tobytes() == np.load("expected.npy").tobytes()
+    """
+    path = os.pathsep.join([str(Path(sktensor.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, check=True)
+
+
 # --- metadata -----------------------------------------------------------------------------------------------------
 
 
@@ -314,23 +380,3 @@ def test_feature_names_go_through_a_pipeline_that_passes_frames_on(bare):
         found = pipeline.fit(frame, Y).predict(frame)
     assert pipeline[-1].feature_names_in_.tolist() == frame.columns.tolist()
     same_bits(found, clone(bare).fit(pipeline[0].transform(frame), Y).predict(pipeline[0].transform(frame)))
-
-
-# --- what notebooks show ------------------------------------------------------------------------------------------
-
-
-def test_a_notebook_shows_the_fitted_model_and_the_device_and_compiles_nothing(bare, compilations):
-    fast = TensorizedEstimator(bare)
-    assert "Not fitted" in fast._repr_html_()
-    fast = TensorizedEstimator(bare.fit(X, Y))
-    shown = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", fast._repr_html_()))
-    for word in (type(bare).__name__, "device", "strategy"):
-        assert word in shown
-    assert "Not fitted" not in shown
-    assert compilations == [] and "_program" not in vars(fast)
-
-
-def test_a_wrapper_prints_as_the_call_that_makes_it(bare):
-    tree = DecisionTreeClassifier(max_depth=3)
-    assert repr(TensorizedEstimator(tree)) == "TensorizedEstimator(estimator=DecisionTreeClassifier(max_depth=3))"
-    assert repr(TensorizedEstimator(tree).fit(X, Y)) == repr(TensorizedEstimator(tree))

@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "registry": {"errors", "forest"},
     "": {"errors", "forest", "registry"},
     "extractors": {"errors", "forest", "structure", "registry"},
-    "inputs": {"errors", "forest"},
+    "plain_frames": set(),
+    "inputs": {"errors", "forest", "plain_frames"},
     "exponentials": set(),
     "outputs": {"errors", "forest", "exponentials", "backends"},
     "strategies": {"errors", "forest", "structure"},
@@ -50,6 +51,8 @@ MAY_IMPORT = {
     "door": {"errors", "forest", "inputs", "backends"},
     "devices": {"errors", "settings"},
     "composite": {"errors", "forest", "registry", "inputs", "plans", "settings"},
+    "progress": {"forest", "inputs"},
+    "diagram": set(),
     "estimator": {
         "",
         "composite",
@@ -64,6 +67,8 @@ MAY_IMPORT = {
         "settings",
         "program",
         "verification",
+        "progress",
+        "diagram",
     },
     "archive": set(),
     "plain": {"forest"},
@@ -109,6 +114,8 @@ THIRD_PARTIES_WHEN_CALLED = {
     "composite": {"joblib", "torch"},
     "estimator": {"torch"},
     "archive": {"safetensors"},
+    "progress": {"tqdm"},
+    "diagram": {"sklearn"},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 
 import numpy as np
@@ -14,6 +15,7 @@ import scipy.sparse
 import torch
 from agreement import library_raw, same_bits
 from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 from xgboost import XGBRegressor
 
@@ -154,7 +156,6 @@ def test_tensors_give_tensors_with_the_same_bits(name, device):
         found = fast.predict_raw(rows)
         assert isinstance(found, torch.Tensor) and found.device == rows.device
         same_bits(found.cpu().numpy(), fast.predict_raw(rows.cpu().numpy()))
-        assert isinstance(fast.predict(rows), torch.Tensor)
 
 
 def test_a_tensor_that_asks_for_gradients_is_only_read():
@@ -183,6 +184,35 @@ def test_labels_that_no_tensor_can_hold_come_back_as_numpy():
     model = LGBMClassifier(n_estimators=3, verbose=-1).fit(X, labels)
     found = TensorizedEstimator(model).predict(torch.tensor(X))
     same_bits(found, model.predict(X))
+
+
+@pytest.mark.parametrize("name", ["forest", "gradient boosting", "lightgbm"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.longdouble])
+@pytest.mark.parametrize("n", [1, 20])  # in few values Python looks for infinities, in many a kernel
+def test_rows_are_refused_for_their_values_iff_the_library_refuses_them(name, dtype, n):
+    largest = float(np.finfo(np.float32).max)
+    for value in (
+        np.nan,
+        np.inf,
+        -np.inf,
+        largest,
+        -largest,
+        np.nextafter(largest, np.inf),
+        3.5e38,
+        1e300,
+        -1e300,
+        5e-324,
+    ):
+        with np.errstate(over="ignore"):
+            rows = X[:n].astype(dtype)
+            rows[-1, 2] = dtype(value)
+        try:
+            expected = fitted(name).predict(rows)
+        except ValueError as refusal:
+            with pytest.raises(ValueError, match=str(refusal).split("\n")[0].split(" or a value")[0]):
+                TensorizedEstimator(fitted(name)).predict(rows)
+        else:
+            same_bits(TensorizedEstimator(fitted(name)).predict(rows), expected)
 
 
 # --- names --------------------------------------------------------------------------------------------------------
@@ -238,6 +268,29 @@ def test_columns_numbered_by_pandas_have_no_names():
     fast = TensorizedEstimator(XGBRegressor(n_estimators=3, n_jobs=1)).fit(pd.DataFrame(X), Y)
     assert not hasattr(fast, "feature_names_in_")
     same_bits(fast.predict(pd.DataFrame(X)), fast.predict(X))
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "forest"])
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.from_pandas], ids=["pandas", "polars"])
+@pytest.mark.parametrize("n", [1, 5_000])
+def test_frames_of_floats_are_read_without_help(name, make, n, monkeypatch):
+    rows = pd.DataFrame(np.tile(X, (50, 1))[:n], columns=list("abcd")).astype({"b": np.float32, "c": np.float32})
+    fast = TensorizedEstimator(clone(MODELS[name])).fit(frame(), Y)
+    given, expected = make(rows), fast.estimator_.predict(rows)
+    if n > 1:
+        given = make(rows)[1:]  # a part of something larger
+        same_bits(fast.predict(given), expected[1:])
+    else:
+        monkeypatch.setitem(sys.modules, "narwhals", None)
+        same_bits(fast.predict(given), expected)
+
+
+def test_a_frame_of_a_class_of_ones_own_is_read_as_a_frame():
+    class Own(pd.DataFrame):
+        pass
+
+    fast = TensorizedEstimator(clone(MODELS["forest"]).fit(frame(), Y))
+    same_bits(fast.predict(Own(frame())), fast.estimator_.predict(frame()))
 
 
 # --- categories ---------------------------------------------------------------------------------------------------
