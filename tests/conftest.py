@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import sklearn
 from hypothesis import HealthCheck, settings
 
 # A failure must be the code's and not the day's: examples derive from the test, and a slow machine is no failure.
@@ -28,3 +29,11 @@ def device(request):
         if not torch.cuda.is_available():
             pytest.skip("no CUDA device")
     return request.param
+
+
+@pytest.fixture
+def dispatch(monkeypatch):
+    """array_api_dispatch, which asks for a variable of the environment."""
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    with sklearn.config_context(array_api_dispatch=True):
+        yield

@@ -39,14 +39,6 @@ MODELS = {
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "apply")
 
 
-@pytest.fixture
-def dispatch(monkeypatch):
-    """array_api_dispatch, which asks for a variable of the environment."""
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
-    with sklearn.config_context(array_api_dispatch=True):
-        yield
-
-
 @pytest.fixture(params=MODELS)
 def fast(request):
     """A fitted wrapper."""

@@ -232,7 +232,7 @@ def test_frames_are_taken_by_name(name):
 
 
 @pytest.mark.parametrize("name", ["voting, soft", "stacking", "bagging", "boosting of numbers", "from a forest"])
-def test_a_tensor_gives_a_tensor(name):
+def test_a_tensor_gives_a_tensor_where_arrays_are_dispatched(name, dispatch):
     model, rows = fitted(name), rows_that_hurt(name)
     fast = TensorizedEstimator(model)
     found = fast.predict(torch.tensor(rows))
@@ -244,6 +244,12 @@ def test_a_tensor_gives_a_tensor(name):
         same_bits(fast.predict_proba(torch.tensor(rows)).numpy(), model.predict_proba(rows))
     half = torch.tensor(rows).bfloat16()
     same_bits(np.asarray(fast.predict(half)), model.predict(half.float().numpy()))
+
+
+@pytest.mark.parametrize("name", ["voting, soft", "stacking", "bagging"])
+def test_a_tensor_is_answered_by_numpy_otherwise(name):
+    model, rows = fitted(name), rows_that_hurt(name)
+    same_bits(TensorizedEstimator(model).predict(torch.tensor(rows)), model.predict(rows))
 
 
 def test_a_class_with_its_own_way_of_combining_keeps_it():
@@ -318,7 +324,7 @@ def test_the_plan_shows_parts_of_parts():
 def test_every_part_is_verified(monkeypatch):
     fast = TensorizedEstimator(fitted("voting, soft"))
     monkeypatch.setattr(
-        Program, "total", lambda self, rows, settings, start: np.zeros((len(rows), 3), dtype=np.float64)
+        Program, "total", lambda self, rows, settings, start=None: np.zeros((len(rows), 3), dtype=np.float64)
     )
     with pytest.raises(VerificationError, match="RandomForestClassifier"):
         fast.predict(X)
