@@ -27,6 +27,12 @@ __all__ = ["Composite", "CompositePlan", "compose"]
 # Of trees: most models that combine others have none of their own.
 OF_TREES = ("predict_raw", "apply")
 
+# What a model that only hands rows on does itself: a search scores in its own way, RFE transforms.
+OWN_METHODS = ("score", "transform")
+
+# The name of what a model adds to its parts' answers.
+OWN_TREES = "its own trees"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -181,7 +187,7 @@ class Composite:
             The method's answer; where X is a tensor, arrays of numbers as tensors on its device.
         """
         model = self._with_programs(settings)
-        if self._where.hands_on and method != "score":
+        if self._where.hands_on and method not in OWN_METHODS:
             answering = getattr(model, self._where.attributes[0])
             if self._where.rows is None:
                 return getattr(answering, method)(X, *args, **kwargs)
@@ -228,23 +234,30 @@ class Composite:
             inside = [part for part in self.parts if part.attribute == attribute]
             running = [part.running(settings) for part in inside]
             setattr(twin, attribute, running[0] if inside[0].index is None else running)
+        for part in self.parts:
+            if part.attribute == OWN_TREES and not part.refused:
+                self._where.adds(twin, part.running(settings)._total_from)  # type: ignore[misc]
         self._twin = settings, twin
         return twin
 
 
 def _parts(model: Any, where: Parts, tensorized: Callable[[Any], Any]) -> Iterator[Part]:
     """The models inside a model, each with its program or the reason why it has none."""
+    places: list[tuple[str, int | None, Any]] = []
     for attribute in where.attributes:
         inside = getattr(model, attribute)
-        is_list = isinstance(inside, list)
-        for index, part in enumerate(inside if is_list else [inside]):
-            place = attribute, index if is_list else None, type(part).__name__
-            try:
-                estimator = tensorized(part)
-            except UnsupportedModelError as error:
-                yield Part(*place, part, refused=str(error))
-            else:
-                yield Part(*place, estimator, follows=estimator is not part)
+        many = isinstance(inside, list)
+        places += [(attribute, i, part) for i, part in enumerate(inside)] if many else [(attribute, None, inside)]
+    if where.alone is not None:
+        places.append((OWN_TREES, None, where.alone(model)))
+    for attribute, index, part in places:
+        place = attribute, index, type(part).__name__
+        try:
+            estimator = tensorized(part)
+        except UnsupportedModelError as error:
+            yield Part(*place, part, refused=str(error))
+        else:
+            yield Part(*place, estimator, follows=estimator is not part)
 
 
 def _threads_instead_of_processes(model: Any) -> AbstractContextManager[Any]:

@@ -242,6 +242,10 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         wrapped._compiled()
         return wrapped
 
+    def _total_from(self, start: Any, X: Any) -> Any:
+        """Sums over the trees for rows that have been checked, from `start` on, shape (n, K)."""
+        return self._compiled().total(Rows(X), self._settings(), start)
+
     def _hold(self, fitted: Any, program: Program | Composite, **columns: Any) -> None:
         state = {"estimator_": fitted, "_program": program, **columns}
         if isinstance(program, Program):

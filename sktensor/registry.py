@@ -58,11 +58,18 @@ class Parts:
         Whether the model has one part, and its predictions are that part's.
     rows : callable, optional
         ``rows(model, X)``, the rows that such a part is given, where these are not X itself.
+    alone : callable, optional
+        ``alone(model)``, for a model that adds trees of its own to what its parts say: a model of these trees alone.
+    adds : callable, optional
+        ``adds(model, total)``, beside `alone`: has `model`, a copy, call ``total(start, X)`` for the sums over these
+        trees of rows X, from `start` on, shape (n, K).
     """
 
     attributes: tuple[str, ...]
     hands_on: bool = False
     rows: Callable[[Any, Any], Any] | None = None
+    alone: Callable[[Any], Any] | None = None
+    adds: Callable[[Any, Callable[[Any, Any], Any]], None] | None = None
 
 
 def register_extractor(package: str, extractor: Extractor) -> None:

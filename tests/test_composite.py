@@ -15,12 +15,14 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
+import sklearn
 import torch
 from agreement import same_bits
 from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
 from reference import hurting
 from sklearn.base import clone, is_classifier
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     AdaBoostClassifier,
     AdaBoostRegressor,
@@ -61,9 +63,10 @@ TARGETS = {
     "strings": np.array(["no", "perhaps", "yes"])[THREE],
     "two strings": np.array(["no", "yes"])[(SCORE > 0.1).astype(int)],
     "odd": np.array([-3, 1, 7])[THREE],
+    "twelve": np.arange(len(X)) % 12,
     "numbers": SCORE,
 }
-METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
 
 FOREST = RandomForestClassifier(n_estimators=5, max_depth=4, random_state=0)
 XGB = XGBClassifier(n_estimators=4, max_depth=3, n_jobs=1)
@@ -120,6 +123,18 @@ CASES = {
     "from a forest": (GradientBoostingClassifier(init=FOREST, n_estimators=6, random_state=0), "strings"),
     "from a forest, two classes": (GradientBoostingClassifier(init=FOREST, n_estimators=6, random_state=0), "binary"),
     "from boosted numbers": (GradientBoostingRegressor(init=XGB_NUMBERS, n_estimators=6, random_state=0), "numbers"),
+    "from a linear model, twelve classes": (
+        GradientBoostingClassifier(init=LogisticRegression(), n_estimators=3, random_state=0),
+        "twelve",
+    ),
+    "from chance": (
+        GradientBoostingClassifier(init=DummyClassifier(strategy="stratified", random_state=0), n_estimators=6),
+        "binary",
+    ),
+    "from a linear model": (
+        GradientBoostingRegressor(init=LinearRegression(), n_estimators=9, learning_rate=0.3, random_state=0),
+        "numbers",
+    ),
     "from numbers, huber": (
         GradientBoostingRegressor(init=NUMBERS, loss="huber", n_estimators=6, random_state=0),
         "numbers",
@@ -140,8 +155,11 @@ def thresholds(model, columns):
     except UnsupportedModelError:
         inside = [*getattr(model, "estimators_", ()), getattr(model, "final_estimator_", None)]
         if isinstance(model, GradientBoostingClassifier | GradientBoostingRegressor):
-            inside = [model.init_]
-            yield from ((columns[tree.tree_.feature], tree.tree_.threshold) for tree in model.estimators_.ravel())
+            inside, trees = [model.init_], [tree.tree_ for tree in model.estimators_.ravel()]
+            yield from ((columns[tree.feature[tree.feature >= 0]], tree.threshold[tree.feature >= 0]) for tree in trees)
+        inside = [
+            part for part in inside if not isinstance(part, LinearRegression | LogisticRegression | DummyClassifier)
+        ]
         for part, seen in zip(inside, getattr(model, "estimators_features_", [columns] * len(inside)), strict=False):
             if part is not None and getattr(part, "n_features_in_", 0) == len(seen):
                 yield from thresholds(part, columns[seen])
@@ -232,24 +250,19 @@ def test_frames_are_taken_by_name(name):
 
 
 @pytest.mark.parametrize("name", ["voting, soft", "stacking", "bagging", "boosting of numbers", "from a forest"])
-def test_a_tensor_gives_a_tensor_where_arrays_are_dispatched(name, dispatch):
+def test_tensors_are_answered_as_arrays_are_and_with_tensors_under_dispatch(name, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     model, rows = fitted(name), rows_that_hurt(name)
     fast = TensorizedEstimator(model)
-    found = fast.predict(torch.tensor(rows))
-    if model.predict(rows).dtype.kind in "biuf":
-        assert isinstance(found, torch.Tensor)
-        found = found.numpy()
-    same_bits(found, model.predict(rows))
-    if is_classifier(model):
-        same_bits(fast.predict_proba(torch.tensor(rows)).numpy(), model.predict_proba(rows))
     half = torch.tensor(rows).bfloat16()
-    same_bits(np.asarray(fast.predict(half)), model.predict(half.float().numpy()))
-
-
-@pytest.mark.parametrize("name", ["voting, soft", "stacking", "bagging"])
-def test_a_tensor_is_answered_by_numpy_otherwise(name):
-    model, rows = fitted(name), rows_that_hurt(name)
-    same_bits(TensorizedEstimator(model).predict(torch.tensor(rows)), model.predict(rows))
+    for given, array in ((torch.tensor(rows), rows), (half, half.float().numpy())):
+        same_bits(fast.predict(given), model.predict(array))
+        with sklearn.config_context(array_api_dispatch=True):
+            found = fast.predict(given)
+        assert isinstance(found, torch.Tensor) == (model.predict(array).dtype.kind in "biuf")
+        same_bits(np.asarray(found), model.predict(array))
+        if is_classifier(model):
+            same_bits(fast.predict_proba(given), model.predict_proba(array))
 
 
 def test_a_class_with_its_own_way_of_combining_keeps_it():
@@ -277,6 +290,14 @@ def test_programs_answer_for_the_parts(totals):
     fast = TensorizedEstimator(fitted("voting, soft"), verify=False)
     fast.predict(X)
     assert len(totals) == 2
+
+
+@pytest.mark.parametrize(("name", "programs"), [("from a forest", 2), ("from a linear model", 1)])
+def test_boosted_trees_are_a_program_beside_that_of_what_they_start_from(totals, name, programs):
+    fast = TensorizedEstimator(fitted(name), verify=False, strategy="gemm")
+    fast.predict(X)
+    assert [settings.strategy for settings in totals] == ["gemm"] * programs
+    assert [place for place, _ in fast.explain_plan().parts][1].startswith("its own trees, GradientBoosting")
 
 
 def test_jobs_of_bagging_share_the_programs_of_this_process(totals):
@@ -323,9 +344,7 @@ def test_the_plan_shows_parts_of_parts():
 
 def test_every_part_is_verified(monkeypatch):
     fast = TensorizedEstimator(fitted("voting, soft"))
-    monkeypatch.setattr(
-        Program, "total", lambda self, rows, settings, start=None: np.zeros((len(rows), 3), dtype=np.float64)
-    )
+    monkeypatch.setattr(Program, "total", lambda self, rows, *given: np.zeros((len(rows), 3), dtype=np.float64))
     with pytest.raises(VerificationError, match="RandomForestClassifier"):
         fast.predict(X)
     assert TensorizedEstimator(fitted("voting, soft"), verify=False).predict(X).shape == (len(X),)
@@ -370,7 +389,7 @@ def test_what_only_trees_have_is_not_there(method):
         getattr(TensorizedEstimator(fitted("voting, soft")), method)(X)
 
 
-@pytest.mark.parametrize("name", ["from a forest", "from boosted numbers"])
+@pytest.mark.parametrize("name", ["from a forest", "from boosted numbers", "from a linear model"])
 def test_boosted_trees_are_applied_as_by_the_library(name):
     same_bits(TensorizedEstimator(fitted(name)).apply(X), fitted(name).apply(X))
 

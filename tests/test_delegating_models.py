@@ -76,7 +76,7 @@ CASES = {
     "frozen": (FrozenEstimator(clone(FOREST).fit(X, Y)), Y),
     "frozen grid": (FrozenEstimator(GridSearchCV(FOREST, GRID, cv=2, scoring="neg_log_loss").fit(X, Y)), Y),
 }
-METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
 
 
 @functools.cache
@@ -154,6 +154,7 @@ def test_columns_that_rfe_dropped_may_hold_anything_that_it_takes():
     same_bits(TensorizedEstimator(model).predict(rows), model.predict(rows))
     rows = X.copy()
     rows[0, model.support_] = np.inf
+    np.testing.assert_array_equal(extract_forest(model).unused, ~model.support_)
     for est in (model, TensorizedEstimator(model)):
         with pytest.raises(ValueError, match="infinity"):
             est.predict(rows)
@@ -177,9 +178,10 @@ def test_rows_of_every_kind_are_taken_as_the_model_takes_them(name):
         same_bits(fast.predict_proba(frame), by_name.predict_proba(frame))
         with pytest.raises(ValueError, match="feature names"):
             fast.predict(frame.rename(columns={"a": "z"}))
-    found = TensorizedEstimator(fitted(name)).predict_proba(torch.tensor(X))
-    assert isinstance(found, torch.Tensor)
-    same_bits(found.numpy(), fitted(name).predict_proba(X))
+    same_bits(TensorizedEstimator(fitted(name)).predict_proba(torch.tensor(X)), fitted(name).predict_proba(X))
+    raw = TensorizedEstimator(fitted(name)).predict_raw(torch.tensor(X))
+    assert isinstance(raw, torch.Tensor)
+    same_bits(raw.numpy(), TensorizedEstimator(fitted(name)).predict_raw(X))
 
 
 def test_rfe_that_puts_out_frames_is_taken_too():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,19 @@ __all__ = ["in_columns", "own_class", "part_of", "parts", "replaced_methods"]
 
 Array = npt.NDArray[Any]
 
+
+def _trees_alone(model: Any) -> Any:
+    """Gradient boosting that starts from zero instead of another model's answers."""
+    alone = copy.copy(model)
+    alone.init_ = "zero"
+    return alone
+
+
+def _raw_scores_by(model: Any, total: Callable[[Any, Any], Any]) -> None:
+    """Have raw scores be `total` from the other model's answers on [sklearn/ensemble/_gb.py, _raw_predict]."""
+    model._raw_predict = lambda X: total(model._raw_predict_init(X), X)
+
+
 # What answers in each, by the class that says so. The first group answers as its one part does: searches are
 # BaseSearchCV, and hand X on as it is [sklearn/model_selection/_search.py]; RFE hands its selected columns on
 # [sklearn/feature_selection/_rfe.py].
@@ -37,8 +51,8 @@ PARTS = {
     "BaggingRegressor": Parts(("estimators_",)),
     "AdaBoostClassifier": Parts(("estimators_",)),
     "AdaBoostRegressor": Parts(("estimators_",)),
-    "GradientBoostingClassifier": Parts(("init_",)),
-    "GradientBoostingRegressor": Parts(("init_",)),
+    "GradientBoostingClassifier": Parts(("init_",), alone=_trees_alone, adds=_raw_scores_by),
+    "GradientBoostingRegressor": Parts(("init_",), alone=_trees_alone, adds=_raw_scores_by),
 }
 
 
@@ -133,14 +147,16 @@ def in_columns(forest: Forest, columns: Array, model: Any) -> Forest:
     -------
     Forest
     """
-    if any(by_column is not None for by_column in (forest.categories, forest.hashed, forest.unused)):
-        raise UnsupportedModelError(
-            f"{type(model).__name__} of a model with tables of categories, or without some columns, is not supported."
-        )
+    if forest.categories is not None or forest.hashed is not None:
+        raise UnsupportedModelError(f"{type(model).__name__} of a model with tables of categories is not supported.")
     fields = {name: getattr(forest, name) for name in ("feature", "ob_feature", "lin_feature")}
     moved: dict[str, Any] = {name: columns[old] for name, old in fields.items() if old is not None}
-    if not get_tags(model).input_tags.allow_nan:  # which is looked up before columns are selected
-        moved |= {"accepts_nan": False, "accepts_inf": False}
+    if get_tags(model).input_tags.allow_nan:
+        unused = np.ones(model.n_features_in_, dtype=bool)
+        unused[columns] = False if forest.unused is None else forest.unused
+        moved["unused"] = unused
+    else:  # all columns are looked at before some are selected
+        moved |= {"accepts_nan": False, "accepts_inf": False, "unused": None}
     return dataclasses.replace(forest, n_features=model.n_features_in_, **moved)
 
 
