@@ -12,20 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.cityhash import cityhash64
-from sktensor.forest import KEY_FACTOR, Forest
+from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, Forest
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "EXCEEDS", "HASH", "IS_HASH", "KeyedColumns", "NumberTable", "category_numbers", "hashes", "number_tables",
-    "numbered",
-]  # fmt: skip
+__all__ = ["KeyedColumns", "NumberTable", "category_numbers", "hashes", "number_tables", "numbered"]
 
 Array = npt.NDArray[Any]
-
-# Parts of a key, as Forest.key_test has them.
-HASH, EXCEEDS, IS_HASH = 0, 1, 2
 
 # Keys of some rows that are made and looked up together: what is at hand meanwhile fits into a second-level cache.
 KEYS_TOGETHER = 2**15

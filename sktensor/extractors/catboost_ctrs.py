@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.categories import EXCEEDS, HASH, IS_HASH
 from sktensor.errors import UnsupportedModelError
-from sktensor.forest import KEY_FACTOR
+from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR
 
 __all__ = ["DerivedColumns"]
 
