@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -12,20 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.cityhash import cityhash64
-from sktensor.forest import KEY_FACTOR, Forest
+from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, Forest
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "EXCEEDS", "HASH", "IS_HASH", "KeyedColumns", "NumberTable", "category_numbers", "hashes", "mixed",
-    "number_tables", "numbered",
-]  # fmt: skip
+__all__ = ["KeyedColumns", "NumberTable", "category_numbers", "hashes", "number_tables", "numbered"]
 
 Array = npt.NDArray[Any]
 
-# Parts of a key, as Forest.key_test has them.
-HASH, EXCEEDS, IS_HASH = 0, 1, 2
+# Keys of some rows that are made and looked up together: what is at hand meanwhile fits into a second-level cache.
+KEYS_TOGETHER = 2**15
 
 # From here on, not every integer is a float64.
 EXACT_INTEGERS = 2**53
@@ -127,15 +124,6 @@ def _distinct(values: Array) -> tuple[list[Any], Array]:
     return [value for _, value in seen], position
 
 
-def mixed(parts: Iterable[Array], n_rows: int) -> Array:
-    """The keys made of some parts, uint64, shape (n_rows,)."""
-    factor = np.uint64(KEY_FACTOR)
-    key: Array = np.zeros(n_rows, dtype=np.uint64)
-    for part in parts:
-        key = factor * (key + factor * part)
-    return key
-
-
 @dataclass(frozen=True)
 class KeyedColumns:
     """Columns with those derived from them, which are made for some rows at a time.
@@ -177,45 +165,60 @@ class KeyedColumns:
         with np.errstate(over="ignore"):
             for j, column in enumerate(self.numbers):
                 out[:, j] = column[rows]
-        forest = self.forest
-        if forest.key_off is None:
-            return out
-        assert forest.derived_key is not None and forest.derived_value is not None and forest.table_off is not None
-        place = [self._places(key, out, rows) for key in range(len(forest.key_off) - 1)]
-        first = 0
-        for d, key in enumerate(forest.derived_key.tolist()):
-            out[:, forest.n_features + d] = forest.derived_value[first:][place[key]]
-            first += int(forest.table_off[key + 1] - forest.table_off[key]) + 1
+        if (keys := self.forest.key_off) is not None:
+            together = max(1, KEYS_TOGETHER // max(1, len(keys) - 1))
+            for begin in range(0, n, together):
+                part = slice(begin, min(begin + together, n))
+                of_part = {column: found[rows][part] for column, found in self.hashes.items()}
+                out[part, self.forest.n_features :] = _derived(self.forest, out[part], of_part).T
         return out
 
-    def _places(self, key: int, numbers: Array, rows: slice) -> Array:
-        """Where each row's value of a key stands in its table; behind the last one, if it is not there."""
-        forest = self.forest
-        assert forest.key_off is not None and forest.table_off is not None and forest.table_key is not None
-        parts = range(forest.key_off[key], forest.key_off[key + 1])
-        value = mixed((self._part(part, numbers, rows) for part in parts), len(numbers))
-        known = forest.table_key[forest.table_off[key] : forest.table_off[key + 1]]
-        if not len(known):
-            return np.zeros(len(numbers), dtype=np.intp)
-        at = np.minimum(np.searchsorted(known, value), len(known) - 1)
-        place: Array = np.where(known[at] == value, at, len(known))
-        return place
 
-    def _part(self, part: int, numbers: Array, rows: slice) -> Array:
-        """A part of a key, uint64."""
-        forest = self.forest
-        assert forest.key_column is not None and forest.key_test is not None
-        assert forest.key_value is not None and forest.key_nan is not None
-        column, test, value = int(forest.key_column[part]), forest.key_test[part], forest.key_value[part]
-        if test == HASH:
-            return self.hashes[column][rows]
-        if test == IS_HASH:
-            answer = self.hashes[column][rows].view(np.int64) == int(value)
-        else:
-            x = numbers[:, column]
-            answer = np.where(np.isnan(x), forest.key_nan[part], x > numbers.dtype.type(value))
-        part_of_key: Array = np.asarray(answer, dtype=np.uint64)
-        return part_of_key
+def _derived(forest: Forest, numbers: Array, hashed: dict[int, Array]) -> Array:
+    """The derived columns of some rows, shape (D, n)."""
+    assert forest.key_off is not None and forest.table_off is not None and forest.table_key is not None
+    assert forest.derived_key is not None and forest.derived_value is not None
+    parts, first, n_parts = _parts(forest, numbers, hashed), forest.key_off[:-1], np.diff(forest.key_off)
+    factor = np.uint64(KEY_FACTOR)
+    key: Array = np.zeros((len(n_parts), len(numbers)), dtype=np.uint64)
+    for i in range(n_parts.max(initial=0)):
+        at = np.flatnonzero(n_parts > i)
+        key[at] = factor * (key[at] + factor * parts[first[at] + i])
+
+    # The last known key that is not greater, by halves, for all tables at once.
+    begin, end = (forest.table_off[at, None].astype(np.int64) for at in (slice(None, -1), slice(1, None)))
+    size, known = end - begin, forest.table_key
+    place = np.broadcast_to(begin - 1, key.shape)
+    for step in (1 << i for i in reversed(range(int(size.max(initial=0)).bit_length()))):
+        further = place + step
+        fits = further < end
+        fits &= known[np.minimum(further, len(known) - 1)] <= key
+        place = np.where(fits, further, place)
+    if len(known):
+        place = np.where((place >= begin) & (known[place] == key), place - begin, size)  # -1 is not from `begin` on
+    else:
+        place = np.zeros_like(place)
+    chosen = forest.derived_key
+    widths = size[chosen, 0] + 1
+    values: Array = forest.derived_value[(np.cumsum(widths) - widths)[:, None] + place[chosen]]
+    return values
+
+
+def _parts(forest: Forest, numbers: Array, hashed: dict[int, Array]) -> Array:
+    """The parts of all keys, uint64, shape (P, n)."""
+    assert forest.key_column is not None and forest.key_test is not None
+    assert forest.key_value is not None and forest.key_nan is not None
+    found: Array = np.empty((len(forest.key_test), len(numbers)), dtype=np.uint64)
+    compared = np.flatnonzero(forest.key_test == EXCEEDS)
+    x = numbers.T[forest.key_column[compared]]
+    exceeds = x > forest.key_value[compared, None].astype(numbers.dtype)
+    found[compared] = np.where(np.isnan(x), forest.key_nan[compared, None], exceeds)
+    for column, hashes_there in hashed.items():
+        here = forest.key_column == column
+        found[here & (forest.key_test == HASH)] = hashes_there
+        asked = np.flatnonzero(here & (forest.key_test == IS_HASH))
+        found[asked] = hashes_there.view(np.int64) == forest.key_value[asked, None].astype(np.int64)
+    return found
 
 
 # --- the same for tensors, where that is tensor code ----------------------------------------------------------------

@@ -38,6 +38,9 @@ TINY = float(np.float32(1e-35))
 # What CatBoost mixes the parts of a key with [catboost/libs/helpers/hash.h, CalcHash].
 KEY_FACTOR = 0x4906BA494954CB65
 
+# What a part of a key is, by Forest.key_test.
+HASH, EXCEEDS, IS_HASH = 0, 1, 2
+
 
 def _array(dtype: str, ndim: int = 1, *, optional: bool = False) -> Any:
     """Declare an array field with the dtype and number of dimensions that the forest keeps it in."""

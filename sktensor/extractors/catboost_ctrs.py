@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.categories import EXCEEDS, HASH, IS_HASH, mixed
 from sktensor.errors import UnsupportedModelError
+from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR
 
 __all__ = ["DerivedColumns"]
 
@@ -63,7 +63,8 @@ class DerivedColumns:
         """Number of the column that is 1 for one value of a category and 0 for all others."""
         feature = self._features[split["cat_feature_index"]]
         values = np.array(feature["values"], dtype=np.int64)
-        keys = mixed([values.view(np.uint64)], len(values))
+        factor = np.uint64(KEY_FACTOR)
+        keys = factor * (factor * values.view(np.uint64))  # of one part
         order = np.argsort(keys)
         key = self._key(f"{feature['feature_index']}", [(feature["flat_feature_index"], HASH, 0.0, False)], keys[order])
         is_value = np.append(values[order] == split["value"], False)
