@@ -138,7 +138,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
         **_answers(model, n_outputs),
         raw_shape=shape,
         value_shape=shape,
-        leaf_shape=(n_trees,),
+        leaf_shape=_leaf_shape(n_trees),
         leaf_dtype="int32",
     )
 
@@ -151,6 +151,12 @@ def predict_raw(model: Any, X: Array) -> Array:
 def predict_leaves(model: Any, X: Array) -> Array:
     """The library's own leaf numbers of the trees that it predicts with."""
     return np.asarray(_booster(model).predict(X, pred_leaf=True))
+
+
+def _leaf_shape(n_trees: int) -> tuple[int, ...]:
+    """Before 4.6, pred_leaf of a single tree has one dimension [python basic.py _InnerPredictor.predict]."""
+    version = tuple(map(int, lightgbm.__version__.split(".")[:2]))
+    return () if n_trees == 1 and version < (4, 6) else (n_trees,)
 
 
 def _booster(model: Any) -> lightgbm.Booster:

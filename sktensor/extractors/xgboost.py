@@ -68,11 +68,15 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     >>> forest.n_trees, forest.n_outputs, forest.link
     (12, 3, 'softmax')
     """
-    wrapper = None if isinstance(model, xgboost.Booster) else model
-    saved = parse(_saved(model))
+    return read(parse(_saved(model)), None if isinstance(model, xgboost.Booster) else model)
+
+
+def read(saved: dict[str, Any], wrapper: Any = None) -> Forest:
+    """The forest of a saved model, given as JSON or UBJSON decodes it; `wrapper` is the estimator that it is of."""
     learner = saved["learner"]
     _check_known("learner", learner, _LEARNER)
-    gbtree, weight_drop, has_in_place_variant = _gbtree(learner["gradient_booster"], model)
+    name = "Booster" if wrapper is None else type(wrapper).__name__
+    gbtree, weight_drop, has_in_place_variant = _gbtree(learner["gradient_booster"], name)
     n_features = int(learner["learner_model_param"]["num_feature"])
 
     base = _base_margins(saved, gbtree)
@@ -174,13 +178,12 @@ def _check_known(where: str, found: Iterable[str], known: set[str]) -> None:
         )
 
 
-def _gbtree(booster: dict[str, Any], model: Any) -> tuple[dict[str, Any], Array | None, bool]:
+def _gbtree(booster: dict[str, Any], model: str) -> tuple[dict[str, Any], Array | None, bool]:
     """The trees' part of a model, the weights of dart, and whether in-place prediction rounds them differently."""
     name = booster["name"]
     if name not in ("gbtree", "dart"):
         raise UnsupportedModelError(
-            f"{type(model).__name__}(booster={name!r}) has no trees to compile. "
-            "Supported: booster='gbtree', booster='dart'."
+            f"{model}(booster={name!r}) has no trees to compile. Supported: booster='gbtree', booster='dart'."
         )
     _check_known("gradient_booster", booster, _BOOSTER)
     gbtree = booster["gbtree"]["model"] if name == "dart" else booster["model"]
