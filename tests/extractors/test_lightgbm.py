@@ -641,10 +641,3 @@ def test_tiny_values_are_zero_in_the_kinds_of_rows_in_which_the_library_takes_th
         answers.append(model.predict(kind(rows), raw_score=True))
         same(TensorizedEstimator(model).predict_raw(kind(rows)), answers[-1])
     assert len({answer.tobytes() for answer in answers}) == 2
-
-
-@pytest.mark.parametrize(("version", "shape"), [("3.3.5", ()), ("4.5.0", ()), ("4.6.0", (1,)), ("4.7.0", (1,))])
-def test_leaf_numbers_of_a_single_tree_have_the_shape_of_the_running_version(monkeypatch, version, shape):
-    booster = trained(REAL, 1, objective="regression")
-    monkeypatch.setattr(lgb, "__version__", version)
-    assert extract_forest(booster).leaf_shape == shape
