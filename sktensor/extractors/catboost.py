@@ -21,6 +21,7 @@ from sklearn.exceptions import NotFittedError
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.catboost_ctrs import DerivedColumns
 from sktensor.extractors.catboost_trees import Trees, nested_trees, symmetric_trees
+from sktensor.extractors.damage import reading
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
 from sktensor.selection import take_trees
@@ -56,9 +57,12 @@ SPLIT_KEYS = {
     "OnlineCtr": {"split_type", "split_index", "border", "ctr_target_border_idx"},
 }
 
+MOST_COLUMNS = 2**24
+
 PARTS = {"ctr_data", "features_info", "model_info", "oblivious_trees", "trees", "scale_and_bias"}
 
 
+@reading("saved CatBoost model")
 def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> Forest:
     """Turn a fitted CatBoost model into a forest.
 
@@ -119,6 +123,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     n_outputs = len(bias)
     trees = _trees(model, saved, n_outputs)
     info = saved["features_info"]
+    _check_numbers(info)
     columns, nan_right = _columns(info.get("float_features", []))
     categories = info.get("categorical_features", [])
     # A model that was loaded gives 0 for the columns it was fitted on, a sum of models gives nothing.
@@ -215,6 +220,15 @@ def _trees(model: Any, saved: Mapping[str, Any], n_outputs: int) -> Trees:
     return trees
 
 
+def _check_numbers(info: Mapping[str, Any]) -> None:
+    """Refuse numbers of features that are none, for each of which there would be room made."""
+    for kind in ("float_features", "categorical_features"):
+        for feature in info.get(kind, ()):
+            for key in ("feature_index", "flat_feature_index"):
+                if type(feature[key]) is not int or not 0 <= feature[key] < MOST_COLUMNS:
+                    raise ValueError(f"{key}={feature[key]!r} in {kind} of the CatBoost model is no number.")
+
+
 def _columns(features: list[dict[str, Any]]) -> tuple[Array, Array]:
     """Column of each numeric feature, and whether its NaN goes right."""
     size = max((feature["feature_index"] for feature in features), default=-1) + 1
@@ -244,6 +258,8 @@ def _splits(
             raise UnsupportedModelError(f"{', '.join(sorted(unknown))} in a split of the CatBoost model: not known.")
         if derived is None or kind == "FloatFeature":
             number = split["float_feature_index"]
+            if type(number) is not int or number < 0:
+                raise ValueError(f"float_feature_index={number!r} in a split of the CatBoost model is no number.")
             feature[i], border[i] = columns[number], split["border"]
             # +inf is not greater than a border of +inf, nor is NaN in its place.
             right[i] = nan_right[number] and border[i] < np.inf

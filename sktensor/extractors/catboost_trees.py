@@ -19,6 +19,8 @@ __all__ = ["Trees", "nested_trees", "symmetric_trees"]
 
 Array = npt.NDArray[Any]
 
+MOST_LEVELS = 16  # of a symmetric tree, as the library limits its depth
+
 
 @dataclass(frozen=True)
 class Trees:
@@ -52,6 +54,8 @@ def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> Trees
     """
     levels = [tree["splits"] or [] for tree in trees]
     depth = np.array([len(splits) for splits in levels], dtype=np.int64)
+    for t in np.flatnonzero(depth > MOST_LEVELS)[:1]:
+        raise ValueError(f"Tree {t} has {depth[t]} splits, but CatBoost's trees have at most {MOST_LEVELS}.")
     n_leaves = 1 << depth
     first_leaf, first_node, first_split = (_starts(sizes) for sizes in (n_leaves, n_leaves - 1, depth))
     n_nodes = int((n_leaves - 1).sum())

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from sklearn.exceptions import NotFittedError
 
 from sktensor.errors import UnsupportedModelError
+from sktensor.extractors.damage import reading
 from sktensor.extractors.lightgbm_text import ModelText, Trees, parse_model, parse_number, parse_trees
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
@@ -39,6 +40,7 @@ LINKS = {
 }
 
 
+@reading("LightGBM model text")
 def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> Forest:
     """Turn a fitted LightGBM model into a forest.
 
@@ -97,6 +99,8 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
             f"num_class={text.header['num_class']} with {n_outputs} tree(s) an iteration: "
             "only models with one tree a class and iteration are known."
         )
+    if text.trees and not 1 <= n_outputs <= len(text.trees):
+        raise UnsupportedModelError(f"num_tree_per_iteration={n_outputs} in a model text of {len(text.trees)} trees.")
     usual = all_of_them = len(text.trees) // n_outputs
     if booster.best_iteration > 0:  # what predict(num_iteration=None) takes [python basic.py Booster.predict]
         usual = min(all_of_them, booster.best_iteration)

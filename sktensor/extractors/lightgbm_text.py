@@ -147,9 +147,12 @@ def parse_trees(trees: Sequence[dict[str, str]]) -> Trees:
     Raises
     ------
     UnsupportedModelError
-        If a line is missing or has the wrong number of entries.
+        If a line is missing, has the wrong number of entries, or entries that lead out of the tree.
     """
     leaves = _numbers(trees, "num_leaves", np.ones(len(trees), dtype=np.int64), np.int64)
+    for t in np.flatnonzero(leaves < 1)[:1]:
+        raise UnsupportedModelError(f"Tree {t} of the LightGBM model text has num_leaves={leaves[t]}.")
+    leaf_value = _numbers(trees, "leaf_value", leaves, np.float64)  # which checks that there are so many
     nodes = leaves - 1
     node_start, leaf_start = np.cumsum(nodes) - nodes, np.cumsum(leaves) - leaves
     tree_of_node, tree_of_leaf = np.repeat(np.arange(len(trees)), nodes), np.repeat(np.arange(len(trees)), leaves)
@@ -157,11 +160,17 @@ def parse_trees(trees: Sequence[dict[str, str]]) -> Trees:
     def child(key: str) -> Array:
         # Within a tree, node n is n and leaf l is ~l; both are moved by what stands before the tree.
         local = _numbers(trees, key, nodes, np.int64)
+        outside = (local < -leaves[tree_of_node]) | (local >= nodes[tree_of_node])
+        for at in np.flatnonzero(outside)[:1]:
+            t = tree_of_node[at]
+            raise UnsupportedModelError(
+                f"Tree {t}, node {at - node_start[t]} of the LightGBM model text: expected a {key} below {nodes[t]} "
+                f"and from {-leaves[t]} on, got {local[at]}."
+            )
         return local + np.where(local >= 0, node_start[tree_of_node], -leaf_start[tree_of_node])
 
     threshold = _numbers(trees, "threshold", nodes, np.float64)
     decision_type = _numbers(trees, "decision_type", nodes, np.int64)
-    leaf_value = _numbers(trees, "leaf_value", leaves, np.float64)
     return Trees(
         root=np.where(nodes > 0, node_start, ~leaf_start),
         feature=_numbers(trees, "split_feature", nodes, np.int64),
@@ -217,11 +226,19 @@ def _categorical_splits(
     n_bounds = np.where(n_sets > 0, n_sets + 1, 0)
     bounds = _numbers(trees, "cat_boundaries", n_bounds, np.int64)
     bound_end = np.cumsum(n_bounds)
-    n_words = np.where(n_sets > 0, bounds[bound_end - 1], 0)
+    n_words = np.zeros(len(trees), dtype=np.int64)
+    n_words[n_sets > 0] = bounds[bound_end[n_sets > 0] - 1]
     words = _numbers(trees, "cat_threshold", n_words, np.int64)
     # The threshold of a categorical node is the number of its set within the tree [tree.cpp SplitCategorical].
     tree = tree_of_node[is_cat]
+    for node in np.flatnonzero(~((threshold[is_cat] >= 0) & (threshold[is_cat] < n_sets[tree])))[:1]:
+        raise UnsupportedModelError(
+            f"Tree {tree[node]} of the LightGBM model text has {n_sets[tree[node]]} sets of categories, but a "
+            f"categorical split with threshold={threshold[is_cat][node]}."
+        )
     at = (bound_end - n_bounds)[tree] + threshold[is_cat].astype(np.int64)
+    for node in np.flatnonzero((bounds[at] < 0) | (bounds[at + 1] < bounds[at]) | (bounds[at + 1] > n_words[tree]))[:1]:
+        raise UnsupportedModelError(f"Tree {tree[node]} of the LightGBM model text: cat_boundaries do not ascend.")
     offset, size = np.zeros((2, len(is_cat)), dtype=np.int64)
     offset[is_cat] = (np.cumsum(n_words) - n_words)[tree] + bounds[at]
     size[is_cat] = bounds[at + 1] - bounds[at]

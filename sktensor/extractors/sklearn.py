@@ -12,6 +12,7 @@ import sklearn
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors import sklearn_adaboost, sklearn_bagging, sklearn_boosting, sklearn_hist, sklearn_trees
+from sktensor.extractors.damage import reading
 from sktensor.extractors.sklearn_parts import in_columns, own_class, part_of, parts, replaced_methods
 from sktensor.forest import Forest
 from sktensor.registry import find_extractor
@@ -113,7 +114,8 @@ def extract(model: Any) -> Forest:
     trees = getattr(model, "estimators_", ())
     for tree in {type(tree): tree for tree in (trees.ravel() if isinstance(trees, np.ndarray) else trees)}.values():
         _check_base(known, tree)  # a forest's answers come from its trees' methods
-    return READERS[known.__name__](model)
+    with reading(f"fitted {known.__name__}"):
+        return READERS[known.__name__](model)
 
 
 def predict_raw(model: Any, X: Array) -> Array:

@@ -47,14 +47,28 @@ def numbering(is_leaf: Array, left: Array, right: Array, sizes: Array) -> Number
     -------
     Numbering
         Absolute numbers, a leaf as ``~leaf``.
+
+    Raises
+    ------
+    ValueError
+        If a tree has no rows, or a child is none of its tree's rows, naming tree and node.
     """
+    if not sizes.all():
+        raise ValueError(f"Tree {int(sizes.argmin())} of the model has no nodes.")
     start = np.cumsum(sizes) - sizes
     own_start = np.repeat(start, sizes)
     inner, leaf = np.flatnonzero(~is_leaf), np.flatnonzero(is_leaf)
     number = np.empty(len(is_leaf), dtype=np.int64)
     number[inner] = np.arange(len(inner))
     number[leaf] = ~np.arange(len(leaf))
-    shift = own_start[inner]
+    shift, size = own_start[inner], np.repeat(sizes, sizes)[inner]
+    for side, child in (("left", left[inner]), ("right", right[inner])):
+        for at in np.flatnonzero((child < 0) | (child >= size))[:1]:
+            tree = int(np.searchsorted(start, inner[at], "right")) - 1
+            raise ValueError(
+                f"Tree {tree}, node {inner[at] - start[tree]} of the model: expected a {side} child from 0 to "
+                f"{size[at] - 1}, got {child[at]}."
+            )
     return Numbering(
         inner=inner,
         leaf=leaf,

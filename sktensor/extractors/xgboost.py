@@ -16,6 +16,7 @@ import xgboost
 from sklearn.exceptions import NotFittedError
 
 from sktensor.errors import UnsupportedModelError
+from sktensor.extractors.damage import reading
 from sktensor.extractors.xgboost_answers import answers, link_of, missing_value, predicts_in_place
 from sktensor.extractors.xgboost_trees import leaf_width, tree_fields
 from sktensor.extractors.xgboost_ubjson import parse
@@ -30,6 +31,9 @@ Array = npt.NDArray[Any]
 _LEARNER = {"attributes", "feature_names", "feature_types", "gradient_booster", "learner_model_param", "objective"}
 _BOOSTER = {"name", "model", "gbtree", "weight_drop"}
 _GBTREE = {"gbtree_model_param", "iteration_indptr", "tree_info", "trees", "cats", "weight_drop"}
+
+MOST_OUTPUTS = 2**16
+"""Of a model without trees, which tell no number of outputs."""
 
 
 def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> Forest:
@@ -68,11 +72,16 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     >>> forest.n_trees, forest.n_outputs, forest.link
     (12, 3, 'softmax')
     """
-    wrapper = None if isinstance(model, xgboost.Booster) else model
-    saved = parse(_saved(model))
+    return read(parse(_saved(model)), None if isinstance(model, xgboost.Booster) else model, iterations=iterations)
+
+
+@reading("saved XGBoost model")
+def read(saved: dict[str, Any], wrapper: Any = None, *, iterations: tuple[int, int | None] | None = None) -> Forest:
+    """The forest of a saved model, given as JSON or UBJSON decodes it; `wrapper` is the estimator that it is of."""
     learner = saved["learner"]
     _check_known("learner", learner, _LEARNER)
-    gbtree, weight_drop, has_in_place_variant = _gbtree(learner["gradient_booster"], model)
+    name = "Booster" if wrapper is None else type(wrapper).__name__
+    gbtree, weight_drop, has_in_place_variant = _gbtree(learner["gradient_booster"], name)
     n_features = int(learner["learner_model_param"]["num_feature"])
 
     base = _base_margins(saved, gbtree)
@@ -92,7 +101,9 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     in_place = False
     if weight_drop is not None:
         in_place = has_in_place_variant and wrapper is not None and predicts_in_place(wrapper)
-        start = base[target[tree_of_leaf]] if in_place else None
+        start = None
+        if has_in_place_variant:
+            start = (base if in_place else np.zeros_like(base))[target[tree_of_leaf]]
         fields["leaf_value"] = _dart_leaves(fields["leaf_value"], weight_drop[chosen][tree_of_leaf], start)
 
     return Forest(
@@ -174,13 +185,12 @@ def _check_known(where: str, found: Iterable[str], known: set[str]) -> None:
         )
 
 
-def _gbtree(booster: dict[str, Any], model: Any) -> tuple[dict[str, Any], Array | None, bool]:
+def _gbtree(booster: dict[str, Any], model: str) -> tuple[dict[str, Any], Array | None, bool]:
     """The trees' part of a model, the weights of dart, and whether in-place prediction rounds them differently."""
     name = booster["name"]
     if name not in ("gbtree", "dart"):
         raise UnsupportedModelError(
-            f"{type(model).__name__}(booster={name!r}) has no trees to compile. "
-            "Supported: booster='gbtree', booster='dart'."
+            f"{model}(booster={name!r}) has no trees to compile. Supported: booster='gbtree', booster='dart'."
         )
     _check_known("gradient_booster", booster, _BOOSTER)
     gbtree = booster["gbtree"]["model"] if name == "dart" else booster["model"]
@@ -205,6 +215,7 @@ def _base_margins(saved: dict[str, Any], gbtree: dict[str, Any]) -> Array:
     """
     learner = saved["learner"]
     param = {**learner["learner_model_param"], "num_feature": "1"}
+    _check_outputs(param, gbtree["trees"])
     if gbtree["trees"]:
         param["boost_from_average"] = "0"
     stub = {
@@ -228,17 +239,37 @@ def _base_margins(saved: dict[str, Any], gbtree: dict[str, Any]) -> Array:
         },
     }
     booster = xgboost.Booster({"nthread": 1})
-    booster.load_model(bytearray(json.dumps(stub, default=np.ndarray.tolist).encode()))
+    try:
+        booster.load_model(bytearray(json.dumps(stub, default=np.ndarray.tolist).encode()))
+    except xgboost.core.XGBoostError as error:
+        raise ValueError(
+            "xgboost itself cannot read the version, the objective or the learner_model_param of the saved model: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
     margins = booster.inplace_predict(np.zeros((1, 1), dtype=np.float32), predict_type="margin", strict_shape=True)
     base: Array = np.asarray(margins)[0]
     return base
+
+
+def _check_outputs(param: dict[str, Any], trees: list[dict[str, Any]]) -> None:
+    """Refuse more outputs than the trees can be for, of which the library would make room for any number."""
+    n_outputs = max(int(param["num_class"]), int(param.get("num_target", 1)))
+    most = max(len(trees), leaf_width(trees)) if trees else MOST_OUTPUTS
+    if n_outputs > most:
+        raise ValueError(
+            f"The XGBoost model has num_class={param['num_class']} and num_target={param.get('num_target', 1)}, but "
+            f"{len(trees)} trees."
+        )
 
 
 def _first_trees_of_rounds(gbtree: dict[str, Any], n_outputs: int) -> Array:
     """Number of the first tree of each round, and the number of trees at the end."""
     n_trees = len(gbtree["trees"])
     if "iteration_indptr" in gbtree:
-        rounds = np.asarray(gbtree["iteration_indptr"]).astype(np.int64)
+        rounds = np.asarray(gbtree["iteration_indptr"])
+        if rounds.ndim != 1 or rounds.dtype.kind not in "iu":
+            raise ValueError(f"expected a list of whole numbers for iteration_indptr, got {str(rounds)[:60]}.")
+        rounds = rounds.astype(np.int64)
     else:  # before 2.0 [src/gbm/gbtree_model.cc, MakeIndptr]
         rounds = np.arange(0, n_trees + 1, n_outputs * int(gbtree["gbtree_model_param"]["num_parallel_tree"]))
     if not len(rounds) or rounds[0] != 0 or rounds[-1] != n_trees or (np.diff(rounds) < 0).any():
@@ -260,9 +291,10 @@ def _rounds_used(wrapper: Any, n_rounds: int) -> int:
 
 
 def _dart_leaves(value: Array, weight: Array, start: Array | None) -> Array:
-    """Leaves times their tree's weight; in place, what is left of them in a sum that starts at the base score.
+    """Leaves times their tree's weight; up to 3.2, what is left of them in a sum of their own.
 
-    [src/gbm/gbtree.cc up to 3.2, Dart::PredictBatchImpl and Dart::InplacePredict]
+    It starts at the base score in place, otherwise at 0.0, which makes 0.0 of a leaf of -0.0
+    [src/gbm/gbtree.cc up to 3.2, Dart::PredictBatchImpl and Dart::InplacePredict].
     """
     if start is not None:
         value = (start[:, None] + value) - start[:, None]

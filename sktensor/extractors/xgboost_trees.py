@@ -23,6 +23,8 @@ _READ = (
 )  # fmt: skip
 _KNOWN = {*_READ, "tree_param", "id", "loss_changes", "parents"}
 _OF_NODES = ("right_children", "split_indices", "split_conditions", "default_left", "split_type")
+_OF_CATEGORIES = ("categories_nodes", "categories_segments", "categories_sizes", "categories")
+_FRACTIONS = ("split_conditions", "sum_hessian", "base_weights", "leaf_weights")
 _WORD = 32
 
 
@@ -116,8 +118,22 @@ def tree_fields(trees: Sequence[Tree], width: int) -> tuple[dict[str, Any], Arra
 
 
 def _joined(trees: Sequence[Tree], key: str) -> Array:
-    """One array of all trees laid end to end, in the machine's byte order."""
-    return np.concatenate([np.asarray(tree[key]) for tree in trees]) if trees else np.zeros(0, dtype=np.float32)
+    """One array of all trees laid end to end, in the machine's byte order; whole numbers as int64."""
+    kinds = "biuf" if key in _FRACTIONS else "biu"
+    arrays = []
+    for number, tree in enumerate(trees):
+        try:
+            array = np.asarray(tree[key])
+        except ValueError:  # lists of different lengths in a list
+            array = np.zeros((0, 0))
+        if array.ndim != 1 or (array.size and array.dtype.kind not in kinds):
+            raise ValueError(
+                f"Tree {number} of the XGBoost model: expected a list of {'' if 'f' in kinds else 'whole '}numbers for "
+                f"{key}, got {str(tree[key])[:60]}."
+            )
+        arrays.append(array)
+    joined = np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.float32)
+    return joined if "f" in kinds else joined.astype(np.int64)
 
 
 def _node_arrays(trees: Sequence[Tree], sizes: Array) -> tuple[Array, ...]:
@@ -131,10 +147,7 @@ def _node_arrays(trees: Sequence[Tree], sizes: Array) -> tuple[Array, ...]:
             )
     if not sizes.all():
         raise ValueError(f"Tree {int(sizes.argmin())} of the XGBoost model has no nodes.")
-    left, right, feature = (
-        _joined(trees, k).astype(np.int64) for k in ("left_children", "right_children", "split_indices")
-    )
-    return left, right, feature, *(_joined(trees, key) for key in ("split_conditions", "default_left", "split_type"))
+    return tuple(_joined(trees, key) for key in ("left_children", *_OF_NODES))
 
 
 def _check_children(left: Array, right: Array, inner: Array, size: Array, of_tree: Array, start: Array) -> None:
@@ -178,19 +191,28 @@ def _category_fields(trees: Sequence[Tree], start: Array, nodes: Array, number: 
     """
     if (kind[nodes] > 1).any():
         raise UnsupportedModelError(f"The XGBoost model holds splits of an unknown type, {int(kind[nodes].max())}.")
-    n_sets = np.array([len(tree["categories_nodes"]) for tree in trees], dtype=np.int64)
+    sets, segments, size, category = (_joined(trees, key) for key in _OF_CATEGORIES)
+    n_sets, n_segments, n_sizes, n_members = (
+        np.array([len(tree[key]) for tree in trees], dtype=np.int64) for key in _OF_CATEGORIES
+    )
+    _check_sets("categories_segments, categories_sizes", (n_segments != n_sets) | (n_sizes != n_sets))
     tree_of_set = np.repeat(np.arange(len(trees)), n_sets)
-    owner = number[_joined(trees, "categories_nodes").astype(np.int64) + start[tree_of_set]]
-    size = _joined(trees, "categories_sizes").astype(np.int64)
-    n_members = np.array([len(tree["categories"]) for tree in trees], dtype=np.int64)
-    begin = _joined(trees, "categories_segments").astype(np.int64) + (np.cumsum(n_members) - n_members)[tree_of_set]
+    n_nodes = np.array([len(tree["left_children"]) for tree in trees], dtype=np.int64)
+    _check_sets("categories_nodes", (sets < 0) | (sets >= n_nodes[tree_of_set]), tree_of_set)
+    _check_sets("categories_sizes", (size < 0) | (size > n_members[tree_of_set]), tree_of_set)
+    beyond = (segments < 0) | (segments > n_members[tree_of_set] - size)
+    _check_sets("categories_segments", beyond, tree_of_set)
+    _check_sets("categories", (category < 0) | (category >= 2**24), np.repeat(np.arange(len(trees)), n_members))
+
+    owner = number[sets + start[tree_of_set]]
+    begin = segments + (np.cumsum(n_members) - n_members)[tree_of_set]
     set_of_member = np.repeat(np.arange(len(owner)), size)
     member = np.arange(len(set_of_member)) - np.repeat(np.cumsum(size) - size, size) + begin[set_of_member]
-    category = _joined(trees, "categories").astype(np.int64)[member]
+    category = category[member]
 
     is_cat = kind[nodes] == 1
     used = owner >= 0
-    if not np.array_equal(np.sort(owner[used]), np.flatnonzero(is_cat)) or (category < 0).any():
+    if not np.array_equal(np.sort(owner[used]), np.flatnonzero(is_cat)):
         raise ValueError("The sets of categories in the XGBoost model do not fit its categorical splits.")
     words_of_set = np.zeros(len(owner), dtype=np.int64)
     np.maximum.at(words_of_set, set_of_member, category // _WORD + 1)
@@ -207,3 +229,11 @@ def _category_fields(trees: Sequence[Tree], start: Array, nodes: Array, number: 
         "cat_bits": np.packbits(left, bitorder="little").view("<u4"),
         "oov_left": np.ones(len(nodes), dtype=bool),
     }
+
+
+def _check_sets(fields: str, wrong: Array, tree: Array | None = None) -> None:
+    """Refuse sets of categories of which something is out of range; `tree` is what each entry belongs to."""
+    if wrong.any():
+        at = int(wrong.argmax())
+        number = at if tree is None else tree[at]
+        raise ValueError(f"Tree {number} of the XGBoost model: {fields} do not fit its nodes and categories.")

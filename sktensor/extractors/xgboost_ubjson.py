@@ -114,11 +114,13 @@ def _array(data: bytes, at: int) -> tuple[Any, int]:
     kind = None
     if data[at] == 0x24:  # $
         kind, at = data[at + 1], at + 2
+        if kind not in _DTYPES:  # elements without bytes of their own would let a short document claim any number
+            raise _fail(data, at - 1)
         if data[at] != 0x23:
             raise _fail(data, at)
     if data[at] == 0x23:  # #
         count, at = _length(data, at + 1)
-        if kind in _DTYPES:
+        if kind is not None:
             dtype = _DTYPES[kind]
             end = at + count * dtype.itemsize
             if end > len(data):
@@ -126,7 +128,7 @@ def _array(data: bytes, at: int) -> tuple[Any, int]:
             return np.frombuffer(data, dtype, count, at), end
         values = []
         for _ in range(count):
-            value, at = _value(data, at) if kind is None else _body(data, at, kind)
+            value, at = _value(data, at)
             values.append(value)
         return values, at
     values = []

@@ -743,3 +743,15 @@ def test_dart_answers_sparse_rows_as_the_library_does_or_refuses_them():
         with pytest.raises(ValueError, match=r"Give scipy\.sparse\.csr_matrix\(X\) instead"):
             fast.predict(other)
     assert not extract_forest(R(n_estimators=2, n_jobs=1).fit(X, REAL)).csr_matrix_only
+
+
+def test_a_leaf_of_minus_zero_of_a_dart_booster_adds_zero():
+    """Each tree has a sum of its own there, which starts at 0.0; with a margin of -0.0 the sign shows."""
+    saved = json.loads(bytes(trained(YES, 3, objective="binary:logistic", base_score=0.5, **DART).save_raw("json")))
+    for tree in saved["learner"]["gradient_booster"]["gbtree"]["model"]["trees"]:
+        is_leaf = np.array(tree["left_children"]) < 0
+        tree["split_conditions"] = np.where(is_leaf, -0.0, tree["split_conditions"]).tolist()
+    booster = xgb.Booster(model_file=bytearray(json.dumps(saved).encode()))
+    margins = booster.predict(xgb.DMatrix(X), output_margin=True)
+    assert not np.signbit(margins).any() and np.signbit(extract_forest(booster).base).all()
+    same(reference_raw(extract_forest(booster), X)[:, 0], margins)

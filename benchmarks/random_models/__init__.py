@@ -1,0 +1,1 @@
+"""Random configurations of every library on random data, held against the library itself."""
