@@ -161,10 +161,6 @@ def _path_lengths(model: Any, X: Array) -> Array:
     return total
 
 
-def _is_frozen(model: Any) -> bool:
-    return type(model).__name__ == "FrozenEstimator" and type(model).__module__.startswith("sklearn.")
-
-
 def _bare(model: Any) -> Any:
     """The model without the names of its columns, which rows of an array lack, summing in the order of its trees."""
     bare = copy.copy(model)
