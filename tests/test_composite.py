@@ -250,19 +250,18 @@ def test_frames_are_taken_by_name(name):
 
 
 @pytest.mark.parametrize("name", ["voting, soft", "stacking", "bagging", "boosting of numbers", "from a forest"])
-def test_tensors_are_answered_as_arrays_are_and_with_tensors_under_dispatch(name, monkeypatch):
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+def test_tensors_are_answered_as_arrays_are_and_with_tensors_under_dispatch(name, dispatch):
     model, rows = fitted(name), rows_that_hurt(name)
     fast = TensorizedEstimator(model)
     half = torch.tensor(rows).bfloat16()
     for given, array in ((torch.tensor(rows), rows), (half, half.float().numpy())):
-        same_bits(fast.predict(given), model.predict(array))
-        with sklearn.config_context(array_api_dispatch=True):
-            found = fast.predict(given)
+        found = fast.predict(given)
         assert isinstance(found, torch.Tensor) == (model.predict(array).dtype.kind in "biuf")
         same_bits(np.asarray(found), model.predict(array))
-        if is_classifier(model):
-            same_bits(fast.predict_proba(given), model.predict_proba(array))
+        with sklearn.config_context(array_api_dispatch=False):
+            same_bits(fast.predict(given), model.predict(array))
+            if is_classifier(model):
+                same_bits(fast.predict_proba(given), model.predict_proba(array))
 
 
 def test_a_class_with_its_own_way_of_combining_keeps_it():

@@ -47,6 +47,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.tree import DecisionTreeClassifier
+from versions import since
 from xgboost import XGBClassifier
 
 import sktensor
@@ -299,6 +300,7 @@ def routing():
         yield
 
 
+@since("scikit-learn", "1.7", "searches that route weights to the score of a pipeline")
 def test_weights_are_routed_through_a_pipeline_in_a_search_in_cross_validation(bare, routing):
     def scores(est):
         pipeline = Pipeline([("scale", StandardScaler().set_fit_request(sample_weight=False)), ("clf", weighted(est))])

@@ -127,7 +127,7 @@ def _levels(circuits: Circuits, first: int) -> tuple[tuple[Level, ...], Array]:
     """The multiplexers level by level, and each value's number in that order; theirs start with `first`."""
     order = np.argsort(circuits.level, kind="stable")
     value = np.arange(first + len(order), dtype=np.int32)
-    value[first + order] = value[first:]
+    value[first + order] = value[first:].copy()  # of what it overwrites; before NumPy 2.1 it would read what it wrote
     levels = np.split(order, np.flatnonzero(np.diff(circuits.level[order])) + 1)
     parts = [level[i : i + MUXES_AT_ONCE] for level in levels for i in range(0, len(level), MUXES_AT_ONCE)]
     operands = circuits.select, circuits.if_set, circuits.if_clear
