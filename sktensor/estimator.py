@@ -275,7 +275,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _is_current(self) -> bool:
         """Whether there is a program, and it is that of `estimator` where that came fitted."""
-        return "_program" in self.__dict__ and not (self._adopted() and self.estimator_ is not self.estimator)
+        state = self.__dict__  # asked for at each prediction, so without a detour by __getattr__
+        return "_program" in state and not ("_adopted_model" in state and state["estimator_"] is not state["estimator"])
 
     def _adopted(self) -> bool:
         """Whether the fitted state is that of a model that came fitted."""
