@@ -15,6 +15,7 @@ from unittest import mock
 import catboost
 import lightgbm
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost
 from corruptions import OF_BYTES, OF_LINES, OF_NESTED, change_a_record
@@ -26,7 +27,7 @@ from sktensor import Forest, extract_forest
 from sktensor.extractors import catboost as of_catboost
 from sktensor.extractors.xgboost import read
 from sktensor.extractors.xgboost_ubjson import parse
-from sktensor.inputs import Rows
+from sktensor.inputs import as_rows
 from sktensor.program import Program
 from sktensor.settings import Settings
 
@@ -40,6 +41,7 @@ X[RNG.random(X.shape) < 0.1] = np.nan
 SIGNAL = np.nan_to_num(X[:, 0] % 3 + X[:, 1])
 YES, THREE = (SIGNAL > 1).astype(int), np.digitize(SIGNAL, [0.5, 1.5])
 CODES = np.where(np.isnan(X[:, :1]), 0, X[:, :1])
+WORDS = pd.DataFrame({"many": CODES[:, 0].astype(int), "three": THREE.astype(str), "number": X[:, 1]})
 SMALL = {"max_depth": 3, "nthread": 1, "max_cat_to_onehot": 4}
 
 
@@ -81,6 +83,7 @@ def catboost_models():
         catboost.CatBoostClassifier(**quiet).fit(X, YES),
         catboost.CatBoostClassifier(**quiet, loss_function="MultiClass").fit(X, THREE),
         catboost.CatBoostRegressor(**quiet, **lossguide).fit(X, SIGNAL),
+        catboost.CatBoostRegressor(**quiet, one_hot_max_size=3, cat_features=[0, 1]).fit(WORDS, SIGNAL),
     ]
 
 
@@ -179,8 +182,10 @@ def assert_runs(forest):
         return
     rows = np.concatenate([np.nan_to_num(X), X, -1e9 * X])[::20]
     rows = np.resize(rows, (len(rows), forest.n_features)).astype(forest.feature_dtype)
+    if forest.reads_values:
+        rows = np.rint(np.nan_to_num(rows)).astype(np.int64).astype(object)
     for settings in (Settings(), Settings(backend="torch", strategy="tree_traversal")):
-        Program(forest).total(Rows(rows), settings)
+        Program(forest).total(as_rows(rows, forest), settings)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -88,10 +88,14 @@ def library_answers(model, forest, rows):
     ulps = 0 if library == "xgboost" or forest.link in ("identity", "argmax") else ULPS
     # A booster's predictions go through a DMatrix, which takes no infinities.
     own = rows if hasattr(model, "fit") else finite
-    found: dict[str, Any] = {"predict_raw": (own, raw(model, own), 0)}
+    found: dict[str, Any] = {}
+    if (scores := raw(model, own)) is not None:
+        found["predict_raw"] = (own, scores, 0)
     if forest.n_trees and leaves is not None and (numbers := leaves(model, finite)) is not None:
         found["apply"] = (finite, np.asarray(numbers), 0)
     found["predict"] = (own, np.asarray(value(model, own)), ulps if forest.decision == "none" else 0)
+    if hasattr(model, "score_samples"):
+        found["score_samples"] = (own, model.score_samples(own), ULPS)
     if hasattr(model, "predict_proba"):
         found["predict_proba"] = (own, model.predict_proba(own), ULPS if forest.proba == "softmax" else ulps)
     return found
@@ -128,6 +132,10 @@ def _sklearn_raw(model, rows):
         if type(model).__name__.startswith("Gradient"):
             rows = np.ascontiguousarray(rows, dtype=np.float32)  # as its public methods do first
         return model._raw_predict(rows)
+    if hasattr(model, "score_samples"):
+        return None  # the sum of path lengths, which the library does not give
+    if hasattr(model, "decision_function"):
+        return model.decision_function(rows)
     return model.predict_proba(rows) if hasattr(model, "predict_proba") else model.predict(rows)
 
 

@@ -20,6 +20,7 @@ class Configuration:
     parameters: dict[str, Any]
     data: Data
     fit: Callable[[], Any]
+    given: Callable[[np.ndarray], Any] = np.asarray  # rows of numbers as the model takes them
 
     def __str__(self):
         told = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import catboost
 import numpy as np
+import pandas as pd
 
 from benchmarks.random_models.data import draw_data
 from benchmarks.random_models.draws import Configuration, chance, labels, one_of, some_of
@@ -15,24 +16,40 @@ SEVERAL = ("RMSEWithUncertainty", "MultiQuantile:alpha=0.1,0.9")
 
 def draw(rng):
     kind = one_of(rng, *["CatBoostClassifier", "CatBoostRegressor"] * 4, "CatBoost", "CatBoost", "CatBoostRanker")
-    data = draw_data(rng, missing=True, categories=False)
+    data = draw_data(rng, missing=True, categories=True)
+    as_text = chance(rng, 0.5)
     y, params = _target(rng, kind, data)
     params |= _boosting(rng, params["loss_function"])
     params |= {"iterations": int(rng.integers(1, 13)), "random_seed": int(rng.integers(1000))}
     quiet = {"thread_count": 1, "verbose": 0, "allow_writing_files": False}
+    if data.categorical:
+        params["cat_features"] = list(data.categorical)
+        params |= some_of(
+            rng, {"one_hot_max_size": lambda: one_of(rng, 2, 10, 255), "max_ctr_complexity": lambda: 1}, 0.4
+        )
     stopping = kind == "CatBoostRegressor" and chance(rng, 0.2)
 
     def fit():
-        given = {**params, **quiet}
-        model = catboost.CatBoost(given) if kind == "CatBoost" else getattr(catboost, kind)(**given)
-        half, more = len(data.X) // 2, {}
+        asked = {**params, **quiet}
+        model = catboost.CatBoost(asked) if kind == "CatBoost" else getattr(catboost, kind)(**asked)
+        X, half, more = given(data.X), len(data.X) // 2, {}
         if stopping:
-            more = {"eval_set": (data.X[half:], y[half:]), "early_stopping_rounds": 2}
+            more = {"eval_set": (X[half:], y[half:]), "early_stopping_rounds": 2}
         if kind == "CatBoostRanker":
             more["group_id"] = np.arange(len(data.X)) // 10
-        return model.fit(data.X, y, **more)
+        return model.fit(X, y, **more)
 
-    return Configuration("catboost", kind, {**params, "early stopping": stopping}, data, fit)
+    def given(rows):
+        """Categories have to be text or whole numbers, which takes a frame."""
+        if not data.categorical:
+            return rows
+        frame = pd.DataFrame(rows)
+        for column in data.categorical:
+            whole = pd.Series(np.rint(np.nan_to_num(rows[:, column], nan=-7.0)).astype(np.int64))
+            frame[column] = "category " + whole.astype(str) if as_text else whole
+        return frame
+
+    return Configuration("catboost", kind, {**params, "early stopping": stopping}, data, fit, given)
 
 
 def _target(rng, kind, data):

@@ -11,18 +11,51 @@ from benchmarks.random_models.draws import Configuration, chance, labels, one_of
 
 SINGLE = ("DecisionTree", "ExtraTree")
 FORESTS = ("RandomForest", "ExtraTrees")
+ENDINGS = ("Classifier", "Regressor")
 HIST, BOOSTING = "HistGradientBoosting", "GradientBoosting"
 
 
 def draw(rng):
+    if chance(rng, 0.2):
+        return _of_trees(rng)
     family = one_of(rng, *SINGLE, *FORESTS, *FORESTS, BOOSTING, BOOSTING, HIST, HIST, HIST)
-    kind = family + one_of(rng, "Classifier", "Regressor")
+    kind = family + one_of(rng, *ENDINGS)
     data = draw_data(rng, missing=family != BOOSTING, categories=family == HIST)
     y, params = _target(rng, kind, family, data)
     params |= _hist(rng, data) if family == HIST else _trees(rng, kind, family)
     params["random_state"] = int(rng.integers(1000))
     module = sklearn.tree if family in SINGLE else sklearn.ensemble
     return Configuration("sklearn", kind, params, data, lambda: getattr(module, kind)(**params).fit(data.X, y))
+
+
+def _of_trees(rng):
+    """Ensembles that take trees as a parameter, and isolation forests."""
+    kind = one_of(
+        rng, "IsolationForest", "BaggingClassifier", "BaggingRegressor", "AdaBoostClassifier", "AdaBoostRegressor"
+    )
+    data = draw_data(rng, missing=chance(rng, 0.5), categories=False)
+    params = {"n_estimators": int(rng.integers(1, 13)), "random_state": int(rng.integers(1000))}
+    if kind == "IsolationForest":
+        params |= {"max_samples": one_of(rng, 0.5, 10, "auto"), "max_features": one_of(rng, 1.0, 0.6)}
+        params["contamination"] = one_of(rng, "auto", 0.1)
+        return Configuration(
+            "sklearn", kind, params, data, lambda: sklearn.ensemble.IsolationForest(**params).fit(data.X)
+        )
+    suffix = "Classifier" if kind.endswith("Classifier") else "Regressor"
+    base = one_of(rng, "DecisionTree", "ExtraTree") + suffix
+    depth = one_of(rng, None, 1, 4)
+    if kind.startswith("Bagging"):
+        params |= {"max_samples": one_of(rng, 1.0, 0.5), "max_features": one_of(rng, 1.0, 0.6), "n_jobs": 1}
+        params["bootstrap_features"] = chance(rng, 0.3)
+    else:
+        params["learning_rate"] = one_of(rng, 1.0, 0.3)
+    y = labels(rng, data.classes(int(one_of(rng, 2, 3, 5)))) if suffix == "Classifier" else data.real(rng)
+
+    def fit():
+        tree = getattr(sklearn.tree, base)(max_depth=depth)
+        return getattr(sklearn.ensemble, kind)(estimator=tree, **params).fit(data.X, y)
+
+    return Configuration("sklearn", kind, {"estimator": base, "max_depth": depth, **params}, data, fit)
 
 
 def _target(rng, kind, family, data):

@@ -36,6 +36,10 @@ def check(seed):
         warnings.simplefilter("ignore")
         try:
             settings = {"batch_size": one_of(rng, None, None, 7), "n_jobs": one_of(rng, None, None, 2)}
-            return configuration, hold(model, lambda forest: draw_rows(rng, forest, configuration.data), **settings)
+
+            def rows(forest):
+                return configuration.given(draw_rows(rng, forest, configuration.data))
+
+            return configuration, hold(model, rows, **settings)
         except Exception:
             return configuration, Found("different", traceback.format_exc())

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from sklearn.exceptions import NotFittedError
 
 from sktensor.errors import UnsupportedModelError
-from sktensor.extractors.catboost_ctrs import DerivedColumns
+from sktensor.extractors.catboost_ctrs import DerivedColumns, check_targets
 from sktensor.extractors.catboost_trees import Trees, nested_trees, symmetric_trees
 from sktensor.extractors.damage import reading
 from sktensor.forest import Forest
@@ -129,6 +129,8 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     # A model that was loaded gives 0 for the columns it was fitted on, a sum of models gives nothing.
     last = [*columns.tolist(), *(feature["flat_feature_index"] for feature in categories)]
     n_features = max(max(last, default=0) + 1, getattr(model, "n_features_in_", 0))
+    if any(ctr["ctr_type"] != "Counter" for ctr in info.get("ctrs", ())):
+        check_targets(_loss(saved["model_info"]), saved["model_info"])
     derived = DerivedColumns(info, saved.get("ctr_data") or {}, columns, nan_right) if categories else None
     feature, border, split_nan_right = _splits(trees.splits, columns, nan_right, n_features, derived)
     n_trees = len(trees.root)

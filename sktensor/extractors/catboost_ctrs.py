@@ -7,6 +7,7 @@ A statistic is a table of numbers by category, or by a combination of categories
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR
 
-__all__ = ["DerivedColumns"]
+__all__ = ["DerivedColumns", "check_targets"]
 
 Array = npt.NDArray[Any]
 
@@ -28,6 +29,15 @@ CTR_KEYS = {
     "target_border_idx",
 }  # fmt: skip
 TABLE_KEYS = {"hash_map", "hash_stride", "counter_denominator"}
+
+
+SEVERAL_TARGETS = (
+    "MultiRMSE", "MultiRMSEWithMissingValues", "MultiLogloss", "MultiCrossEntropy", "PythonUserDefinedMultiTarget",
+)  # fmt: skip
+OF_SEVERAL_TARGETS = (
+    "for several targets, or for one target with several TargetBorderCount, are not covered: CatBoost's JSON does not "
+    "tell their tables apart. Encode categories as numbers, or raise one_hot_max_size to the number of categories."
+)
 
 
 class DerivedColumns:
@@ -48,6 +58,7 @@ class DerivedColumns:
         self._columns, self._nan_right = columns, nan_right
         self._features = {feature["feature_index"]: feature for feature in info["categorical_features"]}
         self._ctrs: list[Mapping[str, Any]] = info.get("ctrs", [])
+        _check_told_apart(self._ctrs)
         # Splits are numbered: borders of numeric features, values of one-hot ones, borders of statistics.
         n_borders = sum(len(feature["borders"] or ()) for feature in info.get("float_features", ()))
         n_values = sum(len(feature.get("values") or ()) for feature in self._features.values())
@@ -149,6 +160,44 @@ class DerivedColumns:
         raise UnsupportedModelError(
             f"combination_element={element['combination_element']!r} in a CTR of the CatBoost model is not known."
         )
+
+
+def _check_told_apart(ctrs: list[Mapping[str, Any]]) -> None:
+    """Refuse statistics of the same name: each has a table of its own, of which the file holds one."""
+    numbers = ("target_border_idx", "prior_numerator", "prior_denomerator", "shift", "scale")
+    told = {(ctr["identifier"], *(ctr[number] for number in numbers)) for ctr in ctrs}
+    if len(told) < len(ctrs):
+        raise UnsupportedModelError(f"Statistics of categories {OF_SEVERAL_TARGETS}")
+
+
+def check_targets(loss: str | None, info: Mapping[str, Any]) -> None:
+    """Refuse statistics of several targets, or of one target cut in several ways.
+
+    Each way has tables of its own, but the file's names of tables do not say of which
+    [CatBoost libs/model/ctr_data.h, TModelCtrBase's TargetBorderClassifierIdx, of which JSON has nothing].
+
+    Parameters
+    ----------
+    loss : str, optional
+        Name of the loss.
+    info : dict
+        The part ``model_info`` of a saved model that has statistics.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the tables cannot be told apart.
+    """
+    if loss in SEVERAL_TARGETS:
+        raise UnsupportedModelError(f"loss_function={loss!r} with statistics of categories {OF_SEVERAL_TARGETS}")
+    params = info.get("params") or {}
+    given = (json.loads(params) if isinstance(params, str) else params).get("cat_feature_params", {})
+    for ctrs in (given.get("simple_ctrs"), given.get("combinations_ctrs"), *given.get("per_feature_ctrs", {}).values()):
+        ways: dict[str, Any] = {}
+        for ctr in ctrs or ():
+            way = ctr.get("target_binarization")
+            if ways.setdefault(ctr["ctr_type"], way) != way:
+                raise UnsupportedModelError(f"Statistics ({ctr['ctr_type']}) of categories {OF_SEVERAL_TARGETS}")
 
 
 def _counts(ctr: Mapping[str, Any], table: Mapping[str, Any], counts: Array) -> tuple[Array, Array]:

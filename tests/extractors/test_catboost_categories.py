@@ -22,6 +22,7 @@ from sktensor.backends import cpu
 from sktensor.cityhash import cityhash64
 from sktensor.extractors import catboost as extractor
 from sktensor.extractors.catboost import extract
+from sktensor.extractors.catboost_ctrs import DerivedColumns
 from sktensor.settings import NATIVE_STRATEGIES
 
 pytestmark = [
@@ -307,3 +308,35 @@ def test_what_is_not_known_in_a_saved_model_is_refused_by_name(monkeypatch, chan
     monkeypatch.setattr(extractor, "_saved", lambda _: saved)
     with pytest.raises(UnsupportedModelError, match=words):
         extract(fitted("as usual"))
+
+
+TARGETS = np.column_stack([REAL, -(REAL**2)])
+SEVERAL = {
+    "targets": (TARGETS, {"loss_function": "MultiRMSE"}),
+    "labels": ((TARGETS > [0.5, -0.2]).astype(int), {"loss_function": "MultiLogloss"}),
+    "ways to cut a target": (REAL, {"simple_ctr": ["Borders:TargetBorderCount=1", "Borders:TargetBorderCount=3"]}),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_statistics_of_several_targets_are_refused_by_name(name):
+    """Their tables have one name in JSON, and predictions may differ on rows that verification does not try."""
+    y, params = SEVERAL[name]
+    asked = {"cat_features": CATEGORIES, "loss_function": "RMSE", **QUIET, **params}
+    model = cb.CatBoost(asked).fit(FRAME, y)
+    with pytest.raises(
+        UnsupportedModelError, match="for several targets, or for one target with several"
+    ):
+        extract(model)
+    one_hot = cb.CatBoost({**asked, "one_hot_max_size": 255}).fit(FRAME, y)
+    same_bits(TensorizedEstimator(one_hot).predict_raw(FRAME), library_raw(one_hot, FRAME))
+
+
+def test_statistics_that_cannot_be_told_apart_are_refused_whatever_the_parameters_say():
+    y, params = SEVERAL["ways to cut a target"]
+    asked = {"cat_features": CATEGORIES, "loss_function": "RMSE", **QUIET, **params}
+    saved = extractor._saved(cb.CatBoost(asked).fit(FRAME, y))
+    info = saved["features_info"]
+    columns, nan_right = extractor._columns(info["float_features"])
+    with pytest.raises(UnsupportedModelError, match="JSON does not tell their tables apart"):
+        DerivedColumns(info, saved["ctr_data"], columns, nan_right)

@@ -92,7 +92,7 @@ def of_xgboost(version):
         "early stopping": ({"objective": "binary:logistic", "eta": 0.9}, data.X, data.yes),
         "pruned": ({"tree_method": "exact", "gamma": 4.0, "max_depth": 6}, data.X, data.real),
         "counts": ({"objective": "count:poisson"}, data.X, np.floor(data.positive * 3)),
-        "gamma, base score": ({"objective": "reg:gamma", "base_score": 2.5}, data.X, data.positive),
+        "tweedie, base score": ({"objective": "reg:tweedie", "base_score": 2.5}, data.X, data.positive),
         "hinge": ({"objective": "binary:hinge"}, data.X, data.yes),
         "ranking": ({"objective": "rank:pairwise"}, data.X, data.three),
         "targets": ({}, data.X, data.targets),
