@@ -368,6 +368,11 @@ SPARSE = {
 @pytest.mark.parametrize("kind", SPARSE)
 def test_absent_entries_mean_what_they_mean_to_the_library(library, kind):
     rows = SPARSE[kind]
+    if library == "forest" and kind.startswith("missing values"):  # which its trees take in dense rows only
+        for model in (fitted(library), *wrapped(library)):
+            with pytest.raises(ValueError, match="Input X contains NaN"):
+                model.predict(rows)
+        return
     # No kind falls back to these numbers in XGBoost, to which absent entries are no zeros.
     assert_answer(library, rows, None if library == "xgboost" else rows.toarray().astype(float))
 
