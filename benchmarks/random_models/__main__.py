@@ -34,39 +34,42 @@ def parse():
     return parser.parse_args()
 
 
-def run(seeds):
-    """Check all seeds; what was found, as a dictionary."""
+def run(seeds, output):
+    """Check all seeds; save what was found, every now and then and at the end, and return it."""
     outcomes, kinds, refusals, declined = {}, {}, Counter(), Counter()
     differences, compared, start = [], 0, time.monotonic()
+    found = {}
     for number, seed in enumerate(seeds, 1):
-        configuration, found = check(seed)
+        configuration, result = check(seed)
         library = configuration.library
-        outcomes.setdefault(library, Counter())[found.outcome] += 1
+        outcomes.setdefault(library, Counter())[result.outcome] += 1
         kinds.setdefault(library, Counter())[configuration.kind] += 1
-        declined.update(found.declined)
-        compared += found.compared
-        if found.outcome == "refused":
-            refusals[f"{library}: {_without_particulars(found.why)}"] += 1
-        if found.outcome == "different":
-            differences.append({"seed": seed, "configuration": str(configuration), "what": found.why.splitlines()[-1]})
-            print(f"\nSeed {seed}: {configuration}\n{found.why}\n", flush=True)
-        if number % 100 == 0:
-            print(
-                f"{number} configurations, {len(differences)} different, {time.monotonic() - start:.0f} s", flush=True
-            )
-    return {
-        "first_seed": seeds[0],
-        "configurations": len(seeds),
-        "differences": differences,
-        "outcomes": outcomes,
-        "kinds": {library: dict(sorted(counts.items())) for library, counts in kinds.items()},
-        "answers_compared": compared,
-        "refusals": dict(refusals.most_common()),
-        "programs_that_declined": dict(declined.most_common()),
-        "seconds": round(time.monotonic() - start),
-        "machine": machine.facts(),
-        "versions": machine.versions(PACKAGES),
-    }
+        declined.update(result.declined)
+        compared += result.compared
+        if result.outcome == "refused":
+            refusals[f"{library}: {_without_particulars(result.why)}"] += 1
+        if result.outcome == "different":
+            differences.append({"seed": seed, "configuration": str(configuration), "what": result.why.splitlines()[-1]})
+            print(f"\nSeed {seed}: {configuration}\n{result.why}\n", flush=True)
+        if number % 100 and number < len(seeds):
+            continue
+        seconds = time.monotonic() - start
+        print(f"{number} configurations, {len(differences)} different, {seconds:.0f} s", flush=True)
+        found = {
+            "first_seed": seeds[0],
+            "configurations": number,
+            "differences": differences,
+            "outcomes": outcomes,
+            "kinds": {name: dict(sorted(counts.items())) for name, counts in kinds.items()},
+            "answers_compared": compared,
+            "refusals": dict(refusals.most_common()),
+            "programs_that_declined": dict(declined.most_common()),
+            "seconds": round(seconds),
+            "machine": machine.facts(),
+            "versions": machine.versions(PACKAGES),
+        }
+        output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found
 
 
 def _without_particulars(message):
@@ -81,8 +84,7 @@ def main():
         print(configuration)
         print(f"{found.outcome}: {found.compared} answers compared. {found.why}")
         return found.outcome == "different"
-    found = run(range(arguments.seed, arguments.seed + arguments.count))
-    arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    found = run(range(arguments.seed, arguments.seed + arguments.count), arguments.output)
     print(json.dumps({name: found[name] for name in ("outcomes", "answers_compared", "refusals", "seconds")}, indent=1))
     print(f"{len(found['differences'])} of {arguments.count} configurations different; saved in {arguments.output}")
     return bool(found["differences"])
