@@ -19,7 +19,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from xgboost import XGBClassifier
 
 from sktensor import TensorizedEstimator
-from sktensor.inputs import Rows
 
 MODELS = {
     "XGBoost, 50 trees": XGBClassifier(n_estimators=50, n_jobs=1),
@@ -48,11 +47,13 @@ def microseconds(calls, n):
 
 
 def measure(model, n):
-    """Time of the kernel for one row, and of ``predict_raw`` for each kind of row."""
+    """Time of ``predict_raw`` for each kind of row, and of the kernel alone for one of the same dtype."""
     X = rows(5_000)
     y, names = labels(X), [f"column {j}" for j in range(X.shape[1])]
     plain, named = (TensorizedEstimator(model).fit(part, y) for part in (X, pd.DataFrame(X, columns=names)))
     row, settings, program = X[:1], plain._settings(), plain._program
+    checked = {dtype: plain._predicted_rows(row.astype(dtype), plain.forest_) for dtype in ("float32", "float64")}
+    kernels = {f"kernel, {dtype}": lambda at=at: program.total(at, settings) for dtype, at in checked.items()}
     kinds = {
         "float32": (plain, row),
         "float64": (plain, row.astype("float64")),
@@ -60,7 +61,7 @@ def measure(model, n):
         "polars": (named, pl.DataFrame(row, schema=names)),
     }
     calls = {name: lambda fast=fast, given=given: fast.predict_raw(given) for name, (fast, given) in kinds.items()}
-    return microseconds({"kernel": lambda: program.total(Rows(row), settings)} | calls, n)
+    return microseconds(kernels | calls, n)
 
 
 def main():
@@ -74,11 +75,14 @@ def main():
     late = False
     for name, model in MODELS.items():
         taken = measure(model, args.calls)
-        beyond = {kind: taken[kind] - taken["kernel"] for kind in BOUNDS}
+        beyond = {kind: taken[kind] - taken.get(f"kernel, {kind}", taken["kernel, float32"]) for kind in BOUNDS}
         kept = all(beyond[kind] <= bound for kind, bound in BOUNDS.items())
         late = late or not kept
         figures = "  ".join(f"{value:>8.1f}" for value in beyond.values())
-        print(f"{name:<32} {taken['kernel']:>8.1f} {figures}   {'' if kept else 'NOT '}within the bounds", flush=True)
+        print(
+            f"{name:<32} {taken['kernel, float32']:>8.1f} {figures}   {'' if kept else 'NOT '}within the bounds",
+            flush=True,
+        )
     return int(late)
 
 

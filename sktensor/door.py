@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from sktensor.backends import cpu_finite
 from sktensor.forest import Forest
 from sktensor.inputs import Columns, as_columns, is_lazy, is_sparse, is_tensor
 
-__all__ = ["check_finite", "check_kind", "check_sparse", "check_tensor", "finite_check", "margins"]
+__all__ = ["check_finite", "check_kind", "check_sparse", "check_tensor", "margins"]
 
 # Rows whose finiteness is looked at together, so that no cast copy of all of X is made.
 ROWS_AT_THE_DOOR = 65_536
@@ -88,13 +86,6 @@ def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
         if forest.accepts_inf:
             part = np.where(np.isinf(part), 0.0, part)
         assert_all_finite(part, allow_nan=allow_nan, estimator_name=estimator_name, input_name="X")
-
-
-def finite_check(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> Callable[[], None] | None:
-    """:func:`check_finite` for later; None where it would find nothing."""
-    if allow_nan and forest.accepts_inf:
-        return None
-    return partial(check_finite, X, forest, estimator_name, allow_nan=allow_nan)
 
 
 def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.NDArray[Any]:

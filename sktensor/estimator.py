@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sktensor import outputs
 from sktensor.composite import Composite, CompositePlan, compose
 from sktensor.devices import device_here
-from sktensor.door import check_finite, check_kind, check_sparse, check_tensor, finite_check, margins
+from sktensor.door import check_finite, check_kind, check_sparse, check_tensor, margins
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.inputs import (
@@ -263,6 +263,9 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _compiled(self) -> Any:
         """The program, or those of a model made of others; around a fitted model, compiled now if it has not been."""
+        state = self.__dict__
+        if "_program" in state and "_adopted_model" not in state:  # the most frequent case, in the least time
+            return state["_program"]
         if self._is_current():
             return self._program
         with _adopting:
@@ -776,20 +779,18 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return self._compiled().plan(n_rows, self._settings())  # type: ignore[no-any-return]
 
-    def _forest_and_raw(self, X: Any, base_margin: Any = None, *, keeps_tensors: bool = False) -> tuple[Forest, Any]:
-        return self._forest_raw_and_threads(X, base_margin, keeps_tensors=keeps_tensors)[:2]
-
-    def _forest_raw_and_threads(
-        self, X: Any, base_margin: Any = None, *, keeps_tensors: bool = False
-    ) -> tuple[Forest, Any, int]:
-        """The forest, raw scores of X, and the threads that may go on with them."""
-        program, settings = self._compiled(), self._settings()
+    def _forest_and_raw(self, X: Any, base_margin: Any = None, keeps_tensors: bool = False) -> tuple[Forest, Any]:
+        program = self._compiled()
         forest = program.forest
         rows = self._predicted_rows(X, forest)
         start = None if base_margin is None else margins(base_margin, len(rows), forest, self.estimator_)
-        total = self._run(program.total, rows, settings, start)
-        raw = outputs.raw_scores(forest, total if keeps_tensors else _as_scikit_learn_answers(total))
-        return forest, raw, program.threads(len(rows), settings)
+        total = self._run(program.total, rows, self._settings(), start)
+        return forest, outputs.raw_scores(forest, total if keeps_tensors else _as_scikit_learn_answers(total))
+
+    def _forest_raw_and_threads(self, X: Any, base_margin: Any = None) -> tuple[Forest, Any, int]:
+        """The forest, raw scores of X, and the threads that may go on with them."""
+        forest, raw = self._forest_and_raw(X, base_margin)
+        return forest, raw, self._program.threads(len(raw), self._settings())
 
     def _predicted_rows(self, X: Any, forest: Forest) -> Rows:
         return self._checked(X, forest, allow_nan=forest.accepts_nan)
@@ -811,8 +812,10 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _checked(self, X: Any, forest: Forest, *, allow_nan: bool) -> Rows:
         """X as numeric rows of the right width, or scikit-learn's error."""
-        if not forest.reads_values and self._is_plain(X):
-            return Rows(X, late_check=finite_check(X, forest, type(self.estimator_).__name__, allow_nan=allow_nan))
+        if self._is_plain(X) and not forest.reads_values:
+            if allow_nan and forest.accepts_inf:
+                return Rows(X)
+            return Rows(X, True, lambda: check_finite(X, forest, type(self.estimator_).__name__, allow_nan=allow_nan))
         if is_tensor(X):
             check_tensor(X, forest, type(self).__name__, allow_nan=allow_nan)
             return as_rows(X, forest)
