@@ -41,6 +41,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
+from versions import is_older
 from xgboost import XGBClassifier, XGBRanker, XGBRegressor
 
 import sktensor
@@ -139,6 +140,8 @@ MODELS = {
     "LGBMRanker": lambda: LGBMRanker(**SMALL, verbose=-1).fit(X, Y, group=[60, 60, 58]),
     "CatBoost": lambda: CatBoostClassifier(iterations=4, verbose=0, allow_writing_files=False).fit(X, NAMES),
 }
+if is_older("xgboost", "3.1"):
+    del MODELS["XGBoost, vector leaves"]  # whose importances crash it
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -324,9 +324,7 @@ def test_statistics_of_several_targets_are_refused_by_name(name):
     y, params = SEVERAL[name]
     asked = {"cat_features": CATEGORIES, "loss_function": "RMSE", **QUIET, **params}
     model = cb.CatBoost(asked).fit(FRAME, y)
-    with pytest.raises(
-        UnsupportedModelError, match="for several targets, or for one target with several"
-    ):
+    with pytest.raises(UnsupportedModelError, match="for several targets, or for one target with several"):
         extract(model)
     one_hot = cb.CatBoost({**asked, "one_hot_max_size": 255}).fit(FRAME, y)
     same_bits(TensorizedEstimator(one_hot).predict_raw(FRAME), library_raw(one_hot, FRAME))
