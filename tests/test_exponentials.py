@@ -14,6 +14,7 @@ from xgboost import XGBClassifier, XGBRegressor
 
 from sktensor import TensorizedEstimator
 from sktensor.exponentials import exp, expf
+from sktensor.outputs import EXPF_LIMIT
 
 RNG = np.random.default_rng(0)
 SPECIAL = [
@@ -61,18 +62,28 @@ def test_exp_of_float64_is_that_of_the_arrays_own_library():
 
 X = RNG.normal(size=(3000, 4))
 REAL = X[:, 0] + X[:, 1] * X[:, 2]
+FAR = {"n_estimators": 6, "n_jobs": 1, "max_depth": 4, "learning_rate": 3.0}  # so fast that margins reach hundreds
 MODELS = {
     "logistic": lambda: XGBClassifier(n_estimators=20, n_jobs=1).fit(X, REAL > 0),
     "softprob": lambda: XGBClassifier(n_estimators=10, n_jobs=1).fit(X, np.digitize(REAL, [-1, 0, 1])),
     "twelve classes": lambda: XGBClassifier(n_estimators=4, n_jobs=1).fit(X, np.arange(len(X)) % 12),
+    "values of twelve classes": lambda: XGBRegressor(
+        n_estimators=4, n_jobs=1, objective="multi:softprob", num_class=12
+    ).fit(X, np.arange(len(X)) % 12),
     "poisson": lambda: XGBRegressor(n_estimators=20, n_jobs=1, objective="count:poisson").fit(X, np.exp(REAL)),
+    "logistic, far from zero": lambda: XGBClassifier(**FAR).fit(X, REAL > 0),
+    "values, far from zero": lambda: XGBRegressor(objective="reg:logistic", **FAR).fit(X, REAL > 0),
+    "softprob, far from zero": lambda: XGBClassifier(**FAR).fit(X, np.digitize(REAL, [-1, 0, 1])),
 }
 
 
 @glibc
 @pytest.mark.parametrize("name", MODELS)
-def test_probabilities_and_means_of_xgboost_have_its_bits(name):
+def test_probabilities_and_means_of_xgboost_have_its_bits(name, dispatch):
     model = MODELS[name]()
+    if name.endswith("far from zero"):  # where expf overflows, unless something is taken off the margins
+        margins = model.predict(X, output_margin=True)
+        assert (margins < -EXPF_LIMIT - 1).any() and (margins > EXPF_LIMIT + 1).any()
     fast = TensorizedEstimator(model)
     rows = torch.tensor(X)
     if hasattr(model, "predict_proba"):
