@@ -67,6 +67,9 @@ MODELS = {
     "logistic": lambda: XGBClassifier(n_estimators=20, n_jobs=1).fit(X, REAL > 0),
     "softprob": lambda: XGBClassifier(n_estimators=10, n_jobs=1).fit(X, np.digitize(REAL, [-1, 0, 1])),
     "twelve classes": lambda: XGBClassifier(n_estimators=4, n_jobs=1).fit(X, np.arange(len(X)) % 12),
+    "values of twelve classes": lambda: XGBRegressor(
+        n_estimators=4, n_jobs=1, objective="multi:softprob", num_class=12
+    ).fit(X, np.arange(len(X)) % 12),
     "poisson": lambda: XGBRegressor(n_estimators=20, n_jobs=1, objective="count:poisson").fit(X, np.exp(REAL)),
     "logistic, far from zero": lambda: XGBClassifier(**FAR).fit(X, REAL > 0),
     "values, far from zero": lambda: XGBRegressor(objective="reg:logistic", **FAR).fit(X, REAL > 0),
