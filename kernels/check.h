@@ -10,6 +10,11 @@ enum : int32_t {
   kNoSuchIsa = 3,
   kNoSuchTree = 4,
   kNotFinite = 5,
+  // tables of keys
+  kParts = 50,
+  kPartColumn,
+  kPlaces,
+  kDerived,
   // bit-sliced tables
   kOutputs = 100,
   kDtype,
@@ -26,6 +31,9 @@ enum : int32_t {
 
 int32_t check_bitsliced(const skt_bitsliced &tables, int64_t n_columns);
 const char *bitsliced_message(int32_t error);
+
+int32_t check_keys(const skt_keys &tables, int64_t n_columns);
+const char *keys_message(int32_t error);
 
 int32_t check_traversal(const skt_traversal &tables, int64_t n_columns);
 const char *traversal_message(int32_t error);

@@ -1,5 +1,6 @@
 // The functions of the C ABI: the choice of an instruction set, and of threads.
 #include "check.h"
+#include "cityhash.h"
 #include "sktensor.h"
 #include "threads.h"
 
@@ -10,6 +11,7 @@
   void traversal_leaves(const skt_traversal &, const skt_rows &, int32_t features, int64_t first, int64_t last, const int32_t *trees,   \
                         int32_t *out, Scratch &);                                                                                      \
   bool all_finite(const skt_rows &, int32_t features, int64_t first, int64_t last);                                                    \
+  void derive(const skt_keys &, const skt_rows &, const uint64_t *const *hashes, int64_t first, int64_t n, int64_t begin, int64_t end, float *out); \
   void sigmoid32(const skt_expf &, const float *raw, int64_t first, int64_t last, float *out);                                         \
   void sigmoid64(const double *raw, int64_t first, int64_t last, double factor, double *out);                                          \
   void softmax32(const skt_expf &, const float *raw, int64_t first, int64_t last, int64_t n_classes, float *out, Scratch &);           \
@@ -26,6 +28,7 @@ namespace {
 // Rows that a thread takes on at once. Circuits read them block by block; walkers meet each tree's nodes in the cache.
 constexpr int64_t kCircuitRows = 1024;
 constexpr int64_t kWalkRows = 4096;
+constexpr int64_t kKeyRows = 1024;
 
 // The least number of float32 exponentials for each thread: they are over before another one is awake otherwise.
 constexpr int64_t kLinksAtOnce = 1 << 14;
@@ -100,7 +103,7 @@ const char *skt_message(int32_t error) {
     case kNoSuchTree: return "the numbers of trees are missing or out of range";
     case kNotFinite: return "a value is missing or infinite";
   }
-  const char *known = error >= 200 ? traversal_message(error) : bitsliced_message(error);
+  const char *known = error >= 200 ? traversal_message(error) : error >= 100 ? bitsliced_message(error) : keys_message(error);
   return known ? known : "unknown error";
 }
 
@@ -133,6 +136,28 @@ int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t fe
   return for_rows(*rows, features, true, kWalkRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
     SKT_WITH(isa, traversal_leaves, *tables, *rows, features, first, last, tree_number, out, scratch);
   });
+}
+
+int32_t skt_check_keys(const skt_keys *tables, int64_t n_columns) { return check_keys(*tables, n_columns); }
+
+int32_t skt_derive(const skt_keys *tables, const skt_rows *rows, const uint64_t *const *hashes, int64_t first, int64_t n, float *out, int32_t n_threads,
+                   int32_t isa) {
+  if (const int32_t error = check_call(rows, out, SKT_FLOAT32, isa)) return error;
+  if (first < 0 || n < 0 || first > rows->n_rows - n || (rows->n_columns && !hashes)) return kNoRows;
+  for (int32_t p = 0; p < tables->n_parts; p++)
+    if ((tables->part_test[p] == SKT_EXCEEDS) == (hashes[tables->part_column[p]] != nullptr)) return kPartColumn;
+  return in_ranges(n, kKeyRows, n_threads, kNoMemory, [&](int64_t begin, int64_t end, Scratch &) -> int32_t {
+    SKT_WITH(isa, derive, *tables, *rows, hashes, first, n, begin, end, out);
+    return kFine;
+  });
+}
+
+int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t n, uint64_t *out) {
+  for (int64_t i = 0; i < n; i++) {
+    if (begins[i] < 0 || begins[i] > begins[i + 1]) return kNoRows;
+    out[i] = cityhash64(text + begins[i], begins[i + 1] - begins[i]);
+  }
+  return kFine;
 }
 
 int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa) {

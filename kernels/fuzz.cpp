@@ -10,6 +10,7 @@
 #include <map>
 
 #include "fuzz_bitsliced.h"
+#include "fuzz_keys.h"
 #include "fuzz_links.h"
 #include "fuzz_traversal.h"
 
@@ -18,7 +19,7 @@ namespace {
 // What the process that runs the cases tells the one that watches it.
 struct Progress {
   uint64_t seed;
-  int64_t valid, damaged, accepted, calls, links;
+  int64_t valid, damaged, accepted, calls, links, keys;
   int64_t refused[256]; // by number
 };
 
@@ -168,11 +169,16 @@ void damaged_case(Random &random, Room &room) {
 void one_case(uint64_t seed, Room &room) {
   Random random(seed);
   room.clear();
-  switch (random.below(5)) {
+  switch (random.below(7)) {
     case 0: valid_case<BitslicedTables>(random, room); break;
     case 1: damaged_case<BitslicedTables>(random, room); break;
     case 2: valid_case<TraversalTables>(random, room); break;
     case 3: damaged_case<TraversalTables>(random, room); break;
+    case 4:
+    case 5:
+      if (const char *const wrong = keys_case(random, room, random.once_in(2))) fail(wrong);
+      progress->keys++;
+      break;
     default:
       if (const char *const wrong = links_case(random, room)) fail(wrong);
       progress->links++;
@@ -190,9 +196,9 @@ void run_cases(uint64_t seed, int64_t n_cases, double seconds) {
 }
 
 void report() {
-  std::printf("%lld valid tables as the evaluator says; %lld damaged ones, of which %lld accepted and run within bounds; %lld links\n",
+  std::printf("%lld valid tables as the evaluator says; %lld damaged ones, of which %lld accepted and run within bounds; %lld links; %lld tables of keys\n",
               static_cast<long long>(progress->valid), static_cast<long long>(progress->damaged), static_cast<long long>(progress->accepted),
-              static_cast<long long>(progress->links));
+              static_cast<long long>(progress->links), static_cast<long long>(progress->keys));
   std::printf("%lld calls of kernels\n", static_cast<long long>(progress->calls));
   for (int32_t error = 0; error < 256; error++)
     if (progress->refused[error]) std::printf("refused %6lld: %3d, %s\n", static_cast<long long>(progress->refused[error]), error, skt_message(error));

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 2
+#define SKT_ABI 3
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -188,6 +188,46 @@ typedef struct {
   skt_sum sum;
 } skt_traversal;
 
+/* Columns derived from keys. A row has one key for each table, made of parts of 64 bits, one after the other: key = m * (key + m * part)
+ * modulo 2**64, from 0 on, m being `factor`. The table gives the key's number, and each derived column the value of that number. Sizes: K
+ * keys, P parts, D derived columns.
+ */
+enum {
+  SKT_HASH = 0,    /* the hash of the row's category */
+  SKT_EXCEEDS = 1, /* whether the number there is > `part_border`; of a missing one `part_missing` */
+  SKT_IS_HASH = 2  /* whether the hash is `part_hash` */
+};
+
+/* A place of a hash table. Keys stand at the place named by their upper bits or behind it, wrapping around, without an empty one between;
+ * `number` of an empty place is that of a key that is not there. */
+typedef struct {
+  uint64_t key;
+  uint32_t number;
+  uint32_t is_taken;
+} skt_place;
+
+typedef struct {
+  uint64_t factor;
+  int32_t n_keys;
+  int32_t n_parts;
+  const int32_t *key_parts;    /* (K + 1) where a key's parts begin */
+  const int32_t *part_column;  /* (P) column of X */
+  const int32_t *part_test;    /* (P) */
+  const uint64_t *part_hash;   /* (P) */
+  const float *part_border;    /* (P) */
+  const uint8_t *part_missing; /* (P) 0 or 1 */
+  const skt_place *places;
+  int64_t n_places;
+  const int64_t *key_places; /* (K) where a key's table begins */
+  const int32_t *key_bits;   /* (K) it has 2**bits places, 1 to 32 bits */
+  int64_t n_derived;
+  const int32_t *key_columns;   /* (K + 1) where a key's derived columns begin below */
+  const int32_t *column;        /* (D) number of the derived column, 0 to D - 1 */
+  const int64_t *column_values; /* (D) where its values begin in `values`, one for each number */
+  const float *values;
+  int64_t n_values;
+} skt_keys;
+
 /* The C library's expf: 2**(i / 32), coefficients of a cubic, 32 / ln 2. */
 typedef struct {
   double power[32];
@@ -212,6 +252,16 @@ SKT_API int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *r
 
 /* Numbers of the leaves that rows reach, int32 (n_rows, n_trees), trees in the order of `tree_number` (T). */
 SKT_API int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads, int32_t isa);
+
+/* Columns for trees that look at derived ones: rows first .. first + n of X as float32, column after column of n values each, then their
+ * derived columns; `out` is (n_columns + n_derived, n), C order. `hashes` (n_columns) are those of all rows, or NULL for a column of numbers;
+ * where there are hashes, `rows` is not read, and 0.0 written. */
+SKT_API int32_t skt_check_keys(const skt_keys *tables, int64_t n_columns);
+SKT_API int32_t skt_derive(const skt_keys *tables, const skt_rows *rows, const uint64_t *const *hashes, int64_t first, int64_t n, float *out,
+                           int32_t n_threads, int32_t isa);
+
+/* CityHash64 (1.0.2) of n texts that stand one after the other; text i ends where the next one begins, at begins[i + 1]. */
+SKT_API int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t n, uint64_t *out);
 
 /* 1 if no value is missing or infinite in the dtype of the features, 0 if one is. */
 SKT_API int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa);

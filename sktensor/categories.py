@@ -1,41 +1,95 @@
-"""Values of categorical columns as what the trees see: numbers from tables, and columns derived from hashes of text."""
+"""Values of categorical columns as what the trees see: numbers from tables, and text to be hashed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import count
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.cityhash import cityhash64
-from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, Forest
+from sktensor.forest import Forest
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["KeyedColumns", "NumberTable", "category_numbers", "hashes", "number_tables", "numbered"]
+__all__ = [
+    "Coded",
+    "NumberTable",
+    "category_numbers",
+    "category_texts",
+    "coded",
+    "number_tables",
+    "numbered",
+    "objects",
+]
 
 Array = npt.NDArray[Any]
-
-# Keys of some rows that are made and looked up together: what is at hand meanwhile fits into a second-level cache.
-KEYS_TOGETHER = 2**15
 
 # From here on, not every integer is a float64.
 EXACT_INTEGERS = 2**53
 
 
-def category_numbers(name: Any, values: Array, table: Array) -> Array:
+@dataclass(frozen=True)
+class Coded:
+    """A column as its distinct values, and which of them each row has.
+
+    Parameters
+    ----------
+    values : list
+        Distinct, by type too: 1.0 is equal to 1.
+    position : ndarray of int, shape (n,)
+        Where the value of each row stands among them.
+    """
+
+    values: list[Any]
+    position: Array
+
+    def column(self) -> Array:
+        """The values of the rows, as objects."""
+        found: Array = objects(self.values)[self.position]
+        return found
+
+
+def objects(values: list[Any]) -> Array:
+    """An array of objects, whatever they are."""
+    found: Array = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
+
+
+def coded(column: Array) -> Coded:
+    """A column as its distinct values.
+
+    Parameters
+    ----------
+    column : ndarray of shape (n,)
+        Of numbers, text or objects.
+
+    Returns
+    -------
+    Coded
+    """
+    values = column.tolist()
+    several_types = len(set(map(type, values))) > 1
+    keys = list(zip(map(type, values), values, strict=True)) if several_types else values
+    number: defaultdict[Any, int] = defaultdict(count().__next__)
+    position = np.fromiter(map(number.__getitem__, keys), np.intp, len(keys))
+    return Coded([value for _, value in number] if several_types else list(number), position)
+
+
+def category_numbers(name: Any, column: Array | Coded, table: Array) -> Array:
     """The number that each value of a column has in a table; NaN for those that it lacks.
 
     Parameters
     ----------
     name : object
         The column's name, for errors.
-    values : ndarray of shape (n,)
+    column : ndarray of shape (n,) or Coded
         Of numbers, text or objects.
     table : ndarray of shape (m,)
         Distinct values.
@@ -49,19 +103,20 @@ def category_numbers(name: Any, values: Array, table: Array) -> Array:
     ValueError
         For infinities, and for numbers where the table holds text: scikit-learn's encoder takes neither.
     """
-    if values.dtype.kind in "biuf":
-        if values.dtype.kind == "f" and np.isinf(values).any():
+    if isinstance(column, np.ndarray) and column.dtype.kind in "biuf":
+        if column.dtype.kind == "f" and np.isinf(column).any():
             raise ValueError(
                 f"Column {name!r} of categories: Input contains infinity or a value too large for "
-                f"dtype({values.dtype.name!r})."
+                f"dtype({column.dtype.name!r})."
             )
         if table.dtype.kind in "biuf":
-            return _found(values, table)
+            return _found(column, table)
         if any(isinstance(value, str) for value in table.tolist()):
-            raise ValueError(f"Column {name!r} holds {values.dtype} numbers, but the model was fitted with text there.")
+            raise ValueError(f"Column {name!r} holds {column.dtype} numbers, but the model was fitted with text there.")
     number = {value: float(i) for i, value in reversed(list(enumerate(table.tolist())))}
-    distinct, position = _distinct(values)
-    return np.array([number.get(value, math.nan) for value in distinct])[position] if distinct else np.empty(0)
+    found = column if isinstance(column, Coded) else coded(column)
+    numbers: Array = np.array([number.get(value, math.nan) for value in found.values], dtype=np.float64)
+    return numbers[found.position]
 
 
 def _found(values: Array, table: Array) -> Array:
@@ -76,28 +131,28 @@ def _found(values: Array, table: Array) -> Array:
     return found
 
 
-def hashes(name: Any, values: Array) -> Array:
-    """The low halves of the CityHash64 of a column's text, sign-extended as CatBoost does.
+def category_texts(name: Any, column: Array | Coded) -> Coded:
+    """The text of each value of a column, by which CatBoost knows it.
 
     Parameters
     ----------
     name : object
         The column's name, for errors.
-    values : ndarray of shape (n,)
+    column : ndarray of shape (n,) or Coded
         Of text, bytes and integers; ``True`` is 1.
 
     Returns
     -------
-    ndarray of uint64, shape (n,)
+    Coded
+        Of bytes.
 
     Raises
     ------
     ValueError
         For anything else, missing values among it.
     """
-    distinct, position = _distinct(values)
-    found = np.array([cityhash64(_text(name, value)) & 0xFFFFFFFF for value in distinct], dtype=np.uint32)
-    return found.view(np.int32).astype(np.int64).view(np.uint64)[position]
+    found = column if isinstance(column, Coded) else coded(column)
+    return Coded([_text(name, value) for value in found.values], found.position)
 
 
 def _text(name: Any, value: Any) -> bytes:
@@ -112,113 +167,6 @@ def _text(name: Any, value: Any) -> bytes:
         f"Column {name!r} of categories holds {value!r}: categories of this model are text or integers. "
         "Convert real numbers and missing values to text, as for fitting."
     )
-
-
-def _distinct(values: Array) -> tuple[list[Any], Array]:
-    """The distinct values, and which of them each value is."""
-    if values.dtype.kind != "O":
-        found, position = np.unique(values, return_inverse=True)
-        return found.tolist(), position
-    seen: dict[tuple[type, Any], int] = {}  # by type, too: 1.0 is equal to 1
-    position = np.fromiter((seen.setdefault((type(v), v), len(seen)) for v in values), np.intp, len(values))
-    return [value for _, value in seen], position
-
-
-@dataclass(frozen=True)
-class KeyedColumns:
-    """Columns with those derived from them, which are made for some rows at a time.
-
-    Parameters
-    ----------
-    numbers : tuple of ndarray, shape (n,)
-        The columns of X as numbers; zeros where they are hashed.
-    hashes : dict of ndarray of uint64, shape (n,)
-        By column.
-    n_rows : int
-        Their length.
-    forest : Forest
-        Whose keys and tables.
-    """
-
-    numbers: Sequence[Array]
-    hashes: dict[int, Array]
-    n_rows: int
-    forest: Forest
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns, the derived ones included."""
-        return self.n_rows, self.forest.n_columns
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the rows."""
-        return np.dtype(self.forest.feature_dtype)
-
-    def __len__(self) -> int:
-        return self.n_rows
-
-    def __getitem__(self, rows: slice) -> Array:
-        """Some rows as one array."""
-        n = len(range(*rows.indices(self.n_rows)))
-        out = np.empty((n, self.forest.n_columns), dtype=self.dtype)
-        with np.errstate(over="ignore"):
-            for j, column in enumerate(self.numbers):
-                out[:, j] = column[rows]
-        if (keys := self.forest.key_off) is not None:
-            together = max(1, KEYS_TOGETHER // max(1, len(keys) - 1))
-            for begin in range(0, n, together):
-                part = slice(begin, min(begin + together, n))
-                of_part = {column: found[rows][part] for column, found in self.hashes.items()}
-                out[part, self.forest.n_features :] = _derived(self.forest, out[part], of_part).T
-        return out
-
-
-def _derived(forest: Forest, numbers: Array, hashed: dict[int, Array]) -> Array:
-    """The derived columns of some rows, shape (D, n)."""
-    assert forest.key_off is not None and forest.table_off is not None and forest.table_key is not None
-    assert forest.derived_key is not None and forest.derived_value is not None
-    parts, first, n_parts = _parts(forest, numbers, hashed), forest.key_off[:-1], np.diff(forest.key_off)
-    factor = np.uint64(KEY_FACTOR)
-    key: Array = np.zeros((len(n_parts), len(numbers)), dtype=np.uint64)
-    for i in range(n_parts.max(initial=0)):
-        at = np.flatnonzero(n_parts > i)
-        key[at] = factor * (key[at] + factor * parts[first[at] + i])
-
-    # The last known key that is not greater, by halves, for all tables at once.
-    begin, end = (forest.table_off[at, None].astype(np.int64) for at in (slice(None, -1), slice(1, None)))
-    size, known = end - begin, forest.table_key
-    place = np.broadcast_to(begin - 1, key.shape)
-    for step in (1 << i for i in reversed(range(int(size.max(initial=0)).bit_length()))):
-        further = place + step
-        fits = further < end
-        fits &= known[np.minimum(further, len(known) - 1)] <= key
-        place = np.where(fits, further, place)
-    if len(known):
-        place = np.where((place >= begin) & (known[place] == key), place - begin, size)  # -1 is not from `begin` on
-    else:
-        place = np.zeros_like(place)
-    chosen = forest.derived_key
-    widths = size[chosen, 0] + 1
-    values: Array = forest.derived_value[(np.cumsum(widths) - widths)[:, None] + place[chosen]]
-    return values
-
-
-def _parts(forest: Forest, numbers: Array, hashed: dict[int, Array]) -> Array:
-    """The parts of all keys, uint64, shape (P, n)."""
-    assert forest.key_column is not None and forest.key_test is not None
-    assert forest.key_value is not None and forest.key_nan is not None
-    found: Array = np.empty((len(forest.key_test), len(numbers)), dtype=np.uint64)
-    compared = np.flatnonzero(forest.key_test == EXCEEDS)
-    x = numbers.T[forest.key_column[compared]]
-    exceeds = x > forest.key_value[compared, None].astype(numbers.dtype)
-    found[compared] = np.where(np.isnan(x), forest.key_nan[compared, None], exceeds)
-    for column, hashes_there in hashed.items():
-        here = forest.key_column == column
-        found[here & (forest.key_test == HASH)] = hashes_there
-        asked = np.flatnonzero(here & (forest.key_test == IS_HASH))
-        found[asked] = hashes_there.view(np.int64) == forest.key_value[asked, None].astype(np.int64)
-    return found
 
 
 # --- the same for tensors, where that is tensor code ----------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor import plain_frames
-from sktensor.categories import KeyedColumns, category_numbers, hashes
+from sktensor.categories import Coded, category_numbers, category_texts, coded, objects
 from sktensor.forest import TINY, Forest
+from sktensor.keyed_columns import KeyedColumns
 
 if TYPE_CHECKING:
     import torch
@@ -42,9 +44,6 @@ ROWS_CAST_TOGETHER = 16_384
 
 # Rows of a frame that are copied into one array faster than the columns are taken one by one.
 ROWS_AT_HAND = 256
-
-# Stands for a value without a number until the end: narwhals takes a NaN for a failure to replace.
-UNKNOWN = -1.0
 
 # The kind of device that DLPack calls kDLCPU.
 HOST = 1
@@ -126,24 +125,35 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     ValueError
         If a column holds anything but numbers, or categories other than the model's.
     """
-    floats = plain_frames.columns_of_floats(X) if plain_frames.is_plain(X) and not forest.reads_values else []
-    if floats and all(floats) and forest.categories is None and len(X) <= ROWS_AT_HAND:
+    is_plain = plain_frames.is_plain(X)
+    if forest.reads_values:
+        return _read(frame_names(X), [_values(column) for column in _columns(X)], X.shape[0], forest)
+    if is_plain and forest.categories is None and len(X) <= ROWS_AT_HAND and plain_frames.has_only_floats(X):
         return Rows(X.to_numpy(), flush=plain_frames.is_pandas(X))
+    columns = []
+    tables = forest.categories or (None,) * X.shape[1]
+    for name, column, table in zip(frame_names(X), _columns(X), tables, strict=True):
+        values = _numbers(name, column) if table is None else _category_numbers(name, column, table, forest)
+        columns.append(values if values.dtype in IN_PLACE else values.astype(forest.feature_dtype))
+    return Rows(
+        Columns(tuple(columns), X.shape[0]), flush=plain_frames.is_pandas(X) if is_plain else _is_pandas_like(X)
+    )
+
+
+def _is_pandas_like(X: Any) -> bool:
+    import narwhals as nw
+
+    return bool(nw.from_native(X, eager_only=True).implementation.is_pandas_like())
+
+
+def _columns(X: Any) -> list[Any]:
+    """A frame's columns: those of plain frames as they are, all others as narwhals has them."""
+    if plain_frames.is_plain(X):
+        return plain_frames.columns(X)
     import narwhals as nw
 
     frame = nw.from_native(X, eager_only=True)
-    if forest.reads_values:
-        return _read(frame.columns, [_values(frame[:, j]) for j in range(len(frame.columns))], len(frame), forest)
-    columns = []
-    tables = forest.categories or (None,) * len(frame.columns)
-    for j, (name, table) in enumerate(zip(frame.columns, tables, strict=True)):
-        if floats and floats[j] and table is None:
-            values = plain_frames.column(X, j)
-        else:
-            column = frame[:, j]
-            values = _numbers(name, column) if table is None else _category_numbers(name, column, table, forest)
-        columns.append(values if values.dtype in IN_PLACE else values.astype(forest.feature_dtype))
-    return Rows(Columns(tuple(columns), len(frame)), flush=frame.implementation.is_pandas_like())
+    return [frame[:, j] for j in range(len(frame.columns))]
 
 
 def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
@@ -179,33 +189,39 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     return _read(range(X.shape[1]), list(X.T), len(X), forest)
 
 
-def _values(column: Any) -> npt.NDArray[Any]:
+def _values(column: Any) -> npt.NDArray[Any] | Coded:
     """A column of a frame as it is, with nulls as None or NaN."""
+    if (numbers := plain_frames.numbers(column)) is not None:
+        return numbers
+    if (distinct := plain_frames.distinct(column)) is not None:
+        return Coded(*distinct)
+    if (values := plain_frames.listed(column)) is not None:
+        return objects(values)
     import narwhals as nw
 
+    column = nw.from_native(column, series_only=True)
     if column.null_count() == 0 and (column.dtype.is_numeric() or column.dtype == nw.Boolean):
         return np.asarray(column.to_numpy())
-    values = np.empty(len(column), dtype=object)
-    values[:] = column.to_list()
-    return values
+    return objects(column.to_list())
 
 
-def _read(names: Any, columns: list[npt.NDArray[Any]], n_rows: int, forest: Forest) -> Rows:
+def _read(names: Any, columns: list[npt.NDArray[Any] | Coded], n_rows: int, forest: Forest) -> Rows:
     """Columns of values as the trees see them."""
     tables = forest.categories or (None,) * len(columns)
-    hashed: dict[int, npt.NDArray[Any]] = {}
-    numbers = []
-    for j, (name, values, table) in enumerate(zip(names, columns, tables, strict=True)):
+    texts: dict[int, Coded] = {}
+    numbers: dict[int, npt.NDArray[Any]] = {}
+    for j, (name, column, table) in enumerate(zip(names, columns, tables, strict=True)):
         if forest.hashed is not None and forest.hashed[j]:
-            hashed[j] = hashes(name, values)
-            numbers.append(np.zeros(n_rows, dtype=forest.feature_dtype))
+            texts[j] = category_texts(name, column)
         elif table is not None:
-            numbers.append(category_numbers(name, values, table))
+            numbers[j] = category_numbers(name, column, table)
+        elif isinstance(column, Coded):
+            numbers[j] = _as_numbers(name, column.column(), forest)
         else:
-            numbers.append(values if values.dtype in IN_PLACE else _as_numbers(name, values, forest))
+            numbers[j] = column if column.dtype in IN_PLACE else _as_numbers(name, column, forest)
     if forest.hashed is not None:
-        return Rows(KeyedColumns(numbers, hashed, n_rows, forest))
-    return Rows(Columns(tuple(numbers), n_rows))
+        return Rows(KeyedColumns(numbers, texts, n_rows, forest))
+    return Rows(Columns(tuple(numbers.values()), n_rows))
 
 
 def _as_numbers(name: Any, values: npt.NDArray[Any], forest: Forest) -> npt.NDArray[Any]:
@@ -219,8 +235,11 @@ def _as_numbers(name: Any, values: npt.NDArray[Any], forest: Forest) -> npt.NDAr
 
 def _numbers(name: Any, column: Any) -> npt.NDArray[Any]:
     """A numeric column as numpy, with nulls as NaN."""
+    if (numbers := plain_frames.numbers(column)) is not None:
+        return numbers
     import narwhals as nw
 
+    column = nw.from_native(column, series_only=True)
     if column.dtype in (nw.Object, nw.String, nw.Unknown):  # all of which may be numbers, pandas' sparse ones are
         values = np.asarray(column.to_numpy())
         if values.dtype.kind in "biuf":
@@ -243,22 +262,20 @@ def _numbers(name: Any, column: Any) -> npt.NDArray[Any]:
 
 def _category_numbers(name: Any, column: Any, table: npt.NDArray[Any], forest: Forest) -> npt.NDArray[Any]:
     """A categorical column as the numbers that its values have in the model, whatever their order in the frame."""
-    import narwhals as nw
+    if not plain_frames.is_categorical(column):
+        import narwhals as nw
 
-    if column.dtype not in (nw.Categorical, nw.Enum):
-        raise ValueError(f"Column {name!r} is {column.dtype}, but the model was fitted with categories there.")
-    number = {value: float(i) for i, value in enumerate(table.tolist())}
-    found = column.drop_nulls().unique().to_list()
-    unknown = [value for value in found if value not in number]
+        dtype = nw.from_native(column, series_only=True).dtype
+        if dtype not in (nw.Categorical, nw.Enum):
+            raise ValueError(f"Column {name!r} is {dtype}, but the model was fitted with categories there.")
+    found = _values(column)
+    found = found if isinstance(found, Coded) else coded(found)
+    number: dict[Any, float] = {value: float(i) for i, value in enumerate(table.tolist())} | {None: math.nan}
+    unknown = [value for value in found.values if value not in number]
     if unknown and forest.unknown_category == "error":
         raise ValueError(f"Column {name!r} has categories that the model was not fitted with: {unknown[:5]}.")
-    if not found:
-        return np.full(len(column), np.nan)
-    numbers = [number.get(value, UNKNOWN) for value in found]
-    mapped = column.replace_strict(found, numbers, return_dtype=nw.Float64).fill_null(UNKNOWN)
-    coded = np.array(mapped.to_numpy(), dtype=np.float64)
-    coded[coded == UNKNOWN] = np.nan
-    return coded
+    numbers = np.array([number.get(value, math.nan) for value in found.values], dtype=np.float64)
+    return numbers[found.position]
 
 
 @dataclass(frozen=True)

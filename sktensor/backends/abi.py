@@ -17,6 +17,7 @@ from ctypes import (
     c_uint8,
     c_uint16,
     c_uint32,
+    c_uint64,
     c_void_p,
 )
 from typing import Any, TypeVar
@@ -26,11 +27,11 @@ import numpy.typing as npt
 
 __all__ = [
     "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NOT_FINITE", "NO_MEMORY",
-    "BitslicedStructure", "ColumnStructure", "ExpfStructure", "RowsStructure", "SumStructure",
+    "BitslicedStructure", "ColumnStructure", "ExpfStructure", "KeysStructure", "RowsStructure", "SumStructure",
     "TraversalStructure", "filled",
 ]  # fmt: skip
 
-ABI = 2
+ABI = 3
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2
@@ -172,6 +173,32 @@ class TraversalStructure(Structure):
         ("linear_coef", POINTER(c_double)),
         ("linear_const", POINTER(c_double)),
         ("sum", SumStructure),
+    )
+
+
+class KeysStructure(Structure):
+    """``skt_keys``: columns derived from keys."""
+
+    _fields_ = (
+        ("factor", c_uint64),
+        ("n_keys", c_int32),
+        ("n_parts", c_int32),
+        ("key_parts", POINTER(c_int32)),
+        ("part_column", POINTER(c_int32)),
+        ("part_test", POINTER(c_int32)),
+        ("part_hash", POINTER(c_uint64)),
+        ("part_border", POINTER(c_float)),
+        ("part_missing", POINTER(c_uint8)),
+        ("places", c_void_p),  # of cpu_keys.PLACE
+        ("n_places", c_int64),
+        ("key_places", POINTER(c_int64)),
+        ("key_bits", POINTER(c_int32)),
+        ("n_derived", c_int64),
+        ("key_columns", POINTER(c_int32)),
+        ("column", POINTER(c_int32)),
+        ("column_values", POINTER(c_int64)),
+        ("values", POINTER(c_float)),
+        ("n_values", c_int64),
     )
 
 

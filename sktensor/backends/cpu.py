@@ -68,8 +68,11 @@ class Library:
         self.run_bitsliced = self._function("skt_run_bitsliced", pointer, rows, number, pointer, number, number)
         self.run_traversal = self._function("skt_run_traversal", pointer, rows, number, pointer, number, number)
         self.run_leaves = self._function("skt_leaves", pointer, rows, number, pointer, pointer, number, number)
+        self.check_keys = self._function("skt_check_keys", pointer, ctypes.c_int64)
         self.all_finite = self._function("skt_all_finite", rows, number, number)
         long, double = ctypes.c_int64, ctypes.c_double
+        self.derive = self._function("skt_derive", pointer, rows, pointer, long, long, pointer, number, number)
+        self.cityhash64 = self._function("skt_cityhash64", ctypes.c_char_p, pointer, long, pointer)
         self.sigmoid32 = self._function("skt_sigmoid32", pointer, pointer, long, pointer, number, number)
         self.sigmoid64 = self._function("skt_sigmoid64", pointer, long, double, pointer, number, number)
         self.softmax32 = self._function("skt_softmax32", pointer, pointer, long, long, pointer, number, number)

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.backends import abi, cpu, cpu_bitsliced, cpu_traversal
+from sktensor.backends.cpu_keys import Keys
 from sktensor.backends.parts import parts_by_questions, runs
 from sktensor.forest import TINY, Forest
 from sktensor.inputs import Columns, Rows, is_tensor
+from sktensor.keyed_columns import KeyedColumns
 from sktensor.selection import take_trees
 from sktensor.strategies import bitsliced
 from sktensor.strategies.costs import Shape
@@ -161,6 +163,8 @@ class Calls:
         self.forest = forest
         self.features = abi.DTYPES[forest.feature_dtype]
         self.acc_dtype = np.dtype(forest.acc_dtype)
+        by_kernel = forest.key_off is not None and forest.feature_dtype == "float32"
+        self._keys = Keys(forest, _kernels()) if by_kernel else None
 
     def sums(self, tables: Sequence[Tables], rows: Rows, n_threads: int, start: Array | None) -> Any:
         """Sums over trees, of tables that continue each other's, shape (n, K); from `start` on, if there is one."""
@@ -177,7 +181,7 @@ class Calls:
         kernels, forest = _kernels(), self.forest
         flush = TINY if forest.flush_tiny and rows.flush else NOTHING
         look = rows.late_check is not None
-        for first, X in rows.arrays(forest):
+        for first, X in self._arrays(rows, n_threads):
             if isinstance(X, Columns):
                 columns = cpu.packed_columns(X.arrays)  # which has to stay until the call is over
                 packed = cpu.packed_frame(columns, len(X), forest.missing_value, flush)
@@ -190,6 +194,11 @@ class Calls:
                     return self.run(calls, rows.checked(), out, n_threads)
                 if error:
                     raise MemoryError if error == abi.NO_MEMORY else RuntimeError(kernels.message(error))
+
+    def _arrays(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
+        if self._keys is not None and isinstance(rows.data, KeyedColumns):
+            return self._keys.arrays(rows.data, n_threads)
+        return rows.arrays(self.forest)
 
 
 def _kernels() -> cpu.Library:
