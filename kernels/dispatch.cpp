@@ -15,6 +15,7 @@
   void sigmoid32(const skt_expf &, const float *raw, int64_t first, int64_t last, float *out);                                         \
   void sigmoid64(const double *raw, int64_t first, int64_t last, double factor, double *out);                                          \
   void softmax32(const skt_expf &, const float *raw, int64_t first, int64_t last, int64_t n_classes, float *out, Scratch &);           \
+  void softmax64(const double *raw, int64_t first, int64_t last, int64_t n_classes, double *out);                                       \
   }
 
 SKT_DECLARE(baseline)
@@ -179,5 +180,13 @@ int32_t skt_softmax32(const skt_expf *table, const float *raw, int64_t n, int64_
   if (n_classes < 1) return kOutputs;
   return for_links(n, n_classes, n_threads, [&](int64_t first, int64_t last, Scratch &scratch) {
     SKT_WITH(isa, softmax32, *table, raw, first, last, n_classes, out, scratch);
+  });
+}
+
+int32_t skt_softmax64(const double *raw, int64_t n, int64_t n_classes, double *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_isa(isa)) return error;
+  if (n_classes < 1) return kOutputs;
+  return for_links(n, kFloat64 * n_classes, n_threads, [&](int64_t first, int64_t last, Scratch &) {
+    SKT_WITH(isa, softmax64, raw, first, last, n_classes, out);
   });
 }

@@ -46,9 +46,9 @@ inline const char *links_case(Random &random, Room &room) {
   const double factor = random.one_of({1.0, 0.3, -2.0});
 
   const std::vector<float> raw32 = scores<float>(random, n), rows = scores<float>(random, n * classes);
-  const std::vector<double> raw64 = scores<double>(random, n);
+  const std::vector<double> raw64 = scores<double>(random, n), wide_rows = scores<double>(random, n * classes);
   std::vector<float> two32, several = rows;
-  std::vector<double> two64;
+  std::vector<double> two64, several64 = wide_rows;
   for (const float x : raw32) {
     const float p = 1.0f / (exponential(table, -x > 88.7f ? 88.7f : -x) + 1.0f + 1e-16f);
     two32.insert(two32.end(), {1.0f - p, p});
@@ -66,13 +66,22 @@ inline const char *links_case(Random &random, Room &room) {
     for (int64_t k = 0; k < classes; k++) row[k] /= static_cast<float>(total);
   }
 
+  for (int64_t i = 0; i < n; i++) {
+    double *const row = several64.data() + i * classes;
+    double most = row[0], total = 0;
+    for (int64_t k = 1; k < classes; k++) most = most < row[k] || std::isnan(row[k]) ? row[k] : most;
+    for (int64_t k = 0; k < classes; k++) total += row[k] = std::exp(row[k] - most);
+    for (int64_t k = 0; k < classes; k++) row[k] /= total;
+  }
+
   for (int32_t isa = 0; isa <= skt_best_isa(); isa++) {
     const int32_t n_threads = static_cast<int32_t>(random.from(1, 3));
     float *const out32 = room.copy(random, std::vector<float>(2 * n)), *const out = room.copy(random, std::vector<float>(n * classes));
-    double *const out64 = room.copy(random, std::vector<double>(2 * n));
+    double *const out64 = room.copy(random, std::vector<double>(2 * n)), *const wide = room.copy(random, std::vector<double>(n * classes));
     if (skt_sigmoid32(&table, room.copy(random, raw32), n, out32, n_threads, isa) || !equal(out32, two32)) return "skt_sigmoid32 and its formula differ";
     if (skt_sigmoid64(room.copy(random, raw64), n, factor, out64, n_threads, isa) || !equal(out64, two64)) return "skt_sigmoid64 and its formula differ";
     if (skt_softmax32(&table, room.copy(random, rows), n, classes, out, n_threads, isa) || !equal(out, several)) return "skt_softmax32 and its formula differ";
+    if (skt_softmax64(room.copy(random, wide_rows), n, classes, wide, n_threads, isa) || !equal(wide, several64)) return "skt_softmax64 and its formula differ";
   }
   return nullptr;
 }

@@ -138,4 +138,16 @@ void softmax32(const skt_expf &table, const float *raw, int64_t first, int64_t l
   }
 }
 
+// LightGBM's softmax: the C library's exponentials, and their sum class after class.
+void softmax64(const double *raw, int64_t first, int64_t last, int64_t n_classes, double *out) {
+  for (int64_t i = first; i < last; i++) {
+    const double *const from = raw + i * n_classes;
+    double *const to = out + i * n_classes;
+    double most = from[0], total = 0;
+    for (int64_t k = 1; k < n_classes; k++) most = std::max(from[k], most);
+    for (int64_t k = 0; k < n_classes; k++) total += to[k] = std::exp(from[k] - most);
+    for (int64_t k = 0; k < n_classes; k++) to[k] /= total;
+  }
+}
+
 } // namespace SKT_ISA

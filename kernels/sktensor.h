@@ -270,6 +270,7 @@ SKT_API int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t i
 SKT_API int32_t skt_sigmoid32(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t n_threads, int32_t isa);
 SKT_API int32_t skt_sigmoid64(const double *raw, int64_t n, double factor, double *out, int32_t n_threads, int32_t isa);
 SKT_API int32_t skt_softmax32(const skt_expf *table, const float *raw, int64_t n, int64_t n_classes, float *out, int32_t n_threads, int32_t isa);
+SKT_API int32_t skt_softmax64(const double *raw, int64_t n, int64_t n_classes, double *out, int32_t n_threads, int32_t isa);
 
 #ifdef __cplusplus
 }

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["exp", "expf", "table_exp"]
+__all__ = ["c_exp", "c_log", "c_log1p", "exp", "expf", "table_exp"]
 
 Values: TypeAlias = Any
 """A numpy array or a torch tensor of floats."""
@@ -38,6 +38,37 @@ def exp(x: Values) -> Values:
         with np.errstate(over="ignore"):  # inf is the answer, and the libraries give it without a word
             return np.exp(x)
     return expf(x) if x.dtype == sys.modules["torch"].float32 else x.exp()
+
+
+def c_exp(x: Values) -> Values:
+    """``exp`` of float64 as the C library computes it, which numpy and torch differ from in the last bits.
+
+    Of all functions for arrays, those of scipy's Box-Cox transform are the C library's own, for a parameter of 0.
+    """
+    if not isinstance(x, np.ndarray):
+        return x.exp()
+    from scipy.special import inv_boxcox
+
+    with np.errstate(over="ignore"):
+        return inv_boxcox(x, 0.0)
+
+
+def c_log(x: Values) -> Values:
+    """``log`` of float64 as the C library computes it; of tensors as torch does."""
+    if not isinstance(x, np.ndarray):
+        return x.log()
+    from scipy.special import boxcox
+
+    return boxcox(x, 0.0)
+
+
+def c_log1p(x: Values) -> Values:
+    """``log1p`` of float64 as the C library computes it; of tensors as torch does."""
+    if not isinstance(x, np.ndarray):
+        return x.log1p()
+    from scipy.special import boxcox1p
+
+    return boxcox1p(x, 0.0)
 
 
 def expf(x: Values) -> Values:

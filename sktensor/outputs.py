@@ -7,12 +7,13 @@ do, in their dtype; raw scores are exact, links differ from the library's by the
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from sktensor.backends import cpu_links
-from sktensor.exponentials import exp, table_exp
+from sktensor.exponentials import c_exp, c_log, c_log1p, exp, table_exp
 from sktensor.forest import Forest
 
 __all__ = [
@@ -64,18 +65,22 @@ def values(forest: Forest, raw: Rows) -> Rows:
         case "clipped_sigmoid":
             return 1.0 / (exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0 + 1e-16)
         case "softmax":
-            return _softmax(raw)
+            return _softmax(raw, exp)
+        case "c_softmax":
+            return _softmax(raw, c_exp)
         case "table_softmax":
             e, total = _table_softmax_terms(raw)
             return e / total
         case "exp":
             return exp(raw)
+        case "c_exp":
+            return c_exp(raw)
         case "table_exp":
             return table_exp(raw)
         case "mean_variance":
             return xp.stack([raw[:, 0], table_exp(2.0 * raw[:, 1])], 1)
         case "log1p_exp":
-            return xp.log1p(xp.exp(raw))
+            return c_log1p(c_exp(raw))
         case "sign_square":
             return xp.sign(raw) * raw * raw
         case "hinge":
@@ -102,10 +107,11 @@ def probabilities(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows | list[
                 shaped_values(forest, raw) if len(forest.output_slices) == 1 else _by_slice(forest, values(forest, raw))
             )
         case "softmax":
-            return _softmax(raw)
+            return _softmax(raw, exp)
         case "ada_softmax":  # [sklearn/ensemble/_weight_boosting.py, _compute_proba_from_decision]
             two = forest.n_outputs == 1
-            return _softmax(xp.stack([-raw[:, 0], raw[:, 0]], 1) / 2 if two else raw / (forest.n_outputs - 1))
+            raw = xp.stack([-raw[:, 0], raw[:, 0]], 1) / 2 if two else raw / (forest.n_outputs - 1)
+            return _softmax(raw, exp)
     raise AttributeError("This model gives no probabilities.")
 
 
@@ -117,10 +123,10 @@ def log_probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
             raise ValueError("These logarithms are not made of raw scores. Program.log_mean gives them.")
         case "sigmoid":
             both = xp.stack([-raw[:, 0], raw[:, 0]], 1) if forest.proba == "complement" else raw
-            return -xp.log(1.0 + exp(-both))  # as CatBoost does, not log1p [catboost eval_processing.h CalcLogSigmoid]
+            return -c_log(1.0 + c_exp(-both))  # as CatBoost does, not log1p [catboost eval_processing.h CalcLogSigmoid]
         case "softmax":
             _, total = _table_softmax_terms(raw)
-            return raw - xp.amax(raw, 1)[:, None] - xp.log(total)
+            return raw - xp.amax(raw, 1)[:, None] - c_log(total)
     found = probabilities(forest, raw)
     log = xp.log
     return [log(part) for part in found] if isinstance(found, list) else log(found)
@@ -151,7 +157,7 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
         case "argmax":
             found = _by_kernel(forest, raw, n_threads)
             if found is None:
-                found = _softmax(raw) if forest.proba == "softmax" else values(forest, raw)
+                found = _softmax(raw, exp) if forest.proba == "softmax" else values(forest, raw)
             parts = _slices(forest, found)
             return _labels_of(forest, [xp.argmax(part, 1) for part in parts])
     raise ValueError(f"unknown decision {forest.decision!r}")
@@ -286,10 +292,12 @@ def _by_kernel(forest: Forest, raw: Rows, n_threads: int) -> Rows | None:
             return cpu_links.sigmoid64(raw, forest.link_param, n_threads)
         case ("values", "softmax", "float32") | ("softmax", _, "float32"):
             return cpu_links.softmax32(raw, n_threads)
+        case "values", "c_softmax", "float64":
+            return cpu_links.softmax64(raw, n_threads)
     return None
 
 
-def _softmax(x: Rows) -> Rows:
+def _softmax(x: Rows, exp: Callable[[Rows], Rows]) -> Rows:
     """``exp(x - max)`` over its sum in float64, class after class [xgboost src/common/math.h Softmax]."""
     xp = _namespace(x)
     e = exp(x - xp.amax(x, 1)[:, None])

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import math
 import platform
 
 import numpy as np
 import pytest
 import torch
 from agreement import same_bits
+from lightgbm import LGBMClassifier, LGBMRegressor
 from xgboost import XGBClassifier, XGBRegressor
 
 from sktensor import TensorizedEstimator
-from sktensor.exponentials import exp, expf
+from sktensor.exponentials import c_exp, c_log, c_log1p, exp, expf
 from sktensor.outputs import EXPF_LIMIT
 
 RNG = np.random.default_rng(0)
@@ -91,3 +93,46 @@ def test_probabilities_and_means_of_xgboost_have_its_bits(name, dispatch):
         same_bits(fast.predict_proba(rows).numpy(), model.predict_proba(X))
     same_bits(fast.predict(X), model.predict(X))
     same_bits(np.asarray(fast.predict(rows)), model.predict(X))
+
+
+def finite_or_inf(function, x):
+    try:
+        return function(x)
+    except OverflowError:
+        return math.inf
+
+
+@pytest.mark.parametrize(("function", "of_c"), [(c_exp, math.exp), (c_log, math.log), (c_log1p, math.log1p)])
+def test_functions_of_float64_have_the_bits_of_the_c_librarys(function, of_c):
+    x = arguments().astype(np.float64)
+    if function is not c_exp:
+        x = np.concatenate([np.exp(np.clip(x, -700, 700)), np.abs(x[x != 0]), [np.inf, 5e-324]])
+    x = x[~np.isnan(x)]
+    same_bits(function(x), np.array([finite_or_inf(of_c, value) for value in x.tolist()]))
+    assert (c_exp(x).view(np.int64) != np.exp(x).view(np.int64)).any() or function is not c_exp  # it matters
+
+
+OF_LIGHTGBM = {
+    "two classes": LGBMClassifier(objective="binary"),
+    "three classes": LGBMClassifier(objective="multiclass"),
+    "one against all": LGBMClassifier(objective="multiclassova"),
+    "poisson": LGBMRegressor(objective="poisson"),
+    "cross_entropy_lambda": LGBMRegressor(objective="cross_entropy_lambda"),
+}
+
+
+@pytest.mark.parametrize("kernels", [True, False], ids=["kernels", "numpy"])
+@pytest.mark.parametrize("name", OF_LIGHTGBM)
+def test_probabilities_and_means_of_lightgbm_have_its_bits(name, kernels, monkeypatch):
+    X = RNG.normal(size=(4000, 4))
+    number = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(int) + (X[:, 3] > 0) * (name != "two classes")
+    y = number / 2 if name == "cross_entropy_lambda" else number
+    model = OF_LIGHTGBM[name].set_params(n_estimators=40, learning_rate=0.7, n_jobs=1, verbose=-1).fit(X, y)
+    wrapped = TensorizedEstimator(model)
+    rows = RNG.normal(size=(20_000, 4)) * 2
+    wrapped.predict(rows[:1])
+    if not kernels:
+        monkeypatch.setattr("sktensor.outputs._by_kernel", lambda forest, raw, n_threads: None)
+    ask = "predict_proba" if isinstance(model, LGBMClassifier) else "predict"
+    same_bits(getattr(wrapped, ask)(rows), getattr(model, ask)(rows))
+    same_bits(wrapped.predict(rows), model.predict(rows))

@@ -130,6 +130,7 @@ THIRD_PARTIES_WHEN_CALLED = {
     "categories": {"torch"},
     "inputs": {"narwhals", "scipy", "torch"},
     "door": {"scipy"},
+    "exponentials": {"scipy"},
     "outputs": {"scipy", "torch"},
     "strategies": {"torch"},
     "backends": {"torch"},

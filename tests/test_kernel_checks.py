@@ -271,6 +271,7 @@ def test_an_instruction_set_that_is_not_there_is_refused_by_every_function(isa):
     assert library.sigmoid32(expf, at, 1, at, 1, isa) == NO_SUCH_ISA
     assert library.sigmoid64(at, 1, 1.0, at, 1, isa) == NO_SUCH_ISA
     assert library.softmax32(expf, at, 1, 2, at, 1, isa) == NO_SUCH_ISA
+    assert library.softmax64(at, 1, 2, at, 1, isa) == NO_SUCH_ISA
     assert not out.any() and not one.any()
 
 
@@ -323,6 +324,8 @@ def test_leaves_are_written_to_trees_that_there_are(number):
 def test_a_softmax_over_no_classes_is_refused():
     one, expf = np.zeros(1, dtype=np.float32), abi.ExpfStructure()
     assert cpu.library().softmax32(ctypes.addressof(expf), cpu.address(one), 1, 0, cpu.address(one), 1, 0) == OUTPUTS
+    wide = np.zeros(1)
+    assert cpu.library().softmax64(cpu.address(wide), 1, 0, cpu.address(wide), 1, 0) == OUTPUTS
 
 
 @pytest.mark.parametrize("options", [{}, {"n_outputs": 3, "vector": True}], ids=["scalar", "vector"])

@@ -76,6 +76,7 @@ class Library:
         self.sigmoid32 = self._function("skt_sigmoid32", pointer, pointer, long, pointer, number, number)
         self.sigmoid64 = self._function("skt_sigmoid64", pointer, long, double, pointer, number, number)
         self.softmax32 = self._function("skt_softmax32", pointer, pointer, long, long, pointer, number, number)
+        self.softmax64 = self._function("skt_softmax64", pointer, long, long, pointer, number, number)
         self.best = int(self._calls.skt_best_isa())
         self.isa = self.best  # the instruction set that calls are to use
         if forced := os.environ.get(VARIABLE):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sktensor import exponentials
 from sktensor.backends import abi, cpu
 
-__all__ = ["sigmoid32", "sigmoid64", "softmax32"]
+__all__ = ["sigmoid32", "sigmoid64", "softmax32", "softmax64"]
 
 Array = npt.NDArray[Any]
 
@@ -47,4 +47,13 @@ def softmax32(raw: Array, n_threads: int) -> Array | None:
         return None
     out = np.empty_like(raw)
     kernels.softmax32(_EXPF, cpu.address(raw), *raw.shape, cpu.address(out), n_threads, kernels.isa)
+    return out
+
+
+def softmax64(raw: Array, n_threads: int) -> Array | None:
+    """LightGBM's probabilities of several classes from float64 scores, both (n, K); None without kernels."""
+    if (kernels := cpu.library()) is None:
+        return None
+    out = np.empty_like(raw)
+    kernels.softmax64(cpu.address(raw), *raw.shape, cpu.address(out), n_threads, kernels.isa)
     return out

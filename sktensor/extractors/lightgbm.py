@@ -32,11 +32,11 @@ SQUARE_ROOT = ("regression", "regression_l1", "huber", "fair", "quantile", "mape
 """Objectives that may carry the flag ``sqrt``, the trace of reg_sqrt=True."""
 LINKS = {
     **dict.fromkeys(SQUARE_ROOT, "identity"),
-    **dict.fromkeys(("poisson", "gamma", "tweedie"), "exp"),
+    **dict.fromkeys(("poisson", "gamma", "tweedie"), "c_exp"),
     **dict.fromkeys(("binary", "multiclassova", "cross_entropy"), "sigmoid"),
     **dict.fromkeys(("lambdarank", "rank_xendcg"), "identity"),
     "cross_entropy_lambda": "log1p_exp",
-    "multiclass": "softmax",
+    "multiclass": "c_softmax",
 }
 
 

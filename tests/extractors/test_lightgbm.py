@@ -327,13 +327,13 @@ def linked(forest, raw):
             return raw
         case "sign_square":
             return np.sign(raw) * raw * raw
-        case "exp":
+        case "c_exp":
             return each(exp)
         case "sigmoid":
             return each(lambda v: 1.0 / (1.0 + exp(-forest.link_param * v)))
         case "log1p_exp":
             return each(lambda v: math.log1p(exp(v)))
-        case "softmax":
+        case "c_softmax":
             e = np.vectorize(math.exp)(raw - raw.max(axis=1, keepdims=True))
             return e / np.add.accumulate(e, axis=1)[:, -1:]
 
