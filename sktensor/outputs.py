@@ -62,7 +62,7 @@ def values(forest: Forest, raw: Rows) -> Rows:
         case "sigmoid":
             return _sigmoid(raw * forest.link_param)
         case "clipped_sigmoid":
-            return 1.0 / (exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0 + 1e-16)
+            return 1.0 / (exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0)  # XGBoost's 1e-16 is lost beside 1.0
         case "softmax":
             return _softmax(raw)
         case "table_softmax":
@@ -145,7 +145,7 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
         case "raw_nonnegative":
             return _labels_of(forest, [raw[:, 0] >= 0])
         case "inlier":
-            return _labels_of(forest, [~(decision_scores(forest, raw) < 0)])
+            return _labels_of(forest, [decision_scores(forest, raw) >= 0])
         case "raw_argmax":
             return _labels_of(forest, [xp.argmax(raw, 1)])
         case "argmax":

@@ -76,9 +76,8 @@ def extract_isolation(model: Any) -> Forest:
     """The forest of a fitted ``IsolationForest``: how deep a row lies in each tree, added up."""
     check_is_fitted(model, "estimators_")
     trees = model.estimators_
-    # With all features, the trees are given X as it is, whatever order was drawn [sklearn/ensemble/_iforest.py].
-    columns = None if model._max_features == model.n_features_in_ else model.estimators_features_
-    arrays, _ = tree_arrays(trees, columns)
+    # Of a tree that is given X as it is they stand in order [sklearn/utils/_random.pyx, sample_without_replacement].
+    arrays, _ = tree_arrays(trees, model.estimators_features_)
     # [sklearn/ensemble/_iforest.py, _parallel_compute_tree_depths], in this order
     depth = [
         length[leaf] + average[leaf] - 1.0
