@@ -324,6 +324,35 @@ def test_cover_is_the_weight_of_training_rows_in_each_leaf():
         np.testing.assert_array_equal(cover[: forest.n_nodes], cover[place] + cover[other])
 
 
+def test_a_label_is_given_above_its_threshold_and_not_at_it():
+    model = moved(leaves_set(fitted(C, X, TWO_LABELS, loss_function="MultiLogloss"), [0.0]), 1.0, [0.0, 1e-300])
+    assert (model.predict(X) == [0, 1]).all()
+    for strategy in ("auto", "tree_traversal"):
+        assert_agrees(model, X, strategy=strategy)
+
+
+def test_logarithms_of_probabilities_near_one_lose_the_digits_that_the_librarys_lose():
+    """It takes the logarithm of 1 + exp, of which log1p would keep more."""
+    model = MODELS["probabilities from tiny to one"]()
+    expected = model.predict_log_proba(X)
+    near_one = (expected > -1e-8) & (expected < 0)
+    assert near_one.sum() > 20
+    within_ulps(TensorizedEstimator(model).predict_log_proba(X)[near_one], expected[near_one])
+
+
+@pytest.mark.parametrize("name", ["nine classes", "probabilities from tiny to one, classes"])
+def test_probabilities_of_many_classes_are_divided_by_a_sum_taken_in_their_order(name):
+    model = MODELS[name]()
+    same_bits(TensorizedEstimator(model).predict_proba(X), model.predict_proba(X))
+
+
+def test_borders_that_json_cannot_hold_are_refused():
+    """Of a model that is read none is infinite, which no missing value would exceed."""
+    model = fitted(R, np.where(X > 1.5, np.inf, HOLES), REAL, nan_mode="Max", iterations=60, depth=6)
+    with pytest.raises(UnsupportedModelError, match=r"cannot write this model as JSON: .*invalid float value: inf"):
+        extract(model)
+
+
 def test_every_kind_of_input_gives_the_librarys_answer():
     integers = (X * 1e8).astype(np.int64)
     model = fitted(R, integers.astype(np.float64), REAL)
