@@ -324,6 +324,12 @@ def test_cover_is_the_weight_of_training_rows_in_each_leaf():
         np.testing.assert_array_equal(cover[: forest.n_nodes], cover[place] + cover[other])
 
 
+def test_columns_that_a_model_has_dropped_are_columns_of_its_rows():
+    model = without_unused(fitted(R, X, REAL, ignored_features=[3, 4]))
+    assert len(extractor._saved(model)["features_info"]["float_features"]) == 3
+    assert_agrees(model, X)
+
+
 def test_a_label_is_given_above_its_threshold_and_not_at_it():
     model = moved(leaves_set(fitted(C, X, TWO_LABELS, loss_function="MultiLogloss"), [0.0]), 1.0, [0.0, 1e-300])
     assert (model.predict(X) == [0, 1]).all()

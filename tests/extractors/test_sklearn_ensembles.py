@@ -682,6 +682,11 @@ def test_columns_that_no_tree_was_given_may_hold_anything(kind, value):
         fast.predict(kind(rows))
 
 
+def test_an_isolation_forest_has_as_many_trees_as_were_fitted_whatever_its_parameter_says():
+    model = IsolationForest(n_estimators=5, random_state=0).fit(training_rows()).set_params(n_estimators=50)
+    assert_agrees(model, training_rows())
+
+
 def test_missing_values_are_up_to_the_first_tree_of_a_forest_and_to_all_of_a_bag():
     X = training_rows()
     rows, y = X.copy(), target(X, "three")
@@ -693,6 +698,7 @@ def test_missing_values_are_up_to_the_first_tree_of_a_forest_and_to_all_of_a_bag
     bag = BaggingClassifier(ExtraTreeClassifier(max_depth=3), 3, warm_start=True, random_state=0).fit(X, y)
     same_bits(TensorizedEstimator(bag).predict_proba(rows), bag.predict_proba(rows))
     bag.set_params(estimator__splitter="best", n_estimators=6).fit(X, y)
+    same_bits(TensorizedEstimator(bag).predict_proba(X), bag.predict_proba(X))
     for est in (forest, TensorizedEstimator(forest), bag, TensorizedEstimator(bag)):
         with pytest.raises(ValueError, match="Input X contains NaN"):
             est.predict(rows)

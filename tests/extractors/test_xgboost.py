@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import scipy.special
+import torch
 import xgboost as xgb
 from agreement import STRATEGIES, assert_agrees, assert_booster_agrees
 from reference import hurting, reference_apply, reference_raw
 from sklearn.exceptions import NotFittedError
 from versions import is_older, since
 
-from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest
+from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest, outputs
 from sktensor.extractors import xgboost as extractor
 from sktensor.extractors.xgboost_answers import LINKS, link_of
 from sktensor.extractors.xgboost_trees import leaf_width, tree_fields
@@ -772,6 +773,8 @@ def test_scores_that_differ_in_less_than_their_probabilities_show_are_the_first_
     model = fit(C, X, THREE, learning_rate=3e-9, base_score=0.0)()
     margins = model.predict(X, output_margin=True)
     assert 20 < (margins.argmax(axis=1) != model.predict(X)).sum() < N
+    raw = torch.tensor(margins)  # of which tensor code makes the labels that a kernel makes of arrays
+    np.testing.assert_array_equal(outputs.labels(extract_forest(model), raw).numpy(), model.predict(X))
     for strategy in ("auto", "tree_traversal"):
         assert_agrees(model, X, strategy=strategy)
 
