@@ -1,6 +1,6 @@
 """How far answers behind a link lie from the library's: the largest distance in units in the last place, link by link.
 
-Raw scores are the library's own bit for bit, so what may differ is what is made of them. Each link is given well over
+Raw scores are the library's own bit for bit, so what might differ is what is made of them. Each link is given well over
 100,000 raw scores of one model of a library, from tiny to those that overflow, infinities included, and the answers are
 held against what the library makes of the same scores.
 

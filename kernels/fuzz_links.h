@@ -50,7 +50,7 @@ inline const char *links_case(Random &random, Room &room) {
   std::vector<float> two32, several = rows;
   std::vector<double> two64, several64 = wide_rows;
   for (const float x : raw32) {
-    const float p = 1.0f / (exponential(table, -x > 88.7f ? 88.7f : -x) + 1.0f + 1e-16f);
+    const float p = 1.0f / (exponential(table, -x > 88.7f ? 88.7f : -x) + 1.0f);
     two32.insert(two32.end(), {1.0f - p, p});
   }
   for (const double x : raw64) {

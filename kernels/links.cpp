@@ -91,7 +91,7 @@ void sigmoid32(const skt_expf &table, const float *raw, int64_t first, int64_t l
     for (int i = 0; i < n; i++) e[i] = -raw[first + i] > 88.7f ? 88.7f : -raw[first + i]; // expf overflows past this
     exp(e, n, e);
     for (int i = 0; i < n; i++) {
-      const float p = 1.0f / (e[i] + 1.0f + 1e-16f);
+      const float p = 1.0f / (e[i] + 1.0f); // XGBoost adds 1e-16, which is lost beside 1
       out[2 * (first + i)] = 1.0f - p;
       out[2 * (first + i) + 1] = p;
     }

@@ -113,7 +113,7 @@ def category_numbers(name: Any, column: Array | Coded, table: Array) -> Array:
             return _found(column, table)
         if any(isinstance(value, str) for value in table.tolist()):
             raise ValueError(f"Column {name!r} holds {column.dtype} numbers, but the model was fitted with text there.")
-    number = {value: float(i) for i, value in reversed(list(enumerate(table.tolist())))}
+    number = {value: float(i) for i, value in enumerate(table.tolist())}
     found = column if isinstance(column, Coded) else coded(column)
     numbers: Array = np.array([number.get(value, math.nan) for value in found.values], dtype=np.float64)
     return numbers[found.position]

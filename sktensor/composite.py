@@ -212,6 +212,13 @@ class Composite:
         self.model.set_output(transform=transform)
         self._twin = None
 
+    def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
+        """Build what predictions of `n_rows` rows will use, or raise the error that they would."""
+        for part in self.parts:
+            if not part.refused:
+                part.running(settings).warmup([n_rows])
+        self._with_programs(settings)
+
     def planned(self, settings: Settings) -> CompositePlan:
         """A plan to show, for which its parts, which have been compiled, need not be compiled."""
         return self.plan(1000, settings)

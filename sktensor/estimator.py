@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import Tags, get_tags
+from sklearn.utils import Tags, check_scalar, get_tags
 from sklearn.utils._set_output import _wrap_data_with_container  # what TransformerMixin does around transform
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -409,7 +410,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_classes), or list of them
-            In the library's dtype, within 4 ulp of its own (equal where no ``exp`` is involved).
+            The library's own, bit for bit; of tensors within 4 ulp where an ``exp`` is involved.
 
         Examples
         --------
@@ -752,6 +753,36 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
             metric = accuracy_score if is_classifier(self) else r2_score
             return float(metric(truth, _on_host(self.predict(X)), sample_weight=sample_weight))
         return float(self.estimator_.score(_on_host(X), truth))
+
+    def warmup(self, batch_sizes: Sequence[int] = (1, 1000)) -> TensorizedEstimator:
+        """Compile now what predictions of so many rows need, lest the first request waits for it.
+
+        :meth:`fit` has done so; around a fitted model, after unpickling, loading or setting other parameters, the first
+        prediction does.
+
+        Parameters
+        ----------
+        batch_sizes : sequence of int, default=(1, 1000)
+            Numbers of rows. Few programs serve all numbers; which one serves these may depend on the number.
+
+        Returns
+        -------
+        TensorizedEstimator
+            This estimator.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> from sktensor import TensorizedEstimator
+        >>> X, y = load_iris(return_X_y=True)
+        >>> TensorizedEstimator(DecisionTreeClassifier(max_depth=2).fit(X, y)).warmup([1, 100])
+        TensorizedEstimator(estimator=DecisionTreeClassifier(max_depth=2))
+        """
+        for n_rows in batch_sizes:
+            check_scalar(n_rows, "batch_sizes", Integral, min_val=0)
+            self._compiled().prepare(self._settings(), int(n_rows))
+        return self
 
     def explain_plan(self, n_rows: int = 1000) -> Plan | CompositePlan:
         """Which strategy, backend and device a prediction would take, its memory, and why.

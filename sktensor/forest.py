@@ -190,8 +190,8 @@ class Forest:
         Then this is added.
     link : str
         From raw scores to values: ``"identity"``; ``"sigmoid"`` of ``link_param * raw``;
-        ``"clipped_sigmoid"``, ``1 / (exp(min(-raw, 88.7)) + 1 + 1e-16)``; ``"softmax"`` and ``"exp"``, of float64 by
-        numpy's exponential, ``"c_softmax"`` and ``"c_exp"`` by the C library's; ``"log1p_exp"``;
+        ``"clipped_sigmoid"``, ``1 / (exp(min(-raw, 88.7)) + 1)``; ``"softmax"`` and ``"exp"``, of float64 by
+        numpy's exponential and sum, ``"c_softmax"`` and ``"c_exp"`` by the C library's; ``"log1p_exp"``;
         ``"sign_square"``; ``"hinge"``, ``raw > 0``; ``"argmax"``, the column number as a float;
         ``"isolation"``, ``-(2 ** -(raw / link_param))``, or -0.5 if `link_param` is 0.
         With CatBoost's own ``exp`` from a table, which is hundreds of ulp off the true one for large arguments:

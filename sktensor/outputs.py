@@ -1,7 +1,7 @@
 """From sums to what the methods of an estimator return: means, links, labels, shapes.
 
 Every function takes numpy arrays or torch tensors and returns the same kind. Links are computed as the libraries
-do, in their dtype; raw scores are exact, links differ from the library's by the last bits of ``exp``.
+do, in their dtype and with their exponential: of arrays to the bit, of tensors up to the last bits of torch's ``exp``.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def values(forest: Forest, raw: Rows) -> Rows:
         case "sigmoid":
             return _sigmoid(raw * forest.link_param)
         case "clipped_sigmoid":
-            return 1.0 / (exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0 + 1e-16)
+            return 1.0 / (exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0)  # XGBoost's 1e-16 is lost beside 1.0
         case "softmax":
-            return _softmax(raw, exp)
+            return _softmax(raw, exp) if forest.acc_dtype == "float32" else _softmax_of_numpy(raw)
         case "c_softmax":
             return _softmax(raw, c_exp)
         case "table_softmax":
@@ -107,11 +107,11 @@ def probabilities(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows | list[
                 shaped_values(forest, raw) if len(forest.output_slices) == 1 else _by_slice(forest, values(forest, raw))
             )
         case "softmax":
-            return _softmax(raw, exp)
+            return _softmax_of_scipy(raw)
         case "ada_softmax":  # [sklearn/ensemble/_weight_boosting.py, _compute_proba_from_decision]
             two = forest.n_outputs == 1
             raw = xp.stack([-raw[:, 0], raw[:, 0]], 1) / 2 if two else raw / (forest.n_outputs - 1)
-            return _softmax(raw, exp)
+            return _softmax_of_numpy(raw)
     raise AttributeError("This model gives no probabilities.")
 
 
@@ -151,13 +151,13 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
         case "raw_nonnegative":
             return _labels_of(forest, [raw[:, 0] >= 0])
         case "inlier":
-            return _labels_of(forest, [~(decision_scores(forest, raw) < 0)])
+            return _labels_of(forest, [decision_scores(forest, raw) >= 0])
         case "raw_argmax":
             return _labels_of(forest, [xp.argmax(raw, 1)])
         case "argmax":
             found = _by_kernel(forest, raw, n_threads)
             if found is None:
-                found = _softmax(raw, exp) if forest.proba == "softmax" else values(forest, raw)
+                found = _softmax_of_scipy(raw) if forest.proba == "softmax" else values(forest, raw)
             parts = _slices(forest, found)
             return _labels_of(forest, [xp.argmax(part, 1) for part in parts])
     raise ValueError(f"unknown decision {forest.decision!r}")
@@ -290,7 +290,7 @@ def _by_kernel(forest: Forest, raw: Rows, n_threads: int) -> Rows | None:
             return cpu_links.sigmoid32(raw, n_threads)
         case "complement", "sigmoid", "float64":
             return cpu_links.sigmoid64(raw, forest.link_param, n_threads)
-        case ("values", "softmax", "float32") | ("softmax", _, "float32"):
+        case "values", "softmax", "float32":
             return cpu_links.softmax32(raw, n_threads)
         case "values", "c_softmax", "float64":
             return cpu_links.softmax64(raw, n_threads)
@@ -302,6 +302,23 @@ def _softmax(x: Rows, exp: Callable[[Rows], Rows]) -> Rows:
     xp = _namespace(x)
     e = exp(x - xp.amax(x, 1)[:, None])
     return e / _cast(xp.cumsum(_cast(e, "float64"), 1)[:, -1:], x.dtype)
+
+
+def _softmax_of_numpy(x: Rows) -> Rows:
+    """scikit-learn's, of float64: numpy's sum of many classes is not one after the other [utils/extmath.py softmax]."""
+    if not isinstance(x, np.ndarray):
+        return _softmax(x, exp)
+    e = exp(x - x.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def _softmax_of_scipy(x: Rows) -> Rows:
+    """What XGBClassifier makes of margins [python-package/xgboost/sklearn.py predict_proba]."""
+    if not isinstance(x, np.ndarray):
+        return _softmax(x, exp)
+    from scipy.special import softmax
+
+    return softmax(x, axis=1)  # type: ignore[no-any-return]
 
 
 def _table_softmax_terms(x: Rows) -> tuple[Rows, Rows]:

@@ -250,6 +250,30 @@ def test_after_a_fit_or_a_first_row_requests_of_any_size_compile_next_to_nothing
     assert len(compilations) == len(set(compilations)) <= 2 * 6
 
 
+@pytest.mark.parametrize("parameters", [{}, {"backend": "torch"}, {"strategy": "tree_traversal"}], ids=str)
+def test_after_a_warmup_requests_of_these_sizes_compile_nothing(bare, compilations, parameters):
+    fast = pickle.loads(pickle.dumps(TensorizedEstimator(bare.fit(X, Y), **parameters).warmup()))
+    assert fast.warmup([0, 1, 7, len(X)]) is fast
+    warmed = len(compilations)
+    for n in (0, 1, 7, len(X)):
+        fast.predict(X[:n])
+    assert len(compilations) == warmed > 0
+
+
+def test_a_warmup_of_a_model_made_of_others_compiles_its_parts(compilations):
+    parts = [(name, clone(model)) for name, model in MODELS.items()]
+    fast = TensorizedEstimator(VotingClassifier(parts, voting="soft").fit(X, Y)).warmup([1, len(X)])
+    warmed = len(compilations)
+    fast.predict(X[:1]), fast.predict(X)
+    assert len(compilations) == warmed >= 2
+
+
+@pytest.mark.parametrize("size", [-1, 1.5, "all", None])
+def test_a_warmup_for_no_number_of_rows_is_refused(size):
+    with pytest.raises((TypeError, ValueError), match="batch_sizes"):
+        TensorizedEstimator(clone(MODELS["xgboost"]).fit(X, Y)).warmup([size])
+
+
 @pytest.mark.parametrize("method", ["predict", "predict_proba"])
 @pytest.mark.parametrize(
     "argument", ["output_margin", "iteration_range", "raw_score", "pred_leaf", "pred_contrib", "prediction_type"]

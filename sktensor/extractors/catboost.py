@@ -263,8 +263,7 @@ def _splits(
             if type(number) is not int or number < 0:
                 raise ValueError(f"float_feature_index={number!r} in a split of the CatBoost model is no number.")
             feature[i], border[i] = columns[number], split["border"]
-            # +inf is not greater than a border of +inf, nor is NaN in its place.
-            right[i] = nan_right[number] and border[i] < np.inf
+            right[i] = nan_right[number]  # no border is infinite: the library writes no such number as JSON
         elif kind == "OneHotFeature":
             feature[i], border[i] = n_features + derived.one_hot(split), 0.5
         else:

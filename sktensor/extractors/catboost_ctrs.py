@@ -154,9 +154,8 @@ class DerivedColumns:
                 value = int(np.int64(element["value"]).astype(np.int32))
                 return self._features[element["cat_feature_index"]]["flat_feature_index"], IS_HASH, float(value), False
             case "float_feature":
-                number, border = element["float_feature_index"], np.float32(element["border"])
-                missing = bool(self._nan_right[number] and border < np.inf)
-                return int(self._columns[number]), EXCEEDS, float(border), missing
+                number, border = element["float_feature_index"], float(np.float32(element["border"]))
+                return int(self._columns[number]), EXCEEDS, border, bool(self._nan_right[number])
         raise UnsupportedModelError(
             f"combination_element={element['combination_element']!r} in a CTR of the CatBoost model is not known."
         )

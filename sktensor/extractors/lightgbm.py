@@ -110,7 +110,8 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     n_trees, n_features = len(trees.root), int(text.header["max_feature_idx"]) + 1
     shape = () if n_outputs == 1 else (n_outputs,)
     # Random forests: predict averages, raw_score=True does not [LightGBM gbdt_prediction.cpp Predict, PredictRaw].
-    averaged = "average_output" in text.header and end > begin
+    if (averaged := "average_output" in text.header) and not text.trees:
+        raise UnsupportedModelError("boosting='rf' without trees: LightGBM divides by their number and answers NaN.")
     div = float(end - begin) if averaged else 1.0
     return Forest(
         n_features=n_features,
@@ -182,7 +183,7 @@ def _split_rules(trees: Trees) -> dict[str, Any]:
     nan_left = np.where(missing == MISSING_NONE, trees.threshold >= 0.0, default_left)
     rules: dict[str, Any] = {"threshold": trees.threshold, "nan_left": nan_left}
     # Zeros within 1e-35 are exact by then (flush_tiny), as the test of a Zero node has it.
-    if (by_zero := (missing == MISSING_ZERO) & ~is_cat).any():
+    if (by_zero := missing == MISSING_ZERO).any():
         rules["zero_dir"] = np.where(by_zero, default_left, -1)
     if is_cat.any():
         # NaN, a negative number or one beyond the set goes right, whatever the default side says.

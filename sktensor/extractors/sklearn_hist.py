@@ -35,7 +35,7 @@ def extract(model: Any) -> Forest:
     categorical: dict[str, Any] = {}
     if model._preprocessor is not None:
         feature = _given_columns(model)[feature]
-        categorical = {"categories": _tables(model), "values_in_arrays": True, **_splits(model, predictors, at, nodes)}
+        categorical = {"categories": _tables(model), "values_in_arrays": True, **_splits(predictors, at, nodes)}
     return Forest(
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
@@ -81,29 +81,20 @@ def _tables(model: Any) -> tuple[Array | None, ...]:
     return tuple(found)
 
 
-def _splits(model: Any, predictors: list[Any], at: Numbering, nodes: Array) -> dict[str, Array]:
-    """The sets of categories that go left: those of the node, and with the missing ones those that nobody knows.
+def _splits(predictors: list[Any], at: Numbering, nodes: Array) -> dict[str, Array]:
+    """The sets of categories that go left; what nobody knows is missing by then, as the encoder has it.
 
     [_hist_gradient_boosting/_predictor.pyx, _predict_one_from_raw_data]
     """
     first_set = np.cumsum([0, *[len(predictor.raw_left_cat_bitsets) for predictor in predictors]])
     sets = np.concatenate([predictor.raw_left_cat_bitsets for predictor in predictors]).reshape(-1, WORDS)
     predictor_of_node = np.repeat(np.arange(len(predictors)), [len(predictor.nodes) for predictor in predictors])
-    known, number_of_column = model._bin_mapper.make_known_categories_bitsets()
     inner = nodes[at.inner]
     is_cat = inner["is_categorical"] != 0
-    chosen, missing_left = inner[is_cat], inner["missing_go_to_left"][is_cat].astype(bool)
-    left = sets[first_set[predictor_of_node[at.inner][is_cat]] + chosen["bitset_idx"]]
-    unknown = ~known[number_of_column[chosen["feature_idx"]]]
+    left = sets[first_set[predictor_of_node[at.inner][is_cat]] + inner["bitset_idx"][is_cat]]
     offset, words = np.zeros((2, len(inner)), dtype=np.int64)
-    offset[is_cat], words[is_cat] = WORDS * np.arange(len(chosen)), WORDS
-    return {
-        "is_cat": is_cat,
-        "cat_off": offset,
-        "cat_words": words,
-        "cat_bits": np.where(missing_left[:, None], left | unknown, left).ravel(),
-        "oov_left": inner["missing_go_to_left"].astype(bool) & is_cat,
-    }
+    offset[is_cat], words[is_cat] = WORDS * np.arange(len(left)), WORDS
+    return {"is_cat": is_cat, "cat_off": offset, "cat_words": words, "cat_bits": left.ravel()}
 
 
 def without_names(preprocessor: Any) -> Any:

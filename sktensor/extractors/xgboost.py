@@ -280,8 +280,8 @@ def _first_trees_of_rounds(gbtree: dict[str, Any], n_outputs: int) -> Array:
 
 
 def _rounds_used(wrapper: Any, n_rounds: int) -> int:
-    """An estimator stops after its best iteration; 0 rounds mean all [python-package/xgboost/sklearn.py]."""
-    stop = 0 if wrapper is None else getattr(wrapper, "best_iteration", -1) + 1
+    """An estimator stops after its best iteration, a booster does not; 0 rounds mean all [python sklearn.py]."""
+    stop = getattr(wrapper, "best_iteration", -1) + 1
     if not 0 <= stop <= n_rounds:
         raise UnsupportedModelError(
             f"best_iteration={stop - 1} in a model of {n_rounds} rounds, with which {type(wrapper).__name__} cannot "

@@ -1,4 +1,4 @@
-"""CatBoost's extractor, held against the library itself: raw scores and leaves bit for bit, values within 4 ulp."""
+"""CatBoost's extractor, held against the library itself: bit for bit."""
 
 import json
 import pickle
@@ -265,8 +265,7 @@ def test_the_wrapper_answers_as_the_model_does_in_every_strategy(case, strategy)
     if hasattr(model, "predict_log_proba"):
         with np.errstate(all="ignore"):
             log_p, expected = fast.predict_log_proba(rows), model.predict_log_proba(rows)
-        # Behind 1 + exp, an ulp of it is one of 1, whatever is left of it by the logarithm.
-        np.testing.assert_allclose(log_p, expected, rtol=4e-16 * 4, atol=4e-16 * 4)
+        same_bits(log_p, expected)
 
 
 def test_the_module_answers_as_the_model_does(case):
@@ -322,6 +321,40 @@ def test_cover_is_the_weight_of_training_rows_in_each_leaf():
         place = np.where(forest.left >= 0, forest.left, forest.n_nodes + ~forest.left)
         other = np.where(forest.right >= 0, forest.right, forest.n_nodes + ~forest.right)
         np.testing.assert_array_equal(cover[: forest.n_nodes], cover[place] + cover[other])
+
+
+def test_columns_that_a_model_has_dropped_are_columns_of_its_rows():
+    model = without_unused(fitted(R, X, REAL, ignored_features=[3, 4]))
+    assert len(extractor._saved(model)["features_info"]["float_features"]) == 3
+    assert_agrees(model, X)
+
+
+def test_a_label_is_given_above_its_threshold_and_not_at_it():
+    model = moved(leaves_set(fitted(C, X, TWO_LABELS, loss_function="MultiLogloss"), [0.0]), 1.0, [0.0, 1e-300])
+    assert (model.predict(X) == [0, 1]).all()
+    for strategy in ("auto", "tree_traversal"):
+        assert_agrees(model, X, strategy=strategy)
+
+
+def test_logarithms_of_probabilities_near_one_lose_the_digits_that_the_librarys_lose():
+    """It takes the logarithm of 1 + exp, of which log1p would keep more."""
+    model = MODELS["probabilities from tiny to one"]()
+    expected = model.predict_log_proba(X)
+    assert ((expected > -1e-8) & (expected < 0)).sum() > 20
+    same_bits(TensorizedEstimator(model).predict_log_proba(X), expected)
+
+
+@pytest.mark.parametrize("name", ["nine classes", "probabilities from tiny to one, classes"])
+def test_probabilities_of_many_classes_are_divided_by_a_sum_taken_in_their_order(name):
+    model = MODELS[name]()
+    same_bits(TensorizedEstimator(model).predict_proba(X), model.predict_proba(X))
+
+
+def test_borders_that_json_cannot_hold_are_refused():
+    """Of a model that is read none is infinite, which no missing value would exceed."""
+    model = fitted(R, np.where(X > 1.5, np.inf, HOLES), REAL, nan_mode="Max", iterations=60, depth=6)
+    with pytest.raises(UnsupportedModelError, match=r"cannot write this model as JSON: .*invalid float value: inf"):
+        extract(model)
 
 
 def test_every_kind_of_input_gives_the_librarys_answer():

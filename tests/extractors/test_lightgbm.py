@@ -6,11 +6,15 @@ import pickle
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse
+import torch
 from agreement import STRATEGIES, assert_agrees, assert_booster_agrees
 from reference import hurting, reference_apply, reference_raw
 from sklearn.exceptions import NotFittedError
+from versions import is_older
 
 from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest
 from sktensor.extractors.lightgbm import extract
@@ -630,14 +634,101 @@ def test_the_wrapper_answers_as_the_model_does_in_every_strategy(case, strategy)
         assert_agrees(model, rows, strategy=strategy)
 
 
-def test_tiny_values_are_zero_in_the_kinds_of_rows_in_which_the_library_takes_them_for_it():
+def table(rows):
+    return pa.table({"Column_0": rows[:, 0]})
+
+
+# Kinds of rows in which the library takes tiny values for zero, and kinds in which it does not.
+FLUSHED = {"array": np.asarray, "pandas": pd.DataFrame, "csc": scipy.sparse.csc_matrix}
+COMPARED = {"csr": scipy.sparse.csr_matrix, "coo": scipy.sparse.coo_matrix, "polars": pl.DataFrame, "pyarrow": table}
+
+
+@pytest.mark.filterwarnings("ignore:Converting data to scipy sparse matrix")
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize("kind", [*FLUSHED, *COMPARED])
+def test_tiny_values_are_zero_in_the_kinds_of_rows_in_which_the_library_takes_them_for_it(kind):
     # Between negative values and zero the threshold is -1e-35, which is also the smallest value taken for zero.
-    data = RNG.integers(-1, 2, (200, 1)).astype(float)
+    data = np.random.default_rng(2).integers(-1, 2, (200, 1)).astype(float)
     model = R(**{**QUIET, "min_child_samples": 1}).fit(data, data[:, 0])
     edge = -float(np.float32(1e-35))
     assert edge in extract(model).threshold
-    rows, answers = np.array([[edge], [-edge], [0.0], [-1.0]]), []
-    for kind in (np.asarray, pd.DataFrame, scipy.sparse.csr_matrix, scipy.sparse.csc_matrix, scipy.sparse.coo_matrix):
-        answers.append(model.predict(kind(rows), raw_score=True))
-        same(TensorizedEstimator(model).predict_raw(kind(rows)), answers[-1])
-    assert len({answer.tobytes() for answer in answers}) == 2
+    rows, make = np.array([[edge], [-edge], [0.0], [-1.0]]), {**FLUSHED, **COMPARED}[kind]
+    frame_of_others = kind in ("polars", "pyarrow") and is_older("lightgbm", "4.7")  # which needs a package for them
+    answer = model.predict(scipy.sparse.csr_matrix(rows) if frame_of_others else make(rows), raw_score=True)
+    assert (answer[0] == answer[2]) == (kind in FLUSHED)
+    for strategy, backend in (("auto", "auto"), ("tree_traversal", "torch")):
+        fast = TensorizedEstimator(model, strategy=strategy, backend=backend)
+        same(fast.predict_raw(make(rows)), answer)
+        same(fast.predict_raw(make(np.tile(rows, (100, 1)))), np.tile(answer, 100))  # which are read another way
+
+
+def test_integers_become_float32_on_every_way_to_the_trees():
+    model = MODELS["epoch seconds"]()
+    near = np.rint(extract(model).threshold).astype(np.int64)[:, None] + np.arange(-60, 60, 7)
+    whole = np.random.default_rng(3).choice(near.ravel(), size=(80, F))
+    answer = model.predict(whole, raw_score=True)
+    assert (answer != model.predict(whole.astype(np.float64), raw_score=True)).any()
+    for strategy, backend in (("auto", "auto"), ("tree_traversal", "torch")):
+        fast = TensorizedEstimator(model, strategy=strategy, backend=backend)
+        for rows in (whole, whole.astype(np.uint32), np.asfortranarray(whole)):
+            same(fast.predict_raw(rows), answer)
+        same(fast.predict_raw(torch.tensor(whole)).numpy(), answer)
+
+
+@pytest.mark.parametrize("kind", [1, 3, 5, 7, 9, 11])
+def test_a_categorical_split_looks_neither_at_its_default_side_nor_at_its_kind_of_missing_values(kind):
+    """Whichever the text says; the library itself writes 1 and 9."""
+    text = MODELS["categories with NaN"]().booster_.model_to_string()
+    lines = [
+        "decision_type=" + " ".join(str(kind) if int(word) & 1 else word for word in line.partition("=")[2].split())
+        if line.startswith("decision_type=")
+        else line
+        for line in text.split("\n")
+        if not line.startswith("tree_sizes=")  # optional, and no longer right
+    ]
+    booster = lgb.Booster(model_str="\n".join(lines))
+    rows = CODES_HOLES.copy()
+    rows[::5, :2], rows[1::5, :2], rows[2::5, 0] = 0.0, np.nan, -1.0
+    for strategy in ("auto", "tree_traversal"):
+        assert_booster_agrees(booster, rows, strategy, raw={"raw_score": True}, leaves={"pred_leaf": True})
+    same(raw_of(extract_forest(booster), rows), booster.predict(rows, raw_score=True))
+
+
+def test_values_of_cross_entropy_lambda_keep_their_digits_near_zero():
+    booster = trained(SHARE, objective="cross_entropy_lambda", keep=True)
+    for leaf in range(9):
+        booster.set_leaf_output(0, leaf, -10.0 * leaf)
+    assert booster.predict(X).min() < 1e-30
+    for strategy in ("auto", "tree_traversal"):
+        assert_booster_agrees(booster, X, strategy, raw={"raw_score": True}, leaves={"pred_leaf": True})
+
+
+@pytest.mark.parametrize("best", [4, 99])
+def test_a_random_forest_is_averaged_over_its_trees_up_to_the_best_iteration(best):
+    forest = {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5}
+    booster = trained(YES, objective="binary", sigmoid=2.3456789, keep=True, **forest)
+    booster.best_iteration = best
+    for strategy in ("auto", "tree_traversal"):
+        assert_booster_agrees(booster, X, strategy, raw={"raw_score": True}, leaves={"pred_leaf": True})
+
+
+def test_a_random_forest_without_trees_is_refused():
+    booster = lgb.Booster({**TRAIN, **FOREST, "objective": "binary"}, lgb.Dataset(X, YES))
+    assert np.isnan(booster.predict(X)).all()
+    with pytest.raises(UnsupportedModelError, match="boosting='rf' without trees"):
+        extract(booster)
+
+
+def test_a_probability_of_one_half_is_the_first_class():
+    model = C(**{**QUIET, "min_child_samples": N}).fit(X, np.arange(N) % 2)
+    assert (model.predict_proba(X) == 0.5).all() and not model.predict(X).any()
+    for strategy in ("auto", "tree_traversal"):
+        assert_agrees(model, X, strategy=strategy)
+
+
+def test_scores_that_differ_in_less_than_their_probabilities_show_are_the_first_class():
+    model = C(**{**QUIET, "learning_rate": 1e-19, "boost_from_average": False}).fit(X, THREE)
+    raw = model.predict(X, raw_score=True)
+    assert raw.argmax(axis=1).any() and not model.predict(X).any()
+    for strategy in ("auto", "tree_traversal"):
+        assert_agrees(model, X, strategy=strategy)

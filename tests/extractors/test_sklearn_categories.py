@@ -106,6 +106,11 @@ CASES = {
     "text, missing": lambda: (R(categorical_features=[1, 3], **QUICK), with_holes(np.nan), TARGET),
     "float32": lambda: (R(categorical_features=[1], **QUICK), (NUMBERS / 3).astype(np.float32), TARGET),
     "integers": lambda: (R(categorical_features=[1], **QUICK), (NUMBERS * 2).astype(np.int64), TARGET),
+    "integers beyond float64": lambda: (
+        R(categorical_features=[1], **QUICK),
+        np.column_stack([np.arange(N) % 50, 2**60 + NUMBERS[:, 3].astype(np.int64), np.arange(N) % 7]),
+        TARGET,
+    ),
     "truth values": lambda: (R(categorical_features=[1], **QUICK), NUMBERS > 1, TARGET),
 }
 

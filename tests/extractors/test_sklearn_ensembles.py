@@ -20,6 +20,7 @@ from sklearn.ensemble import (
     AdaBoostRegressor,
     BaggingClassifier,
     BaggingRegressor,
+    ExtraTreesClassifier,
     IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
@@ -47,6 +48,14 @@ class Forgetful(DecisionTreeClassifier):
 
     def fit(self, X, y, sample_weight=None, check_input=True):
         keep = np.ones(len(y), dtype=bool) if self.random_state % 2 else y != np.max(y)
+        return super().fit(X[keep], y[keep], None if sample_weight is None else sample_weight[keep])
+
+
+class Narrow(DecisionTreeClassifier):
+    """Half of these trees never see the first class, so that their numbers of classes are not the ensemble's."""
+
+    def fit(self, X, y, sample_weight=None, check_input=True):
+        keep = np.ones(len(y), dtype=bool) if self.random_state % 2 else y != np.min(y)
         return super().fit(X[keep], y[keep], None if sample_weight is None else sample_weight[keep])
 
 
@@ -105,6 +114,7 @@ CASES = {
     "adaboost, five classes": (AdaBoostClassifier(DecisionTreeClassifier(max_depth=3), n_estimators=9), "five"),
     "adaboost, large trees": (AdaBoostClassifier(ExtraTreeClassifier(max_depth=7), n_estimators=6), "three"),
     "adaboost, trees without a class": (AdaBoostClassifier(Forgetful(max_depth=2), n_estimators=9), "five"),
+    "adaboost, trees without the first class": (AdaBoostClassifier(Narrow(max_depth=2), n_estimators=9), "five"),
     "adaboost, a perfect first tree": (AdaBoostClassifier(DecisionTreeClassifier(), n_estimators=9), "sure"),
     "adaboost, ended early": (AdaBoostClassifier(stump(), n_estimators=40, learning_rate=50.0), "five"),
     "adaboost, ties": (AdaBoostClassifier(stump(), n_estimators=6), "binary", "equal weights"),
@@ -670,6 +680,28 @@ def test_columns_that_no_tree_was_given_may_hold_anything(kind, value):
             est.predict(rows)
     with pytest.raises(ValueError, match=r"NaN|infinity"):
         fast.predict(kind(rows))
+
+
+def test_an_isolation_forest_has_as_many_trees_as_were_fitted_whatever_its_parameter_says():
+    model = IsolationForest(n_estimators=5, random_state=0).fit(training_rows()).set_params(n_estimators=50)
+    assert_agrees(model, training_rows())
+
+
+def test_missing_values_are_up_to_the_first_tree_of_a_forest_and_to_all_of_a_bag():
+    X = training_rows()
+    rows, y = X.copy(), target(X, "three")
+    rows[::5, 1] = np.nan
+    forest = ExtraTreesClassifier(4, max_depth=3, random_state=0).fit(X, y)
+    forest.estimators_[-1].splitter = "best"  # which it asks no tree but the first about
+    same_bits(TensorizedEstimator(forest).predict_proba(rows), forest.predict_proba(rows))
+    forest.estimators_[0].splitter = "best"
+    bag = BaggingClassifier(ExtraTreeClassifier(max_depth=3), 3, warm_start=True, random_state=0).fit(X, y)
+    same_bits(TensorizedEstimator(bag).predict_proba(rows), bag.predict_proba(rows))
+    bag.set_params(estimator__splitter="best", n_estimators=6).fit(X, y)
+    same_bits(TensorizedEstimator(bag).predict_proba(X), bag.predict_proba(X))
+    for est in (forest, TensorizedEstimator(forest), bag, TensorizedEstimator(bag)):
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            est.predict(rows)
 
 
 @pytest.mark.parametrize("name", ["adaboost", "adaboost regressor", "bagging", "embedding", "isolation"])

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import scipy.special
+import torch
 import xgboost as xgb
 from agreement import STRATEGIES, assert_agrees, assert_booster_agrees
 from reference import hurting, reference_apply, reference_raw
 from sklearn.exceptions import NotFittedError
 from versions import is_older, since
 
-from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest
+from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest, outputs
 from sktensor.extractors import xgboost as extractor
 from sktensor.extractors.xgboost_answers import LINKS, link_of
 from sktensor.extractors.xgboost_trees import leaf_width, tree_fields
@@ -686,7 +687,10 @@ def test_every_objective_of_the_table_has_a_case():
 
 
 def booster_of(name):
-    model = MODELS[name]()
+    return booster_of_model(MODELS[name]())
+
+
+def booster_of_model(model):
     return model if isinstance(model, xgb.Booster) else model.get_booster()
 
 
@@ -744,6 +748,92 @@ def test_the_wrapper_answers_as_the_model_does_in_every_strategy(case, strategy)
         return
     rows = dmatrix(finite(rows, np.nan), model), finite(rows, np.nan)
     assert_booster_agrees(model, rows, strategy, raw={"output_margin": True}, leaves={"pred_leaf": True})
+
+
+FLAT = {"gamma": 1e9, "base_score": 0.5}  # leaves of 0.0, where as many rows pull up as down
+TIES = {
+    "hinge": (fit(C, X, np.arange(N) % 2, objective="binary:hinge", **{**FLAT, "base_score": 0.0}), 0.0),
+    "two classes": (fit(C, X, np.arange(N) % 2, **FLAT), 0.5),
+    "labels": (fit(C, X, LABELS, **FLAT), 0.5),
+}
+
+
+@pytest.mark.parametrize("name", TIES)
+def test_a_tie_is_the_first_class_as_in_the_library(name):
+    build, value = TIES[name]
+    model = build()
+    assert not model.predict(X, output_margin=True).any()
+    np.testing.assert_array_equal(booster_of_model(model).inplace_predict(X), np.float32(value))
+    for strategy in ("auto", "tree_traversal"):
+        assert_agrees(model, X, strategy=strategy)
+    assert not model.predict(X).any()
+
+
+def test_scores_that_differ_in_less_than_their_probabilities_show_are_the_first_class():
+    model = fit(C, X, THREE, learning_rate=3e-9, base_score=0.0)()
+    margins = model.predict(X, output_margin=True)
+    assert 20 < (margins.argmax(axis=1) != model.predict(X)).sum() < N
+    raw = torch.tensor(margins)  # of which tensor code makes the labels that a kernel makes of arrays
+    np.testing.assert_array_equal(outputs.labels(extract_forest(model), raw).numpy(), model.predict(X))
+    for strategy in ("auto", "tree_traversal"):
+        assert_agrees(model, X, strategy=strategy)
+
+
+def test_a_model_of_one_class_answers_another_where_its_probability_says_so():
+    model = fit(C, X, YES * 0, n_estimators=1, learning_rate=0.01, base_score=0.9)()
+    assert model.n_classes_ == 1 and model.predict(X).all()
+    for strategy in ("auto", "tree_traversal"):
+        assert_agrees(model, X, strategy=strategy)
+
+
+def edited(booster, change):
+    """A booster whose saved model, of which `change` is given the part with the trees, was changed."""
+    saved = json.loads(bytes(booster.save_raw("json")))
+    change(saved["learner"]["gradient_booster"]["model"])
+    return xgb.Booster(model_file=bytearray(json.dumps(saved).encode()))
+
+
+@since("xgboost", "3.2", "leaf weights of their own")
+def test_the_values_of_vector_leaves_may_stand_in_any_order():
+    def backwards(gbtree):
+        for tree in gbtree["trees"]:
+            rows = np.reshape(tree["leaf_weights"], (-1, 3))
+            tree["leaf_weights"] = rows[::-1].ravel().tolist()
+            is_leaf, right = np.array(tree["left_children"]) < 0, np.array(tree["right_children"])
+            tree["right_children"] = np.where(is_leaf, len(rows) - 1 - right, right).tolist()
+
+    model = VECTORS()
+    booster = edited(model.get_booster(), backwards)
+    same(booster.predict(xgb.DMatrix(X), output_margin=True), model.predict(X, output_margin=True))
+    same(raw_of(extract_forest(booster), X), model.predict(X, output_margin=True))
+
+
+def test_the_trees_of_each_round_may_stand_in_an_order_of_its_own():
+    def last_rounds_backwards(gbtree):
+        trees, outputs = gbtree["trees"], gbtree["tree_info"]
+        trees[12:], outputs[12:] = trees[:11:-1], outputs[:11:-1]
+        for number, tree in enumerate(trees):
+            tree["id"] = number
+
+    booster = edited(trained(THREE, objective="multi:softprob", num_class=3), last_rounds_backwards)
+    data = xgb.DMatrix(X)
+    for span in ((0, 4), (4, 8), (3, 6), (0, 8)):
+        expected = booster.predict(data, output_margin=True, iteration_range=span)
+        same(raw_of(extract_forest(booster, iterations=span), X), expected)
+
+
+@pytest.mark.parametrize("name", ["dart rf", "categories, dart", "vector leaves", "hinge", "pruned"])
+def test_a_model_reads_the_same_from_json_as_from_ubjson(name):
+    """JSON holds decimals, which have to become float32 before anything is computed with them."""
+    booster = booster_of(name)
+    saved = parse(bytes(booster.save_raw("ubj"))), json.loads(bytes(booster.save_raw("json")))
+    one, other = (vars(extractor.read(content)) for content in saved)
+    same(one.pop("cover").astype(np.float32), other["cover"].astype(np.float32))  # with which nothing is computed
+    for field, value in one.items():
+        if isinstance(value, np.ndarray):
+            same(value, other[field])
+        else:
+            assert str(value) == str(other[field]), field
 
 
 def test_dart_answers_sparse_rows_as_the_library_does_or_refuses_them():
