@@ -12,7 +12,15 @@ from sktensor.backends import cpu_finite
 from sktensor.forest import Forest
 from sktensor.inputs import Columns, as_columns, is_lazy, is_sparse, is_tensor
 
-__all__ = ["check_finite", "check_kind", "check_sparse", "check_tensor", "margins"]
+__all__ = ["check_finite", "check_in_place", "check_kind", "check_sparse", "check_tensor", "margins"]
+
+# Data frames that XGBoost knows.
+FRAMES_IN_PLACE = {
+    ("pandas", "DataFrame"),
+    ("pandas.core.frame", "DataFrame"),
+    ("polars.dataframe.frame", "DataFrame"),
+    ("pyarrow.lib", "Table"),
+}
 
 # Rows whose finiteness is looked at together, so that no cast copy of all of X is made.
 ROWS_AT_THE_DOOR = 65_536
@@ -53,22 +61,36 @@ def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
 
 def check_sparse(X: Any, forest: Forest) -> None:
     """Refuse the kinds of sparse rows that the library answers in another way."""
-    from scipy.sparse import isspmatrix_csr
-
     if forest.reads_values:
         raise ValueError(
             f"{type(X).__name__}: the model was fitted with categories, and its library looks up no values in sparse "
             "rows. Give an array or a data frame instead."
         )
-    if forest.csr_matrix_only and not isspmatrix_csr(X):
-        raise ValueError(
-            f"{type(X).__name__}: the library rounds differently for this kind of sparse rows than for others. "
-            "Give scipy.sparse.csr_matrix(X) instead."
-        )
     if not forest.sparse_accepts_nan and X.dtype.kind == "f" and np.isnan(_used(X.tocsr(), forest).data).any():
         raise ValueError(
             f"Input X contains NaN. {type(X).__name__}: in sparse rows, missing values go other ways in the library's "
             "trees than in dense ones, so that they are refused. Give X.toarray() instead."
+        )
+
+
+def check_in_place(X: Any, forest: Forest) -> None:
+    """Refuse the kinds of rows that XGBoost does not predict in place, if it rounds differently elsewhere.
+
+    Which is which goes by the very class [python-package/xgboost/core.py inplace_predict, compat.py lazy_isinstance].
+    """
+    if not forest.csr_matrix_only or isinstance(X, (list, tuple)) or hasattr(X, "__array_interface__"):
+        return
+    if is_sparse(X):
+        from scipy.sparse import isspmatrix_csr
+
+        in_place, instead = isspmatrix_csr(X), "scipy.sparse.csr_matrix(X)"
+    else:
+        cls = type(X)
+        in_place, instead = (cls.__module__, cls.__name__) in FRAMES_IN_PLACE, "a pandas.DataFrame or numpy.asarray(X)"
+    if not in_place:
+        raise ValueError(
+            f"{type(X).__module__}.{type(X).__name__}: the library rounds differently for rows of this kind than for "
+            f"others. Give {instead} instead."
         )
 
 

@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sktensor import outputs
 from sktensor.composite import Composite, CompositePlan, compose
 from sktensor.devices import device_here
-from sktensor.door import check_finite, check_kind, check_sparse, check_tensor, margins
+from sktensor.door import check_finite, check_in_place, check_kind, check_sparse, check_tensor, margins
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.inputs import (
@@ -33,6 +33,7 @@ from sktensor.inputs import (
     exchanged,
     frame_columns,
     frame_names,
+    from_sequence,
     is_exchangeable,
     is_frame,
     is_sparse,
@@ -853,13 +854,17 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         if is_frame(X):
             if not self._knows_names(X):
                 validate_data(self, X, skip_check_array=True, reset=False)
+            check_in_place(X, forest)
             rows = frame_columns(X, forest)
         elif is_exchangeable(X):
             return self._checked(exchanged(X), forest, allow_nan=allow_nan)
         else:
             check_kind(X)
+            check_in_place(X, forest)
             if is_sparse(X):
                 check_sparse(X, forest)
+            elif not hasattr(X, "dtype") and not forest.reads_values:
+                X = from_sequence(X, forest)
             # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
             # unless it may be a category.
             dtype: Any = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64

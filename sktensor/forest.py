@@ -74,7 +74,8 @@ class Forest:
         What an absent entry of a sparse matrix means.
     csr_matrix_only : bool
         Whether these are the library's answers for sparse rows in a ``scipy.sparse.csr_matrix`` only: XGBoost's dart
-        models take another way, which rounds differently, for every other kind of sparse rows.
+        models take another way, which rounds differently, for every other kind of sparse rows, and for frames and
+        other containers that the library does not know.
     flush_tiny : bool
         Whether ``abs(x) <= float32(1e-35)`` becomes exactly 0.0 first, as in LightGBM.
     ints_as_float32 : bool

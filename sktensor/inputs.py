@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ __all__ = [
     "exchanged",
     "frame_columns",
     "frame_names",
+    "from_sequence",
     "is_exchangeable",
     "is_frame",
     "is_lazy",
@@ -133,8 +135,13 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     columns = []
     tables = forest.categories or (None,) * X.shape[1]
     for name, column, table in zip(frame_names(X), _columns(X), tables, strict=True):
-        values = _numbers(name, column) if table is None else _category_numbers(name, column, table, forest)
-        columns.append(values if values.dtype in IN_PLACE else values.astype(forest.feature_dtype))
+        columns.append(
+            _numbers(name, column, forest) if table is None else _category_numbers(name, column, table, forest)
+        )
+    if len({values.dtype for values in columns}) > 1:
+        for name, values in zip(frame_names(X), columns, strict=True):
+            _check_rounding(f"Column {name!r}", values, forest)
+    columns = [values if values.dtype in IN_PLACE else values.astype(forest.feature_dtype) for values in columns]
     return Rows(
         Columns(tuple(columns), X.shape[0]), flush=plain_frames.is_pandas(X) if is_plain else _is_pandas_like(X)
     )
@@ -233,7 +240,37 @@ def _as_numbers(name: Any, values: npt.NDArray[Any], forest: Forest) -> npt.NDAr
         raise ValueError(f"Column {name!r} holds something else than numbers: {error}.") from error
 
 
-def _numbers(name: Any, column: Any) -> npt.NDArray[Any]:
+def from_sequence(X: Any, forest: Forest) -> Any:
+    """A list of rows, or anything else without a dtype, as the array of numbers that it is; as it is if it is none."""
+    try:
+        found = np.asarray(X)
+    except ValueError:  # which is said better elsewhere
+        return X
+    if found.dtype.kind not in "biuf":
+        return X
+    _check_rounding("X", found, forest)
+    return found
+
+
+def _check_rounding(what: str, values: npt.NDArray[Any], forest: Forest) -> None:
+    """Refuse integers that float32 rounds otherwise at once than by way of float64.
+
+    Which of the two a library does depends on what stands beside them: scikit-learn looks for a dtype common to all
+    columns of a frame, XGBoost does not. One in hundreds of millions is such an integer, and none below 2**53.
+    """
+    if forest.feature_dtype != "float32" or values.dtype.kind not in "iu" or not values.size:
+        return
+    if -(2**53) <= values.min() and values.max() <= 2**53:
+        return
+    differ = values.astype(np.float32) != values.astype(np.float64).astype(np.float32)
+    if differ.any():
+        raise ValueError(
+            f"{what} holds {values[differ][0]}, which float32 rounds in two ways, at once or by way of float64, and "
+            "which of them the library takes depends on what stands beside it. Give floating-point numbers instead."
+        )
+
+
+def _numbers(name: Any, column: Any, forest: Forest) -> npt.NDArray[Any]:
     """A numeric column as numpy, with nulls as NaN."""
     if (numbers := plain_frames.numbers(column)) is not None:
         return numbers
@@ -257,6 +294,10 @@ def _numbers(name: Any, column: Any) -> npt.NDArray[Any]:
         )
     if column.null_count() == 0:
         return np.asarray(column.to_numpy())
+    if column.dtype.is_integer():  # of which a cast of some libraries refuses what float64 rounds
+        whole = np.asarray(column.fill_null(0).to_numpy())
+        _check_rounding(f"Column {name!r}", whole, forest)
+        return np.where(np.asarray(column.is_null().to_numpy(), dtype=bool), np.nan, whole.astype(np.float64))
     return np.asarray(column.cast(nw.Float64).fill_null(float("nan")).to_numpy(), dtype=np.float64)
 
 
@@ -265,17 +306,61 @@ def _category_numbers(name: Any, column: Any, table: npt.NDArray[Any], forest: F
     if not plain_frames.is_categorical(column):
         import narwhals as nw
 
-        dtype = nw.from_native(column, series_only=True).dtype
-        if dtype not in (nw.Categorical, nw.Enum):
-            raise ValueError(f"Column {name!r} is {dtype}, but the model was fitted with categories there.")
+        native = nw.from_native(column, series_only=True)
+        if native.dtype not in (nw.Categorical, nw.Enum):
+            raise ValueError(f"Column {name!r} is {native.dtype}, but the model was fitted with categories there.")
+        column = native.to_native()
+    by_pandas = hasattr(column, "array")  # its series, and those of its like
+    if by_pandas and forest.unknown_category == "nan":
+        return _numbers_by_pandas(column, table)
     found = _values(column)
     found = found if isinstance(found, Coded) else coded(found)
     number: dict[Any, float] = {value: float(i) for i, value in enumerate(table.tolist())} | {None: math.nan}
     unknown = [value for value in found.values if value not in number]
     if unknown and forest.unknown_category == "error":
         raise ValueError(f"Column {name!r} has categories that the model was not fitted with: {unknown[:5]}.")
+    if forest.missing_value is not None:
+        _check_own_numbers(name, column, table, forest.missing_value, by_pandas=by_pandas)
     numbers = np.array([number.get(value, math.nan) for value in found.values], dtype=np.float64)
     return numbers[found.position]
+
+
+def _numbers_by_pandas(column: Any, table: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """As LightGBM has them, by pandas' idea of what equals what.
+
+    For it, whether True is 1 depends on what else is among the categories [python basic.py _data_from_pandas].
+    """
+    known = table.tolist()
+    if column.cat.categories.tolist() != known:
+        column = column.cat.set_categories(known)
+    numbers: npt.NDArray[Any] = column.array.codes.astype(np.float64)
+    numbers[numbers < 0] = np.nan
+    return numbers
+
+
+def _check_own_numbers(name: Any, column: Any, table: npt.NDArray[Any], missing: float, *, by_pandas: bool) -> None:
+    """Refuse categories in an order of the frame's own, where XGBoost takes a number among them for missing.
+
+    It asks that of the frame's number, before it looks up the model's, which no number of the model can stand for
+    [src/predictor/cpu_predictor.cc AdapterView, src/data/cat_container.h].
+    """
+    if by_pandas:
+        own = column.cat.categories.tolist()
+    else:  # as the library itself comes by the numbers [python-package/xgboost/data.py, _transform_arrow_table]
+        import narwhals as nw
+
+        arrow = nw.from_native(column, series_only=True).to_arrow()
+        own = (arrow.combine_chunks() if hasattr(arrow, "chunks") else arrow).dictionary.to_pylist()
+    known = table.tolist()
+    if missing not in range(max(len(own), len(known))):
+        return
+    theirs, ours = (values[int(missing)] if missing < len(values) else None for values in (own, known))
+    if theirs != ours and (theirs is not None or ours in own):
+        raise ValueError(
+            f"Column {name!r}: with missing={missing:g}, XGBoost takes category number {missing:g} of the frame for "
+            f"missing, which is {theirs!r} here and was {ours!r} in training. Give the categories in the order of "
+            f"training, {reprlib.repr(known)}, or train with missing=nan and nulls for missing values."
+        )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import sklearn
 import torch
 from agreement import STRATEGIES, assert_agrees, same_bits
 from catboost import CatBoost, CatBoostClassifier, CatBoostRanker, CatBoostRegressor
+from lightgbm import Booster as LightGBMBooster
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
@@ -44,10 +45,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator
 from threadpoolctl import threadpool_limits
-from xgboost import XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier, XGBRFRegressor
+from xgboost import Booster, XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier, XGBRFRegressor
 
 from sktensor import TensorizedEstimator, UnsupportedModelError, tensorize
 from sktensor.program import Program
+from sktensor.registry import find_extractor
 
 X, Y = load_wine(return_X_y=True)
 SMALL = {"n_estimators": 5, "max_depth": 3, "n_jobs": 1}
@@ -219,6 +221,55 @@ def test_a_compiled_program_is_reused(forest, compilations):
     for n in (1, 50, 1, 100):
         fast.predict(X[:n])
     assert compilations == ["gemm"]
+
+
+@pytest.mark.parametrize(
+    ("model", "read"),
+    [
+        (XGBClassifier(**SMALL), (Booster, "save_raw")),
+        (LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1), (LightGBMBooster, "model_to_string")),
+        (CatBoostClassifier(iterations=5, verbose=0, allow_writing_files=False), (CatBoost, "save_model")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_model_is_read_once(model, read, monkeypatch):
+    model.fit(X, Y)
+    reads, own = [], getattr(*read)
+    monkeypatch.setattr(*read, lambda *args, **kwargs: reads.append(1) or own(*args, **kwargs))
+    fast = TensorizedEstimator(model)
+    for n in (1, 50):
+        fast.predict(X[:n])
+    assert reads == [1]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        XGBRegressor(n_estimators=3, n_jobs=1, min_child_weight=0),
+        LGBMRegressor(n_estimators=3, n_jobs=1, verbose=-1, min_child_samples=1, num_leaves=2000),
+        RandomForestRegressor(n_estimators=3),
+        GradientBoostingRegressor(n_estimators=3),
+        HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=1, max_leaf_nodes=None),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_larger_model_is_read_with_no_more_steps_of_python(model):
+    """The cost of reading grows with the nodes within numpy only; CatBoost's, which is its own, is tested beside it."""
+    rng = np.random.default_rng(0)
+    rows, y = rng.normal(size=(2000, 4)), rng.normal(size=2000)
+    steps, nodes = [], []
+    for depth in (2, 2, 9):  # the first one imports what the others use
+        fitted = clone(model).set_params(max_depth=depth).fit(rows, y)
+        events, before = [], sys.getprofile()
+        sys.setprofile(lambda frame, event, arg, seen=events: seen.append(event))
+        try:
+            forest = find_extractor(fitted).extract(fitted)
+        finally:
+            sys.setprofile(before)
+        steps.append(len(events))
+        nodes.append(forest.n_nodes)
+    assert nodes[2] > 20 * nodes[1]
+    assert steps[2] - steps[1] < (nodes[2] - nodes[1]) / 2
 
 
 # --- the wrapped model shows through ------------------------------------------------------------------------------

@@ -150,10 +150,13 @@ def test_a_module_keeps_its_dtypes(change):
         (torch.tanh, torch.tanh),
     ],
 )
-def test_a_post_transform_is_applied_to_the_output(name, function):
+@pytest.mark.parametrize("strategy", ["auto", *NAMES])
+def test_a_post_transform_is_applied_to_the_output(name, function, strategy):
     model = MODELS["xgboost"].fit(X, Y)
-    raw = tensorize(model, output="raw")(ROWS)
-    assert torch.equal(tensorize(model, output="raw", post_transform=name)(ROWS), function(raw))
+    for output in ("raw", "value", "proba", "leaf"):
+        found = tensorize(model, output=output)(ROWS)
+        module = tensorize(model, strategy=strategy, output=output, post_transform=name)
+        assert torch.equal(module(ROWS), function(found))
 
 
 @pytest.mark.parametrize(

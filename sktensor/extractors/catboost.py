@@ -22,6 +22,7 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.catboost_ctrs import DerivedColumns, check_targets
 from sktensor.extractors.catboost_trees import Trees, nested_trees, symmetric_trees
 from sktensor.extractors.damage import reading
+from sktensor.extractors.subclasses import check_answers
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
 from sktensor.selection import take_trees
@@ -56,6 +57,9 @@ SPLIT_KEYS = {
     "OneHotFeature": {"split_type", "split_index", "cat_feature_index", "value"},
     "OnlineCtr": {"split_type", "split_index", "border", "ctr_target_border_idx"},
 }
+
+# What a subclass must not replace: the methods that the answers come from.
+ANSWERING = ("predict", "predict_proba", "predict_log_proba", "calc_leaf_indexes", "_predict")
 
 MOST_COLUMNS = 2**24
 
@@ -104,6 +108,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
             f"{type(model).__name__} is no CatBoost model. "
             "Supported: CatBoostClassifier, CatBoostRegressor, CatBoostRanker, CatBoost."
         )
+    check_answers(model, next(cls for cls in type(model).__mro__ if cls.__module__.startswith("catboost")), ANSWERING)
     if not model.is_fitted():
         raise NotFittedError(f"This {type(model).__name__} is not fitted; call fit or load_model first.")
     if not model.tree_count_:

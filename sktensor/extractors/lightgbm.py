@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.damage import reading
 from sktensor.extractors.lightgbm_text import ModelText, Trees, parse_model, parse_number, parse_trees
+from sktensor.extractors.subclasses import check_answers
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
 
@@ -26,6 +27,9 @@ Array = npt.NDArray[Any]
 # decision_type: bit 0 categorical, bit 1 default side, bits 2 and 3 what counts as missing [LightGBM tree.h].
 CATEGORICAL, DEFAULT_LEFT = 1, 2
 MISSING_NONE, MISSING_ZERO, MISSING_NAN = 0, 1, 2
+
+# What a subclass must not replace: the methods that the answers come from.
+ANSWERING = ("predict", "predict_proba", "_process_params")
 
 # What ConvertOutput does, by the first word of the objective [LightGBM src/objective/*.hpp].
 SQUARE_ROOT = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
@@ -87,6 +91,13 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
             f"{type(model).__name__} is no LightGBM model with one set of trees. "
             "Supported: LGBMClassifier, LGBMRegressor, LGBMRanker, LGBMModel, Booster."
         )
+    known = next(cls for cls in type(model).__mro__ if cls.__module__.startswith("lightgbm."))
+    if known.__module__ == "lightgbm.dask":
+        raise UnsupportedModelError(
+            f"{type(model).__name__} predicts on dask collections, which is not supported. "
+            "Use its model instead: model.to_local()."
+        )
+    check_answers(model, known, ANSWERING)
     _refuse_early_stop(predict_params)
     # Before the text is asked for: the library cannot write all kinds of categories that it takes.
     tables = [_table(values, i) for i, values in enumerate(booster.pandas_categorical or [])]

@@ -13,7 +13,8 @@ import sklearn
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors import sklearn_adaboost, sklearn_bagging, sklearn_boosting, sklearn_hist, sklearn_trees
 from sktensor.extractors.damage import reading
-from sktensor.extractors.sklearn_parts import in_columns, own_class, part_of, parts, replaced_methods
+from sktensor.extractors.sklearn_parts import in_columns, own_class, part_of, parts
+from sktensor.extractors.subclasses import check_answers
 from sktensor.forest import Forest
 from sktensor.registry import find_extractor
 
@@ -196,10 +197,5 @@ def _known_class(model: Any) -> type:
             f"{', '.join(READERS)}, also in a FrozenEstimator, a search or an RFE. If a supported fitted model is "
             "inside, take it out; in a pipeline, put a TensorizedEstimator around the last step."
         )
-    replaced = replaced_methods(model, known, ANSWERING)
-    if replaced:
-        raise UnsupportedModelError(
-            f"{kind.__module__}.{kind.__qualname__} replaces {', '.join(replaced)} of {known.__name__}, so that its "
-            f"answers may differ. Supported: subclasses that keep these methods, and {known.__name__} itself."
-        )
+    check_answers(model, known, ANSWERING)
     return known

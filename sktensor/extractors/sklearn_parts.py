@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,10 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.sklearn_boosting import starts_from_a_constant
+from sktensor.extractors.subclasses import replaced_methods
 from sktensor.forest import Forest
 from sktensor.registry import Parts, find_extractor
 
-__all__ = ["in_columns", "own_class", "part_of", "parts", "replaced_methods"]
+__all__ = ["in_columns", "own_class", "part_of", "parts"]
 
 Array = npt.NDArray[Any]
 
@@ -118,17 +118,6 @@ def own_class(model: Any, names: Iterable[str]) -> type | None:
         if cls.__name__ in names and cls.__module__.startswith("sklearn."):
             return cls
     return None
-
-
-def replaced_methods(model: Any, known: type, names: Iterable[str]) -> list[str]:
-    """Which of these methods are not those of the `known` class."""
-    kind = type(model)
-    return [
-        name
-        for name in names
-        if name in vars(model)
-        or inspect.getattr_static(kind, name, None) is not inspect.getattr_static(known, name, None)
-    ]
 
 
 def in_columns(forest: Forest, columns: Array, model: Any) -> Forest:

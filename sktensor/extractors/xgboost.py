@@ -17,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.damage import reading
+from sktensor.extractors.subclasses import check_answers
 from sktensor.extractors.xgboost_answers import answers, link_of, missing_value, predicts_in_place
 from sktensor.extractors.xgboost_trees import leaf_width, tree_fields
 from sktensor.extractors.xgboost_ubjson import parse
@@ -31,6 +32,9 @@ Array = npt.NDArray[Any]
 _LEARNER = {"attributes", "feature_names", "feature_types", "gradient_booster", "learner_model_param", "objective"}
 _BOOSTER = {"name", "model", "gbtree", "weight_drop"}
 _GBTREE = {"gbtree_model_param", "iteration_indptr", "tree_info", "trees", "cats", "weight_drop"}
+
+# What a subclass must not replace: the methods that the answers come from.
+ANSWERING = ("predict", "predict_proba", "apply", "inplace_predict", "_can_use_inplace_predict", "_get_iteration_range")
 
 MOST_OUTPUTS = 2**16
 """Of a model without trees, which tell no number of outputs."""
@@ -72,19 +76,26 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     >>> forest.n_trees, forest.n_outputs, forest.link
     (12, 3, 'softmax')
     """
-    return read(parse(_saved(model)), None if isinstance(model, xgboost.Booster) else model, iterations=iterations)
+    wrapper = None if isinstance(model, xgboost.Booster) else model
+    return read(parse(_saved(model)), wrapper, booster=_booster(model), iterations=iterations)
 
 
 @reading("saved XGBoost model")
-def read(saved: dict[str, Any], wrapper: Any = None, *, iterations: tuple[int, int | None] | None = None) -> Forest:
-    """The forest of a saved model, given as JSON or UBJSON decodes it; `wrapper` is the estimator that it is of."""
+def read(
+    saved: dict[str, Any],
+    wrapper: Any = None,
+    *,
+    booster: Any = None,
+    iterations: tuple[int, int | None] | None = None,
+) -> Forest:
+    """The forest of a saved model, given as JSON or UBJSON decodes it; of which estimator and booster it is, if any."""
     learner = saved["learner"]
     _check_known("learner", learner, _LEARNER)
     name = "Booster" if wrapper is None else type(wrapper).__name__
     gbtree, weight_drop, has_in_place_variant = _gbtree(learner["gradient_booster"], name)
     n_features = int(learner["learner_model_param"]["num_feature"])
 
-    base = _base_margins(saved, gbtree)
+    base = _base_margins(saved, gbtree, booster)
     n_outputs = len(base)
     link = link_of(learner["objective"]["name"], n_outputs)
     rounds = _first_trees_of_rounds(gbtree, n_outputs)
@@ -170,11 +181,15 @@ def _saved(model: Any) -> bytes:
             f"{type(model).__name__} predicts on dask collections, which is not supported. "
             "Use its booster instead: model.get_booster()."
         )
-    booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
+    check_answers(model, next(cls for cls in type(model).__mro__ if cls.__module__.startswith("xgboost.")), ANSWERING)
     try:
-        return bytes(booster.save_raw("ubj"))
+        return bytes(_booster(model).save_raw("ubj"))
     except xgboost.core.XGBoostError as error:
         raise NotFittedError(f"This Booster is not trained; train or load it first. XGBoost says: {error}") from error
+
+
+def _booster(model: Any) -> Any:
+    return model if isinstance(model, xgboost.Booster) else model.get_booster()
 
 
 def _check_known(where: str, found: Iterable[str], known: set[str]) -> None:
@@ -206,16 +221,19 @@ def _gbtree(booster: dict[str, Any], model: str) -> tuple[dict[str, Any], Array 
     return gbtree, np.asarray(weights, dtype=np.float32), name == "dart"
 
 
-def _base_margins(saved: dict[str, Any], gbtree: dict[str, Any]) -> Array:
+def _base_margins(saved: dict[str, Any], gbtree: dict[str, Any], booster: Any = None) -> Array:
     """Where the sum starts, one float32 an output: the margins of the same model without its trees.
 
     The file holds the base score as a probability or response, in ways that changed between versions; asking
     the library needs no formula and no logarithm of its own. Without ``boost_from_average=0`` it resets the
-    score of a model without trees [src/learner.cc], so that a model which never had any keeps its setting.
+    score of a model without trees [src/learner.cc], so that a model which never had any keeps its setting; one whose
+    trees were taken away (process_type="update") is without trees already, but has its score until it is saved.
     """
     learner = saved["learner"]
     param = {**learner["learner_model_param"], "num_feature": "1"}
     _check_outputs(param, gbtree["trees"])
+    if not gbtree["trees"] and booster is not None:
+        return _margins_of_no_trees(booster, int(learner["learner_model_param"]["num_feature"]))
     if gbtree["trees"]:
         param["boost_from_average"] = "0"
     stub = {
@@ -238,15 +256,20 @@ def _base_margins(saved: dict[str, Any], gbtree: dict[str, Any]) -> Array:
             "objective": learner["objective"],
         },
     }
-    booster = xgboost.Booster({"nthread": 1})
+    without_trees = xgboost.Booster({"nthread": 1})
     try:
-        booster.load_model(bytearray(json.dumps(stub, default=np.ndarray.tolist).encode()))
+        without_trees.load_model(bytearray(json.dumps(stub, default=np.ndarray.tolist).encode()))
     except xgboost.core.XGBoostError as error:
         raise ValueError(
             "xgboost itself cannot read the version, the objective or the learner_model_param of the saved model: "
             f"{str(error).splitlines()[0]}"
         ) from error
-    margins = booster.inplace_predict(np.zeros((1, 1), dtype=np.float32), predict_type="margin", strict_shape=True)
+    return _margins_of_no_trees(without_trees, 1)
+
+
+def _margins_of_no_trees(booster: Any, n_features: int) -> Array:
+    row = np.zeros((1, n_features), dtype=np.float32)
+    margins = booster.inplace_predict(row, predict_type="margin", strict_shape=True, validate_features=False)
     base: Array = np.asarray(margins)[0]
     return base
 

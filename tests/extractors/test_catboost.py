@@ -460,6 +460,24 @@ def test_an_unfitted_model_is_named(model):
         extract(model)
 
 
+class DoublingRegressor(R):
+    """Answers of its own."""
+
+    def predict(self, *args, **kwargs):
+        return 2 * super().predict(*args, **kwargs)
+
+
+def test_answers_of_a_subclass_or_an_object_of_their_own_are_refused_by_name():
+    patched = fitted(R, X, REAL)
+    patched.predict = lambda X: X[:, 0]
+    for own, named in (
+        (fitted(DoublingRegressor, X, REAL), "DoublingRegressor replaces predict of CatBoostRegressor"),
+        (patched, "CatBoostRegressor replaces predict"),
+    ):
+        with pytest.raises(UnsupportedModelError, match=named):
+            extract_forest(own)
+
+
 def frame(column):
     return pd.DataFrame({"special": column, "number": X[:, 0]})
 

@@ -316,6 +316,18 @@ def test_absent_entries_of_sparse_rows_are_zero(case):
     same(raw_of(forest, rows), model.predict(scipy.sparse.csr_matrix(rows), raw_score=True))
 
 
+def test_rows_of_more_than_100000_columns_of_which_few_are_there():
+    """Which the library looks up one by one [LightGBM src/application/predictor.hpp]."""
+    columns = [5, 50_000, 100_100]
+    place = (np.repeat(np.arange(N), 3), np.tile(columns, N))
+    data = scipy.sparse.csr_matrix((ZEROS[:, :3].ravel(), place), shape=(N, 100_101))
+    model = R(**QUIET, zero_as_missing=True).fit(data, ZEROS[:, :3] @ [1.0, 2.0, -1.0])
+    data.data[::7], data.data[1::11], data.data[2::13] = np.nan, np.inf, -1e-36
+    fast = TensorizedEstimator(model, verify=False)
+    assert fast.forest_.zero_dir.max() == 1
+    same(fast.predict_raw(data), model.predict(data, raw_score=True))
+
+
 def linked(forest, raw):
     """Values from raw scores by the formulas of the library, with the C library's functions."""
     raw = raw / forest.div if forest.raw_is_pre_div else raw
@@ -492,6 +504,27 @@ def test_pandas_categories_become_tables_of_their_values(loaded):
     assert np.isnan(coded).any() and forest.is_cat.any()
 
 
+@pytest.mark.parametrize(
+    "trained", [[False, True], [0, 1, 2], [0.5, 1.0, 2.0], [2**60, 2**60 + 1, 7], ["1", "True", "a"]], ids=str
+)
+@pytest.mark.parametrize("loaded", [False, True])
+def test_categories_of_another_kind_are_what_pandas_takes_them_for(trained, loaded):
+    place = np.arange(N) % len(trained)
+    data = pd.DataFrame({"kind": pd.Categorical.from_codes(place, trained), "x": X[:, 0]})
+    model = lgb.LGBMRegressor(**{**CATS, "max_cat_to_onehot": 1, "min_data_per_group": 1}).fit(data, 3.0 * place)
+    if loaded:
+        model._Booster = reloaded(model.booster_)
+    fast = TensorizedEstimator(model)
+    assert fast.forest_.is_cat.any()
+    others = ([False, True], [True], [0, 1], [0, 1, 2, 3], [1], [1.0, 0.5], [0.5, 2.0**60], [7, 2**60 + 1], ["a", "1"])
+    answers = set()
+    for other in (trained, *others):
+        rows = data.assign(kind=pd.Categorical.from_codes(np.arange(N) % (len(other) + 1) - 1, other))
+        answers.add(model.predict(rows, raw_score=True).tobytes())
+        same(fast.predict_raw(rows), model.predict(rows, raw_score=True))
+    assert len(answers) > 2
+
+
 def test_frames_without_categories_have_no_tables():
     data = frame()[["size"]].assign(other=1.0 * np.arange(N))
     assert extract(lgb.LGBMRegressor(**QUIET).fit(data, data["size"])).categories is None
@@ -566,6 +599,40 @@ def test_a_set_of_boosters_is_refused():
     models = lgb.cv({**TRAIN, "objective": "binary"}, lgb.Dataset(X, YES), 2, return_cvbooster=True)["cvbooster"]
     with pytest.raises(UnsupportedModelError, match="CVBooster"):
         extract(models)
+
+
+class Doubling:
+    """Answers of its own."""
+
+    def predict(self, *args, **kwargs):
+        return 2 * super().predict(*args, **kwargs)
+
+
+class DoublingRegressor(Doubling, R):
+    pass
+
+
+class DoublingBooster(Doubling, lgb.Booster):
+    pass
+
+
+def test_answers_of_a_subclass_or_an_object_of_their_own_are_refused_by_name():
+    model = R(**QUIET).fit(X, REAL)
+    patched = R(**QUIET).fit(X, REAL)
+    patched.predict = lambda X: X[:, 0]
+    for own, named in (
+        (DoublingRegressor(**QUIET).fit(X, REAL), "DoublingRegressor replaces predict of LGBMRegressor"),
+        (DoublingBooster(model_str=model.booster_.model_to_string()), "DoublingBooster replaces predict of Booster"),
+        (patched, "LGBMRegressor replaces predict"),
+    ):
+        with pytest.raises(UnsupportedModelError, match=named):
+            extract_forest(own)
+
+
+def test_estimators_for_dask_are_refused_and_told_what_to_do():
+    model = type("DaskLGBMRegressor", (R,), {"__module__": "lightgbm.dask"})(**QUIET).fit(X, REAL)
+    with pytest.raises(UnsupportedModelError, match=r"DaskLGBMRegressor predicts on dask .* model\.to_local\(\)"):
+        extract_forest(model)
 
 
 def test_more_outputs_than_labels_are_refused_by_name():

@@ -32,6 +32,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
+from sklearn.tree._tree import Tree
 from sklearn.utils.extmath import softmax
 
 from sktensor import TensorizedEstimator
@@ -540,6 +541,19 @@ def test_a_subclass_that_keeps_the_answering_methods_is_read_as_its_base():
 def test_a_subclass_with_answers_of_its_own_is_refused_by_name(model, named):
     with pytest.raises(UnsupportedModelError, match=named):
         extract(model.fit(*small_data()))
+
+
+class OtherTree(Tree):
+    """A tree of another package, in whose arrays a split may mean anything."""
+
+
+def test_trees_of_another_kind_are_refused_by_name():
+    model = DecisionTreeRegressor(max_depth=2).fit(*small_data())
+    other = OtherTree(model.n_features_in_, np.array([1]), 1)
+    other.__setstate__(model.tree_.__getstate__())
+    model.tree_ = other
+    with pytest.raises(UnsupportedModelError, match="OtherTree objects, whose split rule is not known"):
+        extract(model)
 
 
 def test_a_method_replaced_on_the_object_is_refused_by_name():

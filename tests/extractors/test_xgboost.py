@@ -2,9 +2,12 @@
 
 import json
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse
 import scipy.special
@@ -254,6 +257,13 @@ MODELS = {
     "booster, sliced": lambda: trained(THREE, objective="multi:softprob", num_class=3)[3:6],
     "booster, every other": lambda: trained(THREE, objective="multi:softprob", num_class=3)[0:8:2],
     "booster, without trees": lambda: trained(YES, 0, objective="binary:logistic"),
+    "booster, softmax of equal margins": lambda: trained(THREE, 0, objective="multi:softmax", num_class=3),
+    "booster, trees taken away": lambda: after(
+        trained(YES, objective="binary:logistic"), lambda m: m.set_param({"process_type": "update"})
+    ),
+    "booster, trees taken away and saved": lambda: reloaded(
+        after(trained(YES, objective="binary:logistic"), lambda m: m.set_param({"process_type": "update"}))
+    ),
     "booster, unpickled": lambda: pickle.loads(pickle.dumps(trained(YES, objective="binary:logistic"))),
     "booster, reloaded": lambda: reloaded(trained(YES, objective="binary:logistic")),
     "reloaded": lambda: reloaded(fit(C, X, THREE)()),
@@ -544,6 +554,31 @@ def test_categories_of_frames_are_kept_as_tables_and_coded_by_value():
 
 
 @since("xgboost", "3.1", "categories in its models")
+@pytest.mark.parametrize("missing", [-999, 0, 1, 3, 1e300])
+def test_a_missing_value_among_the_numbers_of_categories_is_the_frames_own_number(missing):
+    """Which the library looks for before it looks up the model's own number of the category."""
+    names = ["blue", "green", "grey", "red"]
+    place = RNG.integers(0, 4, N)
+    data = pd.DataFrame({"colour": pd.Categorical.from_codes(place, names), "x": X[:, 0]})
+    model = R(**{**QUIET, "enable_categorical": True, "max_cat_to_onehot": 1}, missing=missing)
+    model.fit(data, 2.0 * place + X[:, 0])
+    fast, told = TensorizedEstimator(model), 0
+    for order in ((0, 1, 2, 3), (0, 1, 3, 2), (3, 2, 1, 0), (1, 2, 3), (0, 1, 2)):
+        kept = data[data["colour"].isin([names[i] for i in order])]
+        kept = kept.assign(colour=kept["colour"].cat.set_categories([names[i] for i in order])).reset_index(drop=True)
+        for rows in (kept, pl.from_pandas(kept), pa.Table.from_pandas(kept)):
+            answer = model.predict(rows, output_margin=True)
+            try:
+                same(fast.predict_raw(rows), answer)
+            except ValueError as refusal:
+                assert f"category number {missing:g} of the frame for missing" in str(refusal)
+                told += 1
+                ours = extract_forest(model)
+                assert (raw_of(ours, coded(ours, kept)) != answer).any()  # it was worth it
+    assert (told > 0) == (missing in (0, 1, 3))
+
+
+@since("xgboost", "3.1", "categories in its models")
 @pytest.mark.parametrize("names", [["a", "é"], ["Köln", "b"], ["éa", "b"]], ids=ascii)
 def test_category_names_that_the_library_cuts_in_the_wrong_places_are_refused(names):
     data = pd.DataFrame({"city": pd.Categorical.from_codes(YES, names)})
@@ -553,6 +588,25 @@ def test_category_names_that_the_library_cuts_in_the_wrong_places_are_refused(na
         assert (model.predict(turned) != model.predict(data)).any()
     with pytest.raises(UnsupportedModelError, match=r"Feature 0 .* beyond ASCII"):
         extractor.extract(model)
+
+
+def test_a_frame_of_the_forest_is_that_of_the_library():
+    model = R(**{**QUIET, "max_depth": 4}).fit(HOLES, REAL)
+    forest = extract_forest(model)
+    theirs = model.get_booster().trees_to_dataframe().set_index("ID")
+    ours = forest.to_frame().set_index(["tree", "node"])
+    assert len(ours) == len(theirs)
+    ways = [((tree, 0), f"{tree}-0") for tree in range(forest.n_trees)]
+    for (tree, node), name in ways:  # which grows on the way
+        here, there = ours.loc[(tree, node)], theirs.loc[name]
+        assert (np.float32(here["cover"]), tree) == (np.float32(there["Cover"]), there["Tree"])
+        if there["Feature"] == "Leaf":
+            assert (here["leaf_id"], here["value"]) == (there["Node"], np.float32(there["Gain"]))
+            continue
+        assert (f"f{here['feature']:.0f}", here["threshold"]) == (there["Feature"], np.float32(there["Split"]))
+        assert (here["missing"] == here["left"]) == (there["Missing"] == there["Yes"])
+        ways += [((tree, here["left"]), there["Yes"]), ((tree, here["right"]), there["No"])]
+    assert len(ways) == len(theirs)
 
 
 def test_a_model_trained_on_codes_has_no_tables():
@@ -660,6 +714,41 @@ def test_what_cannot_be_reproduced_is_refused_by_name(name):
     build, words = REFUSED[name]
     with pytest.raises(UnsupportedModelError, match=words):
         extractor.extract(build())
+
+
+class Doubling:
+    """Answers of its own."""
+
+    def predict(self, *args, **kwargs):
+        return 2 * super().predict(*args, **kwargs)
+
+
+class DoublingRegressor(Doubling, R):
+    pass
+
+
+class DoublingBooster(Doubling, xgb.Booster):
+    pass
+
+
+def test_answers_of_a_subclass_or_an_object_of_their_own_are_refused_by_name():
+    model = fit(R, X, REAL)()
+    for own, named in (
+        (fit(DoublingRegressor, X, REAL)(), "DoublingRegressor replaces predict of XGBRegressor"),
+        (
+            DoublingBooster(model_file=model.get_booster().save_raw("ubj")),
+            "DoublingBooster replaces predict of Booster",
+        ),
+        (after(model, lambda m: setattr(m, "predict", lambda X: X[:, 0])), "XGBRegressor replaces predict"),
+    ):
+        with pytest.raises(UnsupportedModelError, match=named):
+            extract_forest(own)
+
+
+def test_estimators_for_dask_are_refused_and_told_what_to_do():
+    model = fit(type("DaskXGBRegressor", (R,), {"__module__": "xgboost.dask"}), X, REAL)()
+    with pytest.raises(UnsupportedModelError, match=r"DaskXGBRegressor predicts on dask .* model\.get_booster\(\)"):
+        extract_forest(model)
 
 
 @pytest.mark.parametrize("build", [R, C, K, xgb.XGBRFRegressor, xgb.Booster], ids=lambda build: build.__name__)
@@ -846,6 +935,40 @@ def test_dart_answers_sparse_rows_as_the_library_does_or_refuses_them():
         with pytest.raises(ValueError, match=r"Give scipy\.sparse\.csr_matrix\(X\) instead"):
             fast.predict(other)
     assert not extract_forest(R(n_estimators=2, n_jobs=1).fit(X, REAL)).csr_matrix_only
+
+
+class Held:
+    """Something that numpy can make an array of, and no more."""
+
+    def __init__(self, rows):
+        self.rows, self.shape = rows, rows.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.rows, dtype=dtype)
+
+
+def test_dart_answers_rows_of_any_kind_as_the_library_does_or_refuses_them():
+    model = R(n_estimators=20, booster="dart", rate_drop=0.5, n_jobs=1).fit(X, REAL)
+    fast, names = TensorizedEstimator(model), list("abcde")
+    frame = pd.DataFrame(X, columns=names)
+    arrays = (X, X.astype(np.float32), X.tolist(), tuple(X.tolist()), np.ma.MaskedArray(X), X.astype(object))
+    frames = (frame, pl.from_pandas(frame), pa.Table.from_pandas(frame))
+    for rows in (*arrays, *frames):
+        same(quiet(fast.predict_raw, rows), model.predict(rows, output_margin=True))
+    others = (pa.RecordBatch.from_pandas(frame), type("Mine", (pd.DataFrame,), {})(frame), Held(X))
+    for rows in others:
+        assert (model.predict(rows) != model.predict(X)).any()  # the library's own answers differ
+        with pytest.raises(ValueError, match=r"rounds differently for rows of this kind .* numpy\.asarray\(X\)"):
+            quiet(fast.predict, rows)
+        plain = R(n_estimators=3, n_jobs=1).fit(X, REAL)
+        same(quiet(TensorizedEstimator(plain).predict, rows), plain.predict(rows))
+
+
+def quiet(predict, rows):
+    """The answer without the advice that a model fitted on an array knows no names."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X has feature names")
+        return predict(rows)
 
 
 def test_a_leaf_of_minus_zero_of_a_dart_booster_adds_zero():
