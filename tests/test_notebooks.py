@@ -20,6 +20,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from versions import is_older
 from xgboost import XGBClassifier, XGBRanker
 
 from sktensor import TensorizedEstimator, progress
@@ -62,6 +63,8 @@ def words(html):
                 open_tags.append(tag)
 
         def handle_endtag(self, tag):
+            while open_tags[-1] != tag and is_older("scikit-learn", "1.9"):
+                open_tags.pop()  # references like <n_jobs>, which it showed as they stand in docstrings
             if tag not in ("br", "input", "img", "path", "body"):
                 assert open_tags.pop() == tag
 
