@@ -63,9 +63,12 @@ def words(html):
                 open_tags.append(tag)
 
         def handle_endtag(self, tag):
-            while open_tags[-1] != tag and is_older("scikit-learn", "1.9"):
-                open_tags.pop()  # references like <n_jobs>, which it showed as they stand in docstrings
             if tag not in ("br", "input", "img", "path", "body"):
+                # Which showed references of docstrings, <n_jobs> and </tutorials>, as they stand there.
+                if is_older("scikit-learn", "1.9"):
+                    if tag not in open_tags:
+                        return
+                    del open_tags[len(open_tags) - open_tags[::-1].index(tag) :]
                 assert open_tags.pop() == tag
 
         def handle_data(self, data):
