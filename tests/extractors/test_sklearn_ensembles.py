@@ -199,8 +199,8 @@ def fitted(name):
     X = training_rows(how)
     y = target(X, kind)
     weight = {"sample_weight": np.random.default_rng(7).uniform(0.2, 3.0, len(X))} if how == "weights" else {}
-    # With routing, trees that ask for no weights are fitted on the rows drawn for them, and see some classes only. Under
-    # dispatch, isolation forests of scikit-learn 1.7 and 1.8 fail.
+    # With routing, trees that ask for no weights are fitted on the rows drawn for them, and see some classes only.
+    # Under dispatch, isolation forests of scikit-learn 1.7 and 1.8 fail.
     with sklearn.config_context(enable_metadata_routing=how == "routed", array_api_dispatch=False):
         model.fit(sp.csr_matrix(X) if how == "sparse" else X, y, **weight)
     if how == "warm":
