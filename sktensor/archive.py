@@ -22,6 +22,9 @@ FORMAT = 1
 # The one entry of safetensors' own metadata. With more, their order, and so the file's bytes, would be left to chance.
 ENTRY = "sktensor"
 
+# Bytes of a header that safetensors still reads [safetensors/src/tensor.rs, MAX_HEADER_SIZE].
+LARGEST_HEADER = 100_000_000
+
 # Those that a forest's fields are kept in, by safetensors' names.
 DTYPES = {"BOOL", "I8", "I32", "U32", "U64", "F32", "F64"}
 
@@ -52,6 +55,8 @@ def write(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str
         data = safetensors.numpy.save(arrays, metadata={ENTRY: _text(header)})
     except safetensors.SafetensorError as error:
         raise ValueError(f"{os.fspath(path)} cannot be written: {error}.") from error
+    if int.from_bytes(data[:8], "little") > LARGEST_HEADER:  # which older versions of safetensors write all the same
+        raise ValueError(f"{os.fspath(path)} cannot be written: header too large for safetensors.")
     _replace(os.path.realpath(os.fsdecode(path)), data)  # a link stays one: what it leads to is replaced
 
 

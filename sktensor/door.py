@@ -12,7 +12,17 @@ from sktensor.backends import cpu_finite
 from sktensor.forest import Forest
 from sktensor.inputs import Columns, as_columns, is_lazy, is_sparse, is_tensor
 
-__all__ = ["check_finite", "check_in_place", "check_kind", "check_sparse", "check_tensor", "margins"]
+__all__ = [
+    "are_text",
+    "check_finite",
+    "check_in_place",
+    "check_kind",
+    "check_masked",
+    "check_names",
+    "check_sparse",
+    "check_tensor",
+    "margins",
+]
 
 # Data frames that XGBoost knows.
 FRAMES_IN_PLACE = {
@@ -57,6 +67,37 @@ def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
         raise ValueError("Input X contains NaN.")
     if not forest.accepts_inf and as_columns(X, forest).isinf().any():
         raise ValueError(f"Input X contains infinity or a value too large for dtype('{forest.feature_dtype}').")
+
+
+def check_masked(X: Any, forest: Forest) -> None:
+    """Refuse masked values where the library reads them in more than one way."""
+    if not forest.accepts_masked and isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(
+            "X is a masked array, and the library takes masked values for missing in some dtypes and not in others. "
+            "Give X.astype(float).filled(numpy.nan) if they are missing, X.data if they are not."
+        )
+
+
+def are_text(names: list[Any]) -> bool:
+    """Whether scikit-learn would take these for names of columns."""
+    return bool(names) and all(isinstance(name, str) for name in names)
+
+
+def check_names(names: list[Any], fitted: npt.NDArray[Any] | None) -> None:
+    """Refuse other names of columns than the fitted ones: scikit-learn before 1.9 finds those of some frames only."""
+    if fitted is None or not are_text(names):
+        return  # nothing to compare: scikit-learn warns, or says so in its own words
+    known = fitted.tolist()
+    if names == known:
+        return
+    unseen, missing = sorted({*names} - {*known}), sorted({*known} - {*names})
+    lines = ["The feature names should match those that were passed during fit."]
+    for what, found in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", missing)):
+        if found:
+            lines += [f"Feature names {what}:", *(f"- {name}" for name in found[:5]), *["- ..."] * (len(found) > 5)]
+    if not unseen and not missing:
+        lines.append("Feature names must be in the same order as they were in fit.")
+    raise ValueError("\n".join(lines) + "\n")
 
 
 def check_sparse(X: Any, forest: Forest) -> None:

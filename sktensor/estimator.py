@@ -23,7 +23,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sktensor import outputs
 from sktensor.composite import Composite, CompositePlan, compose
 from sktensor.devices import device_here
-from sktensor.door import check_finite, check_in_place, check_kind, check_sparse, check_tensor, margins
+from sktensor.door import (
+    are_text,
+    check_finite,
+    check_in_place,
+    check_kind,
+    check_masked,
+    check_names,
+    check_sparse,
+    check_tensor,
+    margins,
+)
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.inputs import (
@@ -220,6 +230,10 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         fitted = clone(self.estimator).fit(X, y, **fit_params)
         columns = BaseEstimator()
         validate_data(columns, X, skip_check_array=True)  # the names as given; the libraries rewrite some
+        names = frame_names(X) if is_frame(X) else []
+        if are_text(names) and _shown(fitted, "feature_names_in_") is not None:
+            # scikit-learn before 1.9 asks frames for them by a protocol that polars has given up, and finds none.
+            columns.__dict__.setdefault("feature_names_in_", np.asarray(names, dtype=object))
         self._publish(fitted, **vars(columns))
         return self
 
@@ -853,6 +867,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
             return as_rows(X, forest)
         if is_frame(X):
             if not self._knows_names(X):
+                check_names(frame_names(X), self.__dict__.get("feature_names_in_"))
                 validate_data(self, X, skip_check_array=True, reset=False)
             check_in_place(X, forest)
             rows = frame_columns(X, forest)
@@ -861,6 +876,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         else:
             check_kind(X)
             check_in_place(X, forest)
+            check_masked(X, forest)
             if is_sparse(X):
                 check_sparse(X, forest)
             elif not hasattr(X, "dtype") and not forest.reads_values:
@@ -944,6 +960,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         mapping = MethodMapping()
         for method in ROUTED:
             mapping.add(caller=method, callee=method)
+        mapping.add(caller="fit_transform", callee="fit")  # what pipelines ask for; scikit-learn 1.9 would find it
         return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
 
 

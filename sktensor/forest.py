@@ -85,6 +85,9 @@ class Forest:
         Whether the library takes NaN and infinities at prediction time; where not, they are an error.
     sparse_accepts_nan : bool
         Whether a NaN is taken among the entries of a sparse matrix, too, as in an array.
+    accepts_masked : bool
+        Whether masked values of a ``numpy.ma.MaskedArray`` are taken as if nothing masked them; where not, they are an
+        error: CatBoost takes them so in some dtypes, and for missing values in others.
     unused : ndarray of bool, shape (F,), optional
         Columns whose values nobody looks at, not even to refuse them: those that none of the trees of scikit-learn's
         bagging was given.
@@ -258,6 +261,7 @@ class Forest:
     accepts_nan: bool = True
     accepts_inf: bool = True
     sparse_accepts_nan: bool = True
+    accepts_masked: bool = True
     unused: Array | None = _array("bool", optional=True)
     leaves_accept_nan: bool = False
     cat_mode: Literal["xgb", "lgb"] = "lgb"

@@ -45,6 +45,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator
+from versions import is_older
 from xgboost import XGBClassifier, XGBRegressor
 
 import sktensor
@@ -244,6 +245,8 @@ def test_frames_are_taken_by_name(name):
     for fast in (TensorizedEstimator(model), TensorizedEstimator(CASES[name][0]).fit(frame, TARGETS["three"] > 0)):
         assert fast.feature_names_in_.tolist() == frame.columns.tolist()
         for given in (frame, pl.from_pandas(frame)):
+            if name == "voting, soft" and given is not frame and is_older("xgboost", "3.0"):
+                continue  # whose models look for no names in frames of polars
             assert_answers_are(fast, model, given)
         with pytest.raises(ValueError, match="feature names"):
             fast.predict(frame.rename(columns={"c0": "other"}))

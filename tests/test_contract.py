@@ -324,7 +324,7 @@ def routing():
         yield
 
 
-@since("scikit-learn", "1.7", "searches that route weights to the score of a pipeline")
+@since("scikit-learn", "1.8", "searches that route weights to the score of a pipeline")
 def test_weights_are_routed_through_a_pipeline_in_a_search_in_cross_validation(bare, routing):
     def scores(est):
         pipeline = Pipeline([("scale", StandardScaler().set_fit_request(sample_weight=False)), ("clf", weighted(est))])

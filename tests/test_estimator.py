@@ -561,7 +561,7 @@ CHECKED = [
 def test_the_wrapper_fails_no_check_that_the_bare_model_passes(model):
     def failed(estimator):
         results = check_estimator(estimator, on_fail=None, on_skip=None)
-        assert len(results) > 40
+        assert len(results) >= 40
         return {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
 
     # The fits of HistGradientBoosting are too small for two threads, which would wait for each other most of the time.

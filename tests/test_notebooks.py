@@ -20,6 +20,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from versions import is_older
 from xgboost import XGBClassifier, XGBRanker
 
 from sktensor import TensorizedEstimator, progress
@@ -63,6 +64,11 @@ def words(html):
 
         def handle_endtag(self, tag):
             if tag not in ("br", "input", "img", "path", "body"):
+                # Which showed references of docstrings, <n_jobs> and </tutorials>, as they stand there.
+                if is_older("scikit-learn", "1.9"):
+                    if tag not in open_tags:
+                        return
+                    del open_tags[len(open_tags) - open_tags[::-1].index(tag) :]
                 assert open_tags.pop() == tag
 
         def handle_data(self, data):

@@ -152,6 +152,9 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
         sparse_absent="zero",
         accepts_nan=True,
         accepts_inf=True,
+        # Read value by value they are NaN, read as a block they are not: which one, the dtype says, and up to 1.2.8 for
+        # more dtypes than since [_catboost.pyx, _set_data_from_generic_matrix and what comes before it].
+        accepts_masked=False,
         **({} if derived is None else derived.fields(n_features)),
         feature=feature[trees.split],
         threshold=border[trees.split],

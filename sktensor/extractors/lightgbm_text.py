@@ -202,9 +202,13 @@ def _numbers(trees: Sequence[dict[str, str]], key: str, counts: Array, dtype: An
     if not lines:  # blanks alone would be read as one entry
         return np.empty(0, dtype=dtype)
     try:
-        return np.fromstring(" ".join(lines), dtype=dtype, sep=" ", count=int(counts.sum()))
-    except ValueError:
-        raise UnsupportedModelError(f"The LightGBM model text has entries in {key!r} that are no numbers.") from None
+        # numpy before 2.3 stops with a DeprecationWarning where no number stands: what is appended is missing then.
+        numbers = np.fromstring(" ".join([*lines, "0"]), dtype=dtype, sep=" ")
+    except (ValueError, DeprecationWarning):
+        numbers = np.empty(0, dtype=dtype)
+    if len(numbers) != counts.sum() + 1:
+        raise UnsupportedModelError(f"The LightGBM model text has entries in {key!r} that are no numbers.")
+    return numbers[:-1]
 
 
 def _cover(trees: Sequence[dict[str, str]], nodes: Array, leaves: Array) -> Array | None:

@@ -94,7 +94,7 @@ def extract_isolation(model: Any) -> Forest:
         leaf_value=np.concatenate(depth)[:, None],
         base=np.zeros(1),
         link="isolation",
-        link_param=float(len(trees) * _average_path_length([model._max_samples])[0]),
+        link_param=float(len(trees) * _average_path_length(np.array([model._max_samples]))[0]),
         decision="inlier",
         decision_threshold=float(model.offset_),
         classes=(np.array([-1, 1]),),

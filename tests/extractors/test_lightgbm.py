@@ -671,6 +671,15 @@ def test_a_text_that_is_not_known_is_refused_by_name(monkeypatch, old, new, said
         extract(booster)
 
 
+def test_the_last_number_of_a_text_is_read_to_its_end(monkeypatch):
+    booster = trained(YES, objective="binary")
+    before, key, after = booster.model_to_string(num_iteration=-1).rpartition("\nleaf_value=")
+    numbers, end, rest = after.partition("\n")
+    monkeypatch.setattr(booster, "model_to_string", lambda num_iteration: before + key + numbers + "x" + end + rest)
+    with pytest.raises(UnsupportedModelError, match="'leaf_value' that are no numbers"):
+        extract(booster)
+
+
 def test_a_line_that_is_missing_is_named(monkeypatch):
     booster = trained(YES, objective="binary")
     lines = booster.model_to_string(num_iteration=-1).split("\n")
