@@ -10,7 +10,8 @@ from sklearn.utils import assert_all_finite
 
 from sktensor.backends import cpu_finite
 from sktensor.forest import Forest
-from sktensor.inputs import Columns, as_columns, is_lazy, is_sparse, is_tensor
+from sktensor.frames import is_lazy
+from sktensor.inputs import Columns, as_columns, is_sparse, is_tensor
 
 __all__ = [
     "are_text",

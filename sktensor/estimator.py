@@ -36,16 +36,14 @@ from sktensor.door import (
 )
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
+from sktensor.frames import frame_columns, frame_names, is_frame
 from sktensor.inputs import (
     IN_PLACE,
     Rows,
     as_rows,
     exchanged,
-    frame_columns,
-    frame_names,
     from_sequence,
     is_exchangeable,
-    is_frame,
     is_sparse,
     is_tensor,
 )
