@@ -28,6 +28,9 @@ Distinct = tuple[list[Any], npt.NDArray[Any]]
 # Dtypes of native numbers, by the character that numpy has for them.
 NUMBERS = "?bBhHiIlLqQfd"
 
+# Of polars, those without nulls.
+WHOLE_NUMBERS = ("Boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
+
 
 def is_plain(X: Any) -> bool:
     """Whether X is a frame of pandas or polars itself, and of no class derived from theirs; neither is loaded."""
@@ -69,12 +72,11 @@ def numbers(column: Any) -> npt.NDArray[Any] | None:
         return np.asarray(column.to_numpy()) if known else None
     if not _is_series(column, "polars"):
         return None
-    dtype, polars = column.dtype, sys.modules["polars"]
-    floats = dtype in (polars.Float32, polars.Float64)
-    if floats or ((dtype.is_integer() or dtype == polars.Boolean) and column.null_count() == 0):
-        found = np.asarray(column.to_numpy())
-        return found if found.dtype.char in NUMBERS else None
-    return None
+    polars = sys.modules["polars"]
+    if column.dtype in (polars.Float32, polars.Float64):
+        return np.asarray(column.to_numpy())
+    whole = column.dtype in [getattr(polars, name) for name in WHOLE_NUMBERS]
+    return np.asarray(column.to_numpy()) if whole and column.null_count() == 0 else None
 
 
 def is_categorical(column: Any) -> bool:
@@ -98,7 +100,8 @@ def distinct(column: Any) -> Distinct | None:
         codes, found = column.array.factorize()
         return _that_come_up(found.tolist(), codes)
     found = column.unique().drop_nulls()
-    codes = column.replace_strict(found, range(len(found)), default=-1, return_dtype=sys.modules["polars"].Int64)
+    numbers = list(range(len(found)))
+    codes = column.replace_strict(found, numbers, default=-1, return_dtype=sys.modules["polars"].Int64)
     return _that_come_up(found.to_list(), codes.to_numpy())
 
 

@@ -298,3 +298,16 @@ def test_damage_to_a_tree_of_scikit_learn_is_named(node, side, child, words):
     model.estimators_[1].tree_.__setstate__(state)
     with pytest.raises(ValueError, match=words):
         extract_forest(model)
+
+
+def test_trees_of_a_kind_that_a_catboost_model_does_not_have_are_refused():
+    """Asking the library for the nodes of a symmetric model's trees would end the process."""
+    model, data = KINDS[of_catboost_json]()[0]
+    saved = json.loads(data)
+    assert "oblivious_trees" in saved
+    saved["trees"] = saved.pop("oblivious_trees")
+    with pytest.raises(ValueError, match="no trees of the kind that it has"):
+        read_catboost(model, saved)
+    del saved["trees"]
+    with pytest.raises(ValueError, match="no trees of the kind that it has"):
+        read_catboost(model, saved)

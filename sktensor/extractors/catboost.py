@@ -213,6 +213,8 @@ def _saved(model: Any) -> dict[str, Any]:
 def _trees(model: Any, saved: Mapping[str, Any], n_outputs: int) -> Trees:
     if "oblivious_trees" in saved:
         trees = symmetric_trees(saved["oblivious_trees"], n_outputs)
+    elif "trees" not in saved or model._object._is_oblivious():  # whose nodes the library would look for in vain
+        raise ValueError("The saved CatBoost model has no trees of the kind that it has.")
     else:
         # JSON does not say which leaf is which number; the numbers depend on how the model came about.
         numbers = [
