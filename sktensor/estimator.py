@@ -877,8 +877,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
             check_masked(X, forest)
             if is_sparse(X):
                 check_sparse(X, forest)
-            elif not hasattr(X, "dtype") and not forest.reads_values:
-                X = from_sequence(X, forest)
+            elif not (hasattr(X, "dtype") or hasattr(X, "__dataframe__") or forest.reads_values):
+                X = from_sequence(X, forest)  # what has names goes by scikit-learn, which may ask for them
             # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
             # unless it may be a category.
             dtype: Any = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64

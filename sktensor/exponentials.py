@@ -67,6 +67,8 @@ def c_log1p(x: Values) -> Values:
     """``log1p`` of float64 as the C library computes it; of tensors as torch does."""
     if not isinstance(x, np.ndarray):
         return x.log1p()
+    if x.dtype != np.float64:
+        return np.log1p(x)
     return np.fromiter(map(math.log1p, x.ravel().tolist()), np.float64, x.size).reshape(x.shape)
 
 

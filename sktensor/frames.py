@@ -16,6 +16,9 @@ from sktensor.inputs import IN_PLACE, Columns, Rows, check_rounding, is_tensor, 
 
 __all__ = ["frame_columns", "frame_names", "is_frame", "is_lazy"]
 
+# narwhals' names of integers.
+WHOLE_NUMBERS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
+
 # Rows of a frame that are copied into one array faster than the columns are taken one by one.
 ROWS_AT_HAND = 256
 
@@ -146,7 +149,9 @@ def _numbers(name: Any, column: Any, forest: Forest) -> npt.NDArray[Any]:
         )
     if column.null_count() == 0:
         return np.asarray(column.to_numpy())
-    if column.dtype.is_integer():  # of which a cast of some libraries refuses what float64 rounds
+    if column.dtype in [
+        getattr(nw, name) for name in WHOLE_NUMBERS
+    ]:  # of which a cast of some libraries refuses what float64 rounds
         whole = np.asarray(column.fill_null(0).to_numpy())
         check_rounding(f"Column {name!r}", whole, forest)
         return np.where(np.asarray(column.is_null().to_numpy(), dtype=bool), np.nan, whole.astype(np.float64))
