@@ -965,7 +965,9 @@ def test_dart_answers_rows_of_any_kind_as_the_library_does_or_refuses_them():
     frames = (frame, pa.Table.from_pandas(frame), *([] if is_older("xgboost", "3.0") else [pl.from_pandas(frame)]))
     for rows in (*arrays, *frames):
         same(quiet(fast.predict_raw, rows), model.predict(rows, output_margin=True))
-    others = (pa.RecordBatch.from_pandas(frame), type("Mine", (pd.DataFrame,), {})(frame), Held(X))
+    others = [pa.RecordBatch.from_pandas(frame), Held(X)]
+    if not is_older("xgboost", "3.0"):  # which took a class derived from pandas' for pandas'
+        others.append(type("Mine", (pd.DataFrame,), {})(frame))
     for rows in others:
         assert (model.predict(rows) != model.predict(X)).any()  # the library's own answers differ
         with pytest.raises(ValueError, match=r"rounds differently for rows of this kind .* numpy\.asarray\(X\)"):
