@@ -21,8 +21,8 @@ __all__ = ["Forest"]
 Array = npt.NDArray[Any]
 
 Link = Literal[
-    "identity", "sigmoid", "clipped_sigmoid", "softmax", "c_softmax", "table_softmax", "exp", "c_exp", "table_exp",
-    "mean_variance", "log1p_exp", "sign_square", "hinge", "argmax", "isolation",
+    "identity", "sigmoid", "clipped_sigmoid", "softmax", "row_softmax", "c_softmax", "table_softmax", "exp", "c_exp",
+    "table_exp", "mean_variance", "log1p_exp", "sign_square", "hinge", "argmax", "isolation",
 ]  # fmt: skip
 Decision = Literal[
     "none", "index", "half", "multilabel_half", "raw_positive", "multilabel_raw_positive", "raw_nonnegative",
@@ -194,8 +194,9 @@ class Forest:
         Then this is added.
     link : str
         From raw scores to values: ``"identity"``; ``"sigmoid"`` of ``link_param * raw``;
-        ``"clipped_sigmoid"``, ``1 / (exp(min(-raw, 88.7)) + 1)``; ``"softmax"`` and ``"exp"``, of float64 by
-        numpy's exponential and sum, ``"c_softmax"`` and ``"c_exp"`` by the C library's; ``"log1p_exp"``;
+        ``"clipped_sigmoid"``, ``1 / (exp(min(-raw, 88.7)) + 1)``; ``"softmax"`` and ``"exp"``, of float64 by numpy's
+        exponential and its sum of scores that lie class after class, in ``"row_softmax"`` row after row;
+        ``"c_softmax"`` and ``"c_exp"`` by the C library's; ``"log1p_exp"``;
         ``"sign_square"``; ``"hinge"``, ``raw > 0``; ``"argmax"``, the column number as a float;
         ``"isolation"``, ``-(2 ** -(raw / link_param))``, or -0.5 if `link_param` is 0.
         With CatBoost's own ``exp`` from a table, which is hundreds of ulp off the true one for large arguments:

@@ -149,9 +149,8 @@ def _numbers(name: Any, column: Any, forest: Forest) -> npt.NDArray[Any]:
         )
     if column.null_count() == 0:
         return np.asarray(column.to_numpy())
-    if column.dtype in [
-        getattr(nw, name) for name in WHOLE_NUMBERS
-    ]:  # of which a cast of some libraries refuses what float64 rounds
+    integers = [getattr(nw, kind) for kind in WHOLE_NUMBERS]
+    if column.dtype in integers:  # of which a cast of some libraries refuses what float64 rounds
         whole = np.asarray(column.fill_null(0).to_numpy())
         check_rounding(f"Column {name!r}", whole, forest)
         return np.where(np.asarray(column.is_null().to_numpy(), dtype=bool), np.nan, whole.astype(np.float64))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -65,7 +65,9 @@ def values(forest: Forest, raw: Rows) -> Rows:
         case "clipped_sigmoid":
             return 1.0 / (exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0)  # XGBoost's 1e-16 is lost beside 1.0
         case "softmax":
-            return _softmax(raw, exp) if forest.acc_dtype == "float32" else _softmax_of_numpy(raw)
+            return _softmax(raw, exp) if forest.acc_dtype == "float32" else _softmax_of_numpy(raw, "F")
+        case "row_softmax":
+            return _softmax_of_numpy(raw, "C")
         case "c_softmax":
             return _softmax(raw, c_exp)
         case "table_softmax":
@@ -111,7 +113,7 @@ def probabilities(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows | list[
         case "ada_softmax":  # [sklearn/ensemble/_weight_boosting.py, _compute_proba_from_decision]
             two = forest.n_outputs == 1
             raw = xp.stack([-raw[:, 0], raw[:, 0]], 1) / 2 if two else raw / (forest.n_outputs - 1)
-            return _softmax_of_numpy(raw)
+            return _softmax_of_numpy(raw, "F")
     raise AttributeError("This model gives no probabilities.")
 
 
@@ -304,12 +306,15 @@ def _softmax(x: Rows, exp: Callable[[Rows], Rows]) -> Rows:
     return e / _cast(xp.cumsum(_cast(e, "float64"), 1)[:, -1:], x.dtype)
 
 
-def _softmax_of_numpy(x: Rows) -> Rows:
-    """scikit-learn's, of float64: numpy's sum of many classes is not one after the other [utils/extmath.py softmax]."""
+def _softmax_of_numpy(x: Rows, order: Literal["C", "F"]) -> Rows:
+    """scikit-learn's, of float64 [utils/extmath.py softmax].
+
+    In which order numpy adds up many classes depends on how the library's scores lie, row or class after each other.
+    """
     if not isinstance(x, np.ndarray):
         return _softmax(x, exp)
-    e = exp(x - x.max(1, keepdims=True))
-    return e / e.sum(1, keepdims=True)
+    e = np.asarray(exp(x - x.max(1, keepdims=True)), order=order)
+    return np.ascontiguousarray(e / e.sum(1, keepdims=True))
 
 
 def _softmax_of_scipy(x: Rows) -> Rows:

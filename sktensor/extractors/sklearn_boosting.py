@@ -38,6 +38,10 @@ def extract(model: Any) -> Forest:
     with np.errstate(over="ignore"):
         leaf_value = np.float64(model.learning_rate) * np.concatenate(values)[:, 0, :]
     classifier = is_classifier(model)
+    # A tie is class 1 [sklearn/ensemble/_gb.py, GradientBoostingClassifier.predict].
+    answers = boosting_answers(model, n_outputs, "raw_nonnegative" if n_outputs == 1 else "raw_argmax")
+    if answers["link"] == "softmax":  # its scores lie row after row, those of histogram-based boosting do not
+        answers["link"] = "row_softmax"
     return Forest(
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
@@ -51,8 +55,7 @@ def extract(model: Any) -> Forest:
         leaf_shape=(n_rounds, n_outputs) if classifier else (n_rounds,),
         leaf_dtype="float64",  # `apply` fills an array made by np.zeros
         **arrays,
-        # A tie is class 1 [sklearn/ensemble/_gb.py, GradientBoostingClassifier.predict].
-        **boosting_answers(model, n_outputs, "raw_nonnegative" if n_outputs == 1 else "raw_argmax"),
+        **answers,
     )
 
 

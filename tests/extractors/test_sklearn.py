@@ -274,7 +274,7 @@ def forest_values(forest, raw):
         return raw
     if forest.link == "sigmoid":
         return expit(forest.link_param * raw)
-    assert forest.link in ("exp", "softmax")
+    assert forest.link in ("exp", "softmax", "row_softmax")
     return np.exp(raw) if forest.link == "exp" else softmax(raw)
 
 
