@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.cpu.models import keep
 from benchmarks.machine import facts
 from sktensor import extract_forest
-from sktensor.backends import abi, cpu
-from sktensor.backends.kernels import BitslicedKernel
+from sktensor.backends.cpu.kernels import BitslicedKernel
+from sktensor.native import abi, loader
 
 N_ROWS = 50_000
 MODELS = ("xgb-100-d6", "xgb-500-d8", "xgb-7-classes", "lgbm-500-l31", "lgbm-100-l255", "hgb-100-l31", "gb-100-d3")
@@ -59,9 +59,9 @@ def steps(kernel):
 
 
 def ns_a_row(structure, forest, X, repeats=9):
-    library = cpu.library()
+    library = loader.library()
     out = np.empty((len(X), forest.n_outputs), forest.acc_dtype)
-    rows = cpu.packed_rows(X, forest.missing_value, -1.0)
+    rows = loader.packed_rows(X, forest.missing_value, -1.0)
     features = abi.DTYPES[forest.feature_dtype]
     times = []
     for _ in range(repeats):

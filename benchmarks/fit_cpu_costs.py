@@ -22,9 +22,10 @@ from sklearn.ensemble import RandomForestClassifier
 from xgboost import XGBClassifier
 
 from sktensor import extract_forest
-from sktensor.backends import costs, cpu
-from sktensor.backends.kernels import BitslicedKernel, TraversalKernel
-from sktensor.inputs import Rows
+from sktensor.backends.cpu import costs
+from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
+from sktensor.inputs.rows import Rows
+from sktensor.native import loader
 from sktensor.strategies.costs import Shape
 
 N_ROWS = (1, 4, 16, 64, 128, 512, 2048, 8192)
@@ -95,7 +96,7 @@ def main():
         lost.append(min(both)[1] / min(taken for _, taken in both))
     print(f"chosen / best: mean {np.mean(lost):.3f}, 95 % {np.quantile(lost, 0.95):.2f}, worst {max(lost):.2f}")
     if arguments.write:
-        text = {"processor": cpu.INSTRUCTION_SETS[cpu.library().isa], "nanoseconds": fitted}
+        text = {"processor": loader.INSTRUCTION_SETS[loader.library().isa], "nanoseconds": fitted}
         costs.CONSTANTS_FILE.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
         print(f"written to {costs.CONSTANTS_FILE.name}")
 

@@ -33,7 +33,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import machine
 from sktensor import Forest, extract_forest, outputs
-from sktensor.backends import cpu
+from sktensor.native import loader
 
 BOUND = 4  # what the documentation promises
 RNG = np.random.default_rng(0)
@@ -231,7 +231,7 @@ def differences(ours, theirs, least):
 def ways(link, device):
     """The answers of all the ways there are, by name."""
     with np.errstate(all="ignore"):
-        with mock.patch.object(cpu, "library", return_value=None):
+        with mock.patch.object(loader, "library", return_value=None):
             yield "numpy", link.ours(link.raw)
         yield "kernels", link.ours(link.raw)
         yield "torch", link.ours(torch.tensor(link.raw, device=device)).cpu().numpy()

@@ -2,7 +2,7 @@
 
 In one environment, since the versions in the page are those that are installed when it is written::
 
-    python -m pytest -n 2 --junit-xml=results.xml tests/extractors tests/test_composite.py
+    python -m pytest -n 2 --junit-xml=results.xml tests/parity
     python docs/support_matrix.py results.xml
 
 ``python docs/support_matrix.py --check`` says whether the page names the cases that the tests have now, and runs none.
@@ -28,7 +28,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "support_matrix.rst"
-TESTS = ("tests/extractors", "tests/test_composite.py")
+TESTS = ("tests/parity",)
 
 # Sections of the page: the package of a library, and the files whose cases are models of it, each with what its cases
 # have in common where their names do not say it.

@@ -132,7 +132,7 @@ typedef struct {
   uint32_t reserved;
 } skt_block;
 
-/* Trees cut into blocks (backends/cpu_traversal.py). Sizes: C codes, G codes of categories, T trees, B blocks, L leaves.
+/* Trees cut into blocks (backends/cpu/traversal.py). Sizes: C codes, G codes of categories, T trees, B blocks, L leaves.
  *
  * A code is a uint32 that grows with the value of a column of X, so that every node asks `code > key`: the bits of a float32, made monotone,
  * or a rank among thresholds. A row's codes stand in slots. Those from n_base_slots on are for columns whose missing values or zeros do not

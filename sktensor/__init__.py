@@ -11,9 +11,9 @@ from sktensor.registry import extract_forest, register_extractor
 
 if TYPE_CHECKING:
     from sktensor.estimator import TensorizedEstimator
-    from sktensor.module import tensorize
     from sktensor.persistence import load, save
     from sktensor.strategies import register_strategy
+    from sktensor.torch_module import tensorize
     from sktensor.versions import show_versions
 
 __version__ = "0.1.0.dev0"
@@ -41,7 +41,7 @@ _LAZY = {
     "register_strategy": "sktensor.strategies",
     "save": "sktensor.persistence",
     "show_versions": "sktensor.versions",
-    "tensorize": "sktensor.module",
+    "tensorize": "sktensor.torch_module",
 }
 
 

@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 
 import sktensor
-from sktensor.backends.cpu import INSTRUCTION_SETS, library, why_missing
+from sktensor.native.loader import INSTRUCTION_SETS, library, why_missing
 
 __all__ = ["show_versions"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import Forest
-from sktensor.structure import levels
+from sktensor.forest.structure import levels
 
 __all__ = ["Cost", "Shape"]
 

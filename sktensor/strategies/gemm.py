@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sktensor.forest import Forest
+from sktensor.forest.structure import levels
 from sktensor.strategies.buckets import Tables, compile_buckets, run_buckets
 from sktensor.strategies.costs import Cost, Shape
 from sktensor.strategies.ranks import compile_ranks
 from sktensor.strategies.tables import Array
-from sktensor.structure import levels
 
 if TYPE_CHECKING:
     import torch

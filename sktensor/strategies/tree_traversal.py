@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sktensor.forest import Forest
+from sktensor.forest.structure import levels, tree_depths
 from sktensor.strategies.buckets import Tables, compile_buckets, run_buckets
 from sktensor.strategies.costs import Cost, Shape
 from sktensor.strategies.ranks import compile_ranks
 from sktensor.strategies.tables import Array
-from sktensor.structure import levels, tree_depths
 
 if TYPE_CHECKING:
     import torch

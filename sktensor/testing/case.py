@@ -14,10 +14,10 @@ from sklearn.exceptions import NotFittedError
 from sktensor import outputs
 from sktensor.estimator import TensorizedEstimator
 from sktensor.forest import Forest
-from sktensor.inputs import as_rows
-from sktensor.program import Program
+from sktensor.inputs.rows import as_rows
 from sktensor.registry import Extractor
-from sktensor.settings import NATIVE_STRATEGIES, Settings
+from sktensor.runtime.program import Program
+from sktensor.runtime.settings import NATIVE_STRATEGIES, Settings
 from sktensor.strategies import strategies
 from sktensor.testing.answers import LEAVES, METHODS, RAW, TRANSFORM, differ, room, same
 from sktensor.testing.faults import why_labels, why_leaves, why_raw, why_values

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sktensor.estimator.verification import probe
 from sktensor.forest import Forest
 from sktensor.registry import Extractor, find_extractor
 from sktensor.testing.answers import METHODS
 from sktensor.testing.case import BATCHES, Case
 from sktensor.testing.rows import GIVEN, hurting
-from sktensor.verification import probe
 
 __all__ = ["assert_matches", "check_extractor"]
 

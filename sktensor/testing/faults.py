@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from sktensor import outputs
 from sktensor.forest import TINY, Decision, Forest, Link
-from sktensor.inputs import as_rows
-from sktensor.program import Program
-from sktensor.settings import Settings
+from sktensor.inputs.rows import as_rows
+from sktensor.runtime.program import Program
+from sktensor.runtime.settings import Settings
 from sktensor.testing.answers import METHODS, differ, room
 from sktensor.testing.trees import Trees
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sktensor.estimator.verification import probe
 from sktensor.forest import Forest
 from sktensor.testing.trees import Trees
-from sktensor.verification import probe
 
 __all__ = ["GIVEN", "hurting"]
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import Forest
-from sktensor.inputs import as_rows
-from sktensor.program import Program
-from sktensor.settings import Settings
+from sktensor.inputs.rows import as_rows
+from sktensor.runtime.program import Program
+from sktensor.runtime.settings import Settings
 
 __all__ = ["Trees"]
 

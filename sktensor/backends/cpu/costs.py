@@ -1,0 +1,107 @@
+"""What the CPU kernels would take for a forest, told from its size alone.
+
+A kernel's time is a sum of amounts of work, each times a constant: ``cpu_costs.json``, in nanoseconds of one core,
+written by ``benchmarks/fit_cpu_costs.py``. What matters is which of two kernels is faster, and that changes little from
+one processor to the next.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.backends.cpu import bitsliced as cpu_bitsliced
+from sktensor.backends.cpu import traversal
+from sktensor.forest import Forest
+from sktensor.strategies import bitsliced
+from sktensor.strategies.auto import TABLE_LIMIT, Option
+from sktensor.strategies.costs import Cost, Shape
+
+__all__ = ["CONSTANTS_FILE", "option", "work"]
+
+CONSTANTS_FILE = Path(__file__).with_name("cpu_costs.json")
+
+BLOCK = 512  # rows that circuits answer at once, however few there are
+FEW_ROWS = 96  # up to here, traversal takes many trees at once instead of many rows
+CACHE_BYTES = 400 << 10  # tables beyond that do not stay in the second-level cache by themselves
+NODE_BYTES = 12.0  # of traversal's tables, a node
+MOST_RUNS = 9  # of trees for one kernel, then for the other; each looks at all rows again
+
+
+@cache
+def constants() -> dict[str, dict[str, float]]:
+    """Nanoseconds of each amount of work, by kernel."""
+    return json.loads(CONSTANTS_FILE.read_text(encoding="utf-8"))["nanoseconds"]  # type: ignore[no-any-return]
+
+
+def option(name: str, forest: Forest, shape: Shape, n_rows: int) -> Option:
+    """A kernel that could run the forest: the time it would take, or what speaks against it."""
+    if refused := _bitsliced_refusal(forest, shape) if name == "bitsliced" else traversal.refusal(forest):
+        refused = f"strategy={name!r} has no kernel for this forest: {refused}. Use backend='torch', or 'auto'."
+    large = shape.n_leaves > bitsliced.MOST_LEAVES
+    if name == "bitsliced" and large.any() and not refused:  # those are walked
+        small, rest = _some(shape, ~large), _some(shape, large)
+        expected = _expected(name, forest, small, n_rows) + _expected("tree_traversal", forest, rest, n_rows)
+        table_bytes = bitsliced.cost(small).table_bytes + NODE_BYTES * float(np.sum(rest.n_leaves))
+    else:
+        expected = _expected(name, forest, shape, n_rows)
+        nodes_bytes = NODE_BYTES * float(np.sum(shape.n_leaves))
+        table_bytes = bitsliced.cost(shape).table_bytes if name == "bitsliced" else nodes_bytes
+    return Option(name, Cost(table_bytes, 0.0, 1.0, expected / max(n_rows, 1)), refused, expected, "native")
+
+
+def _bitsliced_refusal(forest: Forest, shape: Shape) -> str:
+    if forest.aggregate != "sum":
+        return f"circuits answer with sums, and this forest's aggregate is {forest.aggregate!r}"
+    large = shape.n_leaves > bitsliced.MOST_LEAVES
+    if forest.lin_off is not None:
+        return "leaves are linear functions, for which only traversal has a kernel"
+    if (answers := cpu_bitsliced.answer_bytes(forest)) > TABLE_LIMIT:
+        return f"its categories would take {answers / 2**20:,.0f} MiB of tables"
+    if large.any() and (large.all() or 1 + np.count_nonzero(np.diff(large)) > MOST_RUNS):
+        return f"trees of up to {shape.n_leaves.max()} leaves are too large for circuits"
+    if (needed := bitsliced.cost(_some(shape, ~large)).table_bytes) > TABLE_LIMIT:
+        return f"its circuits would take {needed / 2**20:,.0f} MiB of tables"
+    return ""
+
+
+def _some(shape: Shape, trees: npt.NDArray[Any]) -> Shape:
+    return Shape(shape.depth[trees], shape.n_leaves[trees])
+
+
+def _expected(name: str, forest: Forest, shape: Shape, n_rows: int) -> float:
+    """Nanoseconds of one core."""
+    each = constants()[name]
+    return sum(each[kind] * amount for kind, amount in work(name, forest, shape, n_rows).items())
+
+
+def work(name: str, forest: Forest, shape: Shape, n_rows: int) -> dict[str, float]:
+    """Amounts of work that a kernel does for trees of such shapes in a forest, and so many rows."""
+    n_nodes = float(np.sum(shape.n_leaves - 1))
+    columns = min(float(forest.n_columns), n_nodes)
+    if name == "bitsliced":
+        wide = float(forest.leaf_value.dtype.itemsize == 8)
+        blocks = float(-(-n_rows // BLOCK))
+        lookups = blocks * float(np.sum(np.ceil(shape.n_leaves / 192))) * forest.leaf_value.shape[1]
+        return {
+            "call": 1.0,
+            "value": n_rows * columns,  # its rank
+            "plane": blocks * min(n_nodes, 255.0 * forest.n_columns),
+            "multiplexer": blocks * n_nodes,  # about one a node
+            "float32 look-up": lookups * (1.0 - wide),
+            "float64 look-up": lookups * wide,
+        }
+    levels = float(np.sum(np.log2(np.maximum(shape.n_leaves, 2))))
+    few, cold = n_rows <= FEW_ROWS, NODE_BYTES * n_nodes > CACHE_BYTES
+    regime = f"{'few' if few else 'many'} rows, {'large' if cold else 'small'} tables"
+    return {
+        "call": 1.0,
+        "value": n_rows * columns,
+        f"tree, {regime}": float(n_rows * len(shape.depth)),
+        f"level, {regime}": n_rows * levels,
+    }

@@ -1,0 +1,221 @@
+"""The native backend of the CPU: a forest's tables for the kernels, and the calls that run them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.backends.cpu import bitsliced as cpu_bitsliced
+from sktensor.backends.cpu import traversal
+from sktensor.backends.cpu.keys import Keys
+from sktensor.backends.cpu.partitions import parts_by_questions, runs
+from sktensor.forest import TINY, Forest
+from sktensor.forest.selection import take_trees
+from sktensor.inputs.ctr_features import KeyedColumns
+from sktensor.inputs.rows import Columns, Rows, is_tensor
+from sktensor.native import abi, loader
+from sktensor.strategies import bitsliced
+from sktensor.strategies.costs import Shape
+from sktensor.strategies.ranks import compile_ranks
+
+__all__ = ["BitslicedKernel", "TraversalKernel"]
+
+Array = npt.NDArray[Any]
+
+# Planes that a block of rows keeps at hand: one bit a row and plane, so half of a usual second-level cache.
+MOST_PLANES = 8192
+
+NOTHING = -1.0  # no absolute value is at most that, so nothing is flushed
+
+
+class BitslicedKernel:
+    """Sums of a forest's trees through circuits.
+
+    Parameters
+    ----------
+    forest : Forest
+        What to run.
+    """
+
+    def __init__(self, forest: Forest) -> None:
+        if forest.lin_off is not None:
+            raise ValueError("strategy='bitsliced' has no kernel for linear leaves. Use 'tree_traversal', or 'auto'.")
+        self._calls = Calls(forest)
+        parts = list(_parts(forest))
+        dtypes = {"float32"} if all(fits for fits, _ in parts) else {"float32", forest.feature_dtype}
+        self._tables = {dtype: _continued(parts, dtype) for dtype in dtypes}
+
+    def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
+        """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
+        tables = self._tables["float32"] if len(self._tables) == 1 else self._tables[rows.dtype]
+        return self._calls.sums(tables, rows, n_threads, start)
+
+
+def _parts(forest: Forest) -> Iterator[tuple[bool, Forest]]:
+    """Consecutive trees that circuits take, with few enough questions among them, and such that are too large."""
+    large = Shape.of(forest).n_leaves > bitsliced.MOST_LEAVES
+    for run in runs(large):
+        part = forest if len(run) == forest.n_trees else take_trees(forest, run)
+        if len(run) and large[run[0]]:
+            yield False, part
+            continue
+        _, column, rank = compile_ranks(part)
+        trees = parts_by_questions(part, column.astype(np.int64) << 32 | rank, MOST_PLANES)
+        for some in trees:
+            yield True, part if len(trees) == 1 else take_trees(part, some)
+
+
+def _continued(parts: list[tuple[bool, Forest]], rows_dtype: str) -> list[Tables]:
+    """Tables of parts that continue each other's sums."""
+    found = []
+    for i, (fits, part) in enumerate(parts):
+        sums = cpu_bitsliced.sum_structure(part, i == 0, i == len(parts) - 1)
+        if fits:
+            found.append(Tables("bitsliced", cpu_bitsliced.structure(part, bitsliced.compile(part), sums), part))
+        else:
+            structure = traversal.structure(traversal.compile(part, rows_dtype))
+            structure.sum = sums
+            found.append(Tables("traversal", structure, part, sums))
+    return found
+
+
+class Tables:
+    """Tables for a kernel, checked.
+
+    Parameters
+    ----------
+    kind : {"bitsliced", "traversal"}
+        The kernel.
+    structure : ctypes.Structure
+        The tables.
+    forest : Forest
+        Whose they are.
+    *kept : object
+        What the structure points into beside its own.
+    """
+
+    def __init__(self, kind: str, structure: ctypes.Structure, forest: Forest, *kept: Any) -> None:
+        kernels = _kernels()
+        self.kind = kind
+        self.address = ctypes.addressof(structure)
+        self._structure, self._forest, self._kept = structure, forest, kept
+        check = kernels.check_bitsliced if kind == "bitsliced" else kernels.check_traversal
+        if error := check(self.address, forest.n_columns):
+            raise RuntimeError(f"Tables for the CPU kernels do not hold together: {kernels.message(error)}.")
+        self.call = partial(kernels.run_bitsliced if kind == "bitsliced" else kernels.run_traversal, self.address)
+
+    @cached_property
+    def continuing(self) -> Tables:
+        """The same tables for sums that start from what is there already."""
+        structure: Any = type(self._structure).from_buffer_copy(self._structure)
+        structure.sum.continues = 1
+        return Tables(self.kind, structure, self._forest, self)
+
+
+class TraversalKernel:
+    """Sums and leaves of a forest's trees by walking them.
+
+    Parameters
+    ----------
+    forest : Forest
+        What to run.
+    rows_dtype : {"float32", "float64"}
+        Dtype of the rows that it is for; where the forest compares float32 numbers, one does for both.
+    """
+
+    def __init__(self, forest: Forest, rows_dtype: str = "float32") -> None:
+        tables = traversal.compile(forest, rows_dtype)
+        self._calls = Calls(forest)
+        self._tables = [Tables("traversal", traversal.structure(tables), forest)]
+        self._tree_number = tables.tree_number
+        self._leaf_id = forest.leaf_id
+
+    def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
+        """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
+        return self._calls.sums(self._tables, rows, n_threads, start)
+
+    def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
+        """The library's leaf numbers, int32, shape (n, T)."""
+        out = np.empty((len(rows), len(self._tree_number)), dtype=np.int32)
+        numbers, call = loader.address(self._tree_number), _kernels().run_leaves
+        (tables,) = self._tables
+
+        def run(X: bytes, features: int, *rest: int) -> int:
+            return call(tables.address, X, features, numbers, *rest)  # type: ignore[no-any-return]
+
+        self._calls.run([run], rows, out, n_threads)
+        return _like(rows, self._leaf_id[out])
+
+
+class Calls:
+    """What calls for a forest have in common.
+
+    Parameters
+    ----------
+    forest : Forest
+        Whose rows and sums.
+    """
+
+    def __init__(self, forest: Forest) -> None:
+        self.forest = forest
+        self.features = abi.DTYPES[forest.feature_dtype]
+        self.acc_dtype = np.dtype(forest.acc_dtype)
+        by_kernel = forest.key_off is not None and forest.feature_dtype == "float32"
+        self._keys = Keys(forest, _kernels()) if by_kernel else None
+
+    def sums(self, tables: Sequence[Tables], rows: Rows, n_threads: int, start: Array | None) -> Any:
+        """Sums over trees, of tables that continue each other's, shape (n, K); from `start` on, if there is one."""
+        if start is None:
+            out = np.empty((len(rows), self.forest.n_outputs), dtype=self.acc_dtype)
+        else:
+            rows = rows.checked()  # now: what has been added once cannot be begun again
+            out, tables = np.array(start, dtype=self.acc_dtype, order="C"), [tables[0].continuing, *tables[1:]]
+        self.run([each.call for each in tables], rows, out, n_threads)
+        return _like(rows, out)
+
+    def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
+        """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
+        kernels, forest = _kernels(), self.forest
+        flush = TINY if forest.flush_tiny and rows.flush else NOTHING
+        look = rows.late_check is not None
+        for first, X in self._arrays(rows, n_threads):
+            if isinstance(X, Columns):
+                columns = loader.packed_columns(X.arrays)  # which has to stay until the call is over
+                packed = loader.packed_frame(columns, len(X), forest.missing_value, flush)
+            else:
+                packed = loader.packed_rows(X, forest.missing_value, flush, look)
+            target = loader.address(out[first:] if first else out)
+            for call in calls:
+                error = call(packed, self.features, target, n_threads, kernels.isa)
+                if error == abi.NOT_FINITE:
+                    return self.run(calls, rows.checked(), out, n_threads)
+                if error:
+                    raise MemoryError if error == abi.NO_MEMORY else RuntimeError(kernels.message(error))
+
+    def _arrays(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
+        if self._keys is not None and isinstance(rows.data, KeyedColumns):
+            return self._keys.arrays(rows.data, n_threads)
+        return rows.arrays(self.forest)
+
+
+def _kernels() -> loader.Library:
+    found = loader.library()
+    if found is None:  # a pickle from another machine is the one way here
+        raise ValueError(
+            f"backend='native' has no kernels here: {loader.why_missing()}. Use backend='torch' or 'auto'."
+        )
+    return found
+
+
+def _like(rows: Rows, out: Array) -> Any:
+    """The answer as the rows came: a tensor on their device, or an array."""
+    if not is_tensor(rows.data):
+        return out
+    import torch
+
+    return torch.from_numpy(out).to(rows.data.device)

@@ -1,0 +1,50 @@
+"""Consecutive trees in parts, such that what a part keeps at hand stays small."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.forest import Forest
+from sktensor.forest.structure import trees_of_nodes
+
+__all__ = ["parts_by_questions", "runs"]
+
+Array = npt.NDArray[Any]
+
+
+def parts_by_questions(forest: Forest, question: Array, most: int) -> list[Array]:
+    """Cut the trees into parts that ask at most so many distinct questions, a tree at the least.
+
+    Parameters
+    ----------
+    forest : Forest
+        Whose trees.
+    question : ndarray of int, shape (M,)
+        Number of the question that each node asks.
+    most : int
+        Distinct questions in a part.
+
+    Returns
+    -------
+    list of ndarray
+        Numbers of the trees of each part, ascending from part to part.
+    """
+    tree = trees_of_nodes(forest.root, forest.left, forest.right)
+    order = np.argsort(tree, kind="stable")
+    tree, question = tree[order], question[order]
+    parts, first, place = [], 0, 0
+    while first < forest.n_trees:
+        _, seen = np.unique(question[place:], return_index=True)
+        trees_with_new = np.sort(tree[place + seen])  # the tree in which each question first comes up
+        end = forest.n_trees if len(seen) <= most else max(int(trees_with_new[most]), first + 1)
+        parts.append(np.arange(first, end))
+        first, place = end, int(np.searchsorted(tree, end))
+    return parts or [np.arange(0)]
+
+
+def runs(flag: Array) -> list[Array]:
+    """Numbers of consecutive elements that are the same, run after run."""
+    return np.split(np.arange(len(flag)), np.flatnonzero(np.diff(flag)) + 1) if len(flag) else [np.arange(0)]

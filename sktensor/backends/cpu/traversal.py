@@ -1,0 +1,490 @@
+"""Traversal on the CPU: a forest's trees cut into blocks of nodes, as the kernel walks them.
+
+A block holds up to 12 nodes of a tree in two cache lines. All of its questions are asked at once, and the answers
+tell the exit: to another block, or to a leaf. What is cut where decides how many blocks a row passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.errors import UnsupportedModelError
+from sktensor.forest import Forest
+from sktensor.forest.structure import levels
+from sktensor.native import abi
+from sktensor.strategies.ranks import NATURAL, CategoryTables, RankTables, compile_ranks
+
+__all__ = ["BLOCK", "Codes", "LinearLeaves", "TraversalTables", "compile", "refusal", "structure"]
+
+Array = npt.NDArray[Any]
+
+NODES, EXITS = 12, 13
+BLOCK = np.dtype(
+    [
+        ("key", np.uint32, NODES),
+        ("code", np.uint8, NODES),
+        ("n_blocks", np.uint32),
+        ("care", np.uint16, EXITS),
+        ("want", np.uint16, EXITS),
+        ("first", np.uint32, 2),
+        ("reserved", np.uint32),
+    ]
+)
+CACHE_LINE = 64
+
+HIGHEST = 0xFFFFFFFF  # the key that no code exceeds
+MOST_SLOTS = 2**16  # they are numbered with 16 bits
+NARROW_SLOTS = 2**8  # and with 8 where that is enough
+MOST_VALUES = 2**16
+REGISTER_SLOTS = (16, 32, 64)  # widths for which there are instructions
+
+# Subtrees of up to so many nodes join the block of their parent before anything else does: blocks of their own would
+# hold little else, and a row there would pass one more.
+SMALL = 2
+
+
+@dataclass(frozen=True)
+class Codes:
+    """How the rows of X become codes; the fields of the kernel's structure, with their names."""
+
+    code_column: Array  # int32 (C,)
+    code_slot: Array  # int32 (C,), ascending
+    code_nan: Array  # uint32 (C,)
+    code_zero: Array  # uint32 (C,)
+    code_has_zero: Array | None  # uint8 (C,)
+    zero_limit: float
+    thresholds: Array | None  # float64: ascending within a code; None where codes are the bits of a float32
+    code_first: Array | None  # int64 (C + 1,)
+    category_slot: Array  # int32 (G,)
+    categories: CategoryTables | None
+    n_slots: int
+    n_base_slots: int
+    right_if_equal: bool
+
+
+@dataclass(frozen=True)
+class LinearLeaves:
+    """Leaves that are linear functions, in the order of the kernel's leaves."""
+
+    first: Array  # int32 (L + 1,)
+    column: Array  # int32
+    coef: Array  # float64
+    const: Array  # float64 (L,)
+
+
+@dataclass(frozen=True)
+class TraversalTables:
+    """A forest's trees as blocks, by output, each with its leaves in the order in which its blocks lead to them."""
+
+    codes: Codes
+    blocks: Array  # BLOCK (B,), 64-byte aligned
+    wide_code: Array | None  # uint16 (B, 12)
+    tree_block: Array  # int64 (T + 1,)
+    tree_leaf: Array  # int64 (T + 1,)
+    tree_output: Array  # int32 (T,)
+    tree_number: Array  # int32 (T,): the forest's number of a tree
+    leaf: Array  # int32 (L,): the forest's number of a leaf
+    value_number: Array | None  # uint16 (L,): a leaf's entry of `values`, which stand in the order of leaves without it
+    values: Array  # acc dtype (V, 1) or (V, K)
+    linear: LinearLeaves | None
+    base: Array  # acc dtype (K,)
+    base_last: bool
+
+
+def refusal(forest: Forest) -> str:
+    """Why the kernel cannot run a forest, as far as that is known before tables are compiled; or an empty text."""
+    if forest.lin_off is not None and forest.acc_dtype != "float64":
+        return f"linear leaves are added in float64, not in {forest.acc_dtype}"
+    return ""
+
+
+def compile(forest: Forest, rows_dtype: str) -> TraversalTables:
+    """Cut the trees of a forest into blocks.
+
+    Parameters
+    ----------
+    forest : Forest
+        Whose leaves and sums are asked for.
+    rows_dtype : {"float32", "float64"}
+        The dtype of the rows. Where features are float64, rows of float32 have simpler codes: the thresholds rounded
+        to float32 such that no comparison of a float32 changes. Where features are float32 it makes no difference.
+
+    Returns
+    -------
+    TraversalTables
+
+    Raises
+    ------
+    ValueError
+        If the codes of a row are more than 16 bits can number, or linear leaves are added in float32.
+    UnsupportedModelError
+        If `forest.aggregate` is not ``"sum"``.
+    """
+    if forest.aggregate != "sum":
+        raise UnsupportedModelError(f"Forest.aggregate={forest.aggregate!r} is not covered yet; only 'sum' is.")
+    if why := refusal(forest):
+        raise ValueError(f"The CPU kernel cannot walk this forest: {why}. Use backend='torch'.")
+    bits = rows_dtype == "float32" or forest.feature_dtype == "float32"
+    compared = replace(forest, feature_dtype="float32") if bits and forest.feature_dtype != "float32" else forest
+    ranks, column, rank = compile_ranks(compared)
+    codes, slot, key = _codes(ranks, column, rank, bits)
+
+    target = np.maximum(forest.tree_target, 0)
+    tree_number = np.argsort(target, kind="stable").astype(np.int32)
+    cut = _cut(forest, forest.root[tree_number])
+    blocks, wide_code, tree_block, tree_leaf, leaf = _blocks(cut, slot, key, forest.n_trees, codes.n_slots)
+    linear = _linear(forest, leaf)
+    values = forest.leaf_value[leaf]
+    value_number, values = (None, values) if linear else _distinct(values)
+    return TraversalTables(
+        codes=codes,
+        blocks=blocks,
+        wide_code=wide_code,
+        tree_block=tree_block,
+        tree_leaf=tree_leaf,
+        tree_output=target[tree_number].astype(np.int32),
+        tree_number=tree_number,
+        leaf=leaf,
+        value_number=value_number,
+        values=values,
+        linear=linear,
+        base=forest.base,
+        base_last=forest.base_last,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- codes
+
+
+def _codes(ranks: RankTables, column: Array, rank: Array, bits: bool) -> tuple[Codes, Array, Array]:
+    """Codes of the rows, and each node's slot and key."""
+    thresholds = [t[:n] for bucket in ranks.buckets for t, (n,) in zip(bucket.thresholds, bucket.count, strict=True)]
+    count = np.array([len(t) for t in thresholds], dtype=np.int64)
+    begin = np.concatenate([[0], np.cumsum(count)])
+    every = np.concatenate(thresholds) if thresholds else np.empty(0, dtype=np.float64)
+    numeric = column < len(ranks.source)
+
+    # The key of each threshold, and of a rank the least code that lies beyond as many keys.
+    key = np.zeros(len(column), dtype=np.uint32)
+    if bits:
+        keys = _monotone(every) - np.uint32(ranks.right)  # x >= t iff code(x) > code(t) - 1
+        key[numeric] = keys[begin[ranks.source[column[numeric]]] + rank[numeric]]
+        beyond = np.append(keys, np.uint32(0)) + np.uint32(1)
+        code_nan, code_zero = (
+            np.where(r > 0, beyond[begin[ranks.source] + r - 1], 0).astype(np.uint32) for r in _special_ranks(ranks)
+        )
+    else:
+        key[numeric] = rank[numeric]
+        code_nan, code_zero = (r.astype(np.uint32) for r in _special_ranks(ranks))
+
+    slot_of, n_slots, n_base_slots = _slots(ranks)
+    slots = slot_of[: len(ranks.source)]
+    order = np.argsort(slots)
+    source = ranks.source[order]
+    has_zero = None if ranks.zero_code is None else (ranks.zero_code[order, 0] != NATURAL).astype(np.uint8)
+    codes = Codes(
+        code_column=ranks.source_feature[order].astype(np.int32),
+        code_slot=slots[order].astype(np.int32),
+        code_nan=code_nan[order],
+        code_zero=code_zero[order],
+        code_has_zero=has_zero,
+        zero_limit=ranks.zero_limit,
+        thresholds=None if bits else np.concatenate([*(thresholds[s] for s in source), np.empty(0)]),
+        code_first=None if bits else np.concatenate([[0], np.cumsum(count[source])]).astype(np.int64),
+        category_slot=slot_of[len(ranks.source) :].astype(np.int32),
+        categories=ranks.categories,
+        n_slots=n_slots,
+        n_base_slots=n_base_slots,
+        right_if_equal=ranks.right,
+    )
+    return codes, slot_of[column], key
+
+
+def _monotone(x: Array) -> Array:
+    """The bits of float32 numbers as numbers that grow with them."""
+    bits = (x.astype(np.float32) + np.float32(0.0)).view(np.uint32)  # -0.0 is 0.0
+    return np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(0x80000000))
+
+
+def _special_ranks(ranks: RankTables) -> tuple[Array, Array]:
+    """Ranks of a missing value and of zero in each numeric column."""
+    nan = ranks.nan_code[:, 0]
+    return nan, np.zeros_like(nan) if ranks.zero_code is None else np.maximum(ranks.zero_code[:, 0], 0)
+
+
+def _slots(ranks: RankTables) -> tuple[Array, int, int]:
+    """The slot of each column of codes; how many there are, and how many where no value is missing or zero.
+
+    The first code of every feature stands among the base slots, a second one as many further on: where all codes of
+    a feature are the same, the kernel looks at the base slots only, by ignoring the higher bits of a slot.
+    """
+    n_numeric = len(ranks.source)
+    first = np.concatenate([[True], ranks.source[1:] != ranks.source[:-1]])[:n_numeric]
+    number = np.cumsum(first) - 1  # of the feature
+    variant = np.arange(n_numeric) - np.flatnonzero(first)[number] if n_numeric else number
+    n_features = int(np.count_nonzero(first))
+    n_categories = ranks.n_columns - n_numeric
+    needed = n_features + n_categories
+    n_base = next((n for n in REGISTER_SLOTS if n >= needed), -(-needed // 16) * 16)
+    n_slots = n_base * (1 + int(variant.max(initial=0)))
+    if n_slots > MOST_SLOTS:
+        raise ValueError(
+            f"The CPU kernel numbers at most {MOST_SLOTS:,} codes of a row, this forest needs {n_slots:,}: it has "
+            f"{n_features:,} features and {n_categories:,} questions about categories. Use backend='torch'."
+        )
+    return np.concatenate([number + n_base * variant, n_features + np.arange(n_categories)]), n_slots, n_base
+
+
+# ------------------------------------------------------------------------------------------------------------ blocks
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Blocks of all trees, a generation after the other; exits beyond the last one are masked by `used`."""
+
+    tree: Array  # int32 (B,)
+    member: Array  # int32 (B, 12): the forest's nodes, -1 beyond the last
+    exit: Array  # int32 (B, 13): node or ~leaf
+    care: Array  # uint16 (B, 13)
+    want: Array  # uint16 (B, 13)
+    used: Array  # int32 (B,): exits
+    child: Array  # int64 (B,): the block that the first exit to a block leads to
+
+
+def _cut(forest: Forest, root: Array) -> _Cut:
+    """Cut trees into blocks, from the top: the heaviest nodes below a block's root make up the block.
+
+    A node's weight is its training weight where the forest knows it, so that the rows to come pass few blocks.
+    """
+    ranking = _Ranking(forest)
+    tree, generations, n_blocks = np.arange(len(root), dtype=np.int32), [], 0
+    while len(root):
+        found = _generation(forest, ranking, tree, root)
+        n_blocks += len(root)
+        inside = np.arange(EXITS) < found.used[:, None]
+        to_block = inside & (found.exit >= 0)
+        n_children = to_block.sum(axis=1)
+        found.child[:] = n_blocks + np.cumsum(n_children) - n_children
+        generations.append(found)
+        tree, root = np.repeat(tree, n_children), found.exit[to_block]
+    names = ("tree", "member", "exit", "care", "want", "used", "child")
+    if not generations:
+        generations.append(_generation(forest, ranking, tree, root))
+    return _Cut(*(np.concatenate([getattr(g, name) for g in generations]) for name in names))
+
+
+class _Ranking:
+    """What a node is worth to a block that has so many places left; nothing for leaves."""
+
+    def __init__(self, forest: Forest) -> None:
+        size = np.zeros(forest.n_nodes + forest.n_leaves, dtype=np.int32)  # ~leaf counts from the end
+        for _, node in reversed(list(levels(forest.root, forest.left, forest.right))):
+            inner = node[node >= 0]
+            size[inner] = 1 + size[forest.left[inner]] + size[forest.right[inner]]
+        weight = size.astype(np.float32)
+        if forest.cover is not None:
+            weight[: forest.n_nodes] = 1 + np.maximum(np.nan_to_num(forest.cover[: forest.n_nodes]), 0)
+        weight[forest.n_nodes :] = -1
+        heaviest = 2 * weight.max(initial=1)
+        self._by_room = [np.where((size > 0) & (size <= room), heaviest, weight) for room in range(SMALL + 1)]
+
+    def __call__(self, node: Array, room: int) -> Array:
+        return self._by_room[min(room, SMALL)][node]
+
+
+def _generation(forest: Forest, ranking: _Ranking, tree: Array, root: Array) -> _Cut:
+    """The blocks that begin at these nodes."""
+    n = len(root)
+    # A column a block: whatever is done to all blocks at once then runs along memory.
+    member = np.full((NODES, n), -1, dtype=np.int32)
+    exits = np.full((EXITS, n), -1, dtype=np.int32)
+    care, want = np.zeros((EXITS, n), dtype=np.uint16), np.zeros((EXITS, n), dtype=np.uint16)
+    worth = np.full((EXITS, n), -1, dtype=np.float32)
+    used = np.ones(n, dtype=np.int32)
+    exits[0], worth[0] = root, ranking(root, NODES)
+    open_ = np.arange(n)  # blocks that may still grow
+    for i in range(NODES):
+        room = NODES - i
+        if room < SMALL:
+            worth[: i + 1, open_] = ranking(exits[: i + 1, open_], room)
+        best, where = worth[0, open_], np.zeros(len(open_), dtype=np.int32)
+        for j in range(1, i + 1):
+            other = worth[j, open_]
+            better = other > best
+            np.maximum(best, other, out=best)
+            where[better] = j
+        grows = best > 0
+        open_, where = open_[grows], where[grows]
+        if not len(open_):
+            break
+        node = exits[where, open_]
+        member[i, open_] = node
+        bit = np.uint16(1 << i)
+        care[i + 1, open_] = care[where, open_] = care[where, open_] | bit
+        want[i + 1, open_] = want[where, open_] | bit
+        for place, child in ((where, forest.left[node]), (i + 1, forest.right[node])):
+            exits[place, open_] = child
+            worth[place, open_] = ranking(child, room - 1)
+        used[open_] = i + 2
+    return _Cut(tree, member.T, exits.T, care.T, want.T, used, np.empty(n, dtype=np.int64))
+
+
+def _blocks(
+    cut: _Cut, slot: Array, key: Array, n_trees: int, n_slots: int
+) -> tuple[Array, Array | None, Array, Array, Array]:
+    """The blocks tree by tree, their wide codes, where each tree's blocks and leaves begin, and the forest's leaves."""
+    order = np.argsort(cut.tree, kind="stable")  # the children of a block stay side by side
+    number = np.empty(len(order) + 1, dtype=np.int64)
+    number[order] = np.arange(len(order))
+    number[-1] = 0  # for blocks without children that stand last
+
+    member, used = cut.member[order], cut.used[order]
+    lane = np.arange(EXITS, dtype=np.int16)
+    kind = np.where(lane < used[:, None], cut.exit[order] < 0, 2).astype(np.int16)
+    by_kind = np.sort(kind * 16 + lane, axis=1)  # to blocks, to leaves, nowhere
+    kind, lanes = by_kind >> 4, by_kind & 15
+    at = order[:, None] * EXITS + lanes
+    n_blocks, n_leaves = np.count_nonzero(kind == 0, axis=1), np.count_nonzero(kind == 1, axis=1)
+    leaf_begin = np.cumsum(n_leaves) - n_leaves
+
+    blocks = _aligned(len(order))
+    blocks["key"] = np.append(key, np.uint32(HIGHEST))[member]
+    code = np.append(slot, 0)[member]
+    wide = n_slots > NARROW_SLOTS
+    blocks["code"] = 0 if wide else code
+    blocks["n_blocks"] = n_blocks
+    blocks["care"] = np.where(kind == 2, 0, cut.care.ravel()[at])
+    blocks["want"] = np.where(kind == 2, 0xFFFF, cut.want.ravel()[at])
+    blocks["first"][:, 0] = np.where(n_blocks > 0, number[np.minimum(cut.child[order], len(order))], 0)
+    blocks["first"][:, 1] = (leaf_begin - n_blocks) % 2**32
+    leaf = ~cut.exit.ravel()[at][kind == 1]
+
+    tree = cut.tree[order]
+    tree_block = np.searchsorted(tree, np.arange(n_trees + 1))
+    tree_leaf = np.append(leaf_begin, len(leaf))[tree_block]
+    return blocks, code.astype(np.uint16) if wide else None, tree_block.astype(np.int64), tree_leaf, leaf
+
+
+def _aligned(n: int) -> Array:
+    """Empty blocks that begin where a cache line does."""
+    room = np.zeros(n * BLOCK.itemsize + CACHE_LINE, dtype=np.uint8)
+    begin = -room.ctypes.data % CACHE_LINE
+    return room[begin : begin + n * BLOCK.itemsize].view(BLOCK)
+
+
+def _distinct(values: Array) -> tuple[Array | None, Array]:
+    """Each leaf's number among the distinct values and these; or all values as they are, where most are distinct.
+
+    Fully grown trees of a classifier have as many distinct leaves as classes, which then stay in the cache.
+    """
+    as_bits = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
+    hashed = np.zeros(len(values), dtype=np.uint64)
+    for column in as_bits.T:
+        hashed = (hashed ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        hashed ^= hashed >> np.uint64(29)
+    found = np.unique(hashed)
+    if len(found) > min(len(values) // 8, MOST_VALUES):
+        return None, values
+    number = np.searchsorted(found, hashed)
+    example = np.empty(len(found), dtype=np.int64)
+    example[number] = np.arange(len(values))
+    if not np.array_equal(as_bits[example[number]], as_bits):  # two values of one hash
+        return None, values
+    return number.astype(np.uint16), values[example]
+
+
+def _linear(forest: Forest, leaf: Array) -> LinearLeaves | None:
+    """The forest's linear leaves in the order of `leaf`."""
+    if forest.lin_off is None:
+        return None
+    assert forest.lin_feature is not None and forest.lin_coef is not None and forest.lin_const is not None
+    count = np.diff(forest.lin_off)[leaf]
+    first = np.concatenate([[0], np.cumsum(count)])
+    term = np.arange(first[-1]) + np.repeat(forest.lin_off[leaf] - first[:-1], count)
+    return LinearLeaves(
+        first=first.astype(np.int32),
+        column=forest.lin_feature[term],
+        coef=forest.lin_coef[term],
+        const=forest.lin_const[leaf],
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- structure
+
+
+def structure(tables: TraversalTables) -> abi.TraversalStructure:
+    """The tables as the kernel reads them.
+
+    Parameters
+    ----------
+    tables : TraversalTables
+        What :func:`compile` gave.
+
+    Returns
+    -------
+    abi.TraversalStructure
+        Keeps the arrays that it points to alive.
+    """
+    codes, linear = tables.codes, tables.linear
+    return abi.filled(
+        abi.TraversalStructure,
+        n_codes=len(codes.code_column),
+        right_if_equal=codes.right_if_equal,
+        code_column=codes.code_column,
+        code_slot=codes.code_slot,
+        code_nan=codes.code_nan,
+        code_zero=codes.code_zero,
+        code_has_zero=codes.code_has_zero,
+        zero_limit=codes.zero_limit,
+        thresholds=codes.thresholds,
+        code_first=codes.code_first,
+        n_thresholds=0 if codes.thresholds is None else len(codes.thresholds),
+        **_category_fields(codes),
+        n_slots=codes.n_slots,
+        n_base_slots=codes.n_base_slots,
+        n_trees=len(tables.tree_number),
+        blocks=tables.blocks,
+        wide_code=tables.wide_code,
+        n_blocks=len(tables.blocks),
+        tree_block=tables.tree_block,
+        tree_leaf=tables.tree_leaf,
+        tree_output=tables.tree_output,
+        leaf=tables.leaf,
+        n_leaf_outputs=tables.values.shape[1],
+        value_number=tables.value_number,
+        values=tables.values,
+        n_values=len(tables.values),
+        n_leaves=len(tables.leaf),
+        linear_first=None if linear is None else linear.first,
+        linear_column=None if linear is None else linear.column,
+        linear_coef=None if linear is None else linear.coef,
+        linear_const=None if linear is None else linear.const,
+        sum=abi.filled(
+            abi.SumStructure,
+            base=tables.base,
+            acc_dtype=abi.DTYPES[tables.base.dtype.name],
+            n_outputs=len(tables.base),
+            base_last=tables.base_last,
+        ),
+    )
+
+
+def _category_fields(codes: Codes) -> dict[str, Any]:
+    found = codes.categories
+    if found is None:
+        return {"n_category_codes": 0}
+    return {
+        "n_category_codes": len(found.feature),
+        "category_column": found.feature.astype(np.int32),
+        "category_slot": codes.category_slot,
+        "category_count": found.size[:, 0].astype(np.int32),
+        "category_first": np.ascontiguousarray(found.offset[:, 0]),
+        "answers": found.answers,
+        "n_answers": len(found.answers),
+        "truncate_first": found.truncate_first,
+        "category_limit": found.limit,
+    }

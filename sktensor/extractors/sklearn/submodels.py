@@ -1,0 +1,166 @@
+"""Estimators of scikit-learn that answer through fitted models inside them."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.tree import BaseDecisionTree
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from sktensor.errors import UnsupportedModelError
+from sktensor.extractors.guards import replaced_methods
+from sktensor.extractors.sklearn.boosting import starts_from_a_constant
+from sktensor.forest import Forest
+from sktensor.registry import Parts, find_extractor
+
+__all__ = ["in_columns", "own_class", "part_of", "parts"]
+
+Array = npt.NDArray[Any]
+
+
+def _trees_alone(model: Any) -> Any:
+    """Gradient boosting that starts from zero instead of another model's answers."""
+    alone = copy.copy(model)
+    alone.init_ = "zero"
+    return alone
+
+
+def _raw_scores_by(model: Any, total: Callable[[Any, Any], Any]) -> None:
+    """Have raw scores be `total` from the other model's answers on [sklearn/ensemble/_gb.py, _raw_predict]."""
+    model._raw_predict = lambda X: total(model._raw_predict_init(X), X)
+
+
+# What answers in each, by the class that says so. The first group answers as its one part does: searches are
+# BaseSearchCV, and hand X on as it is [sklearn/model_selection/_search.py]; RFE hands its selected columns on
+# [sklearn/feature_selection/_rfe.py].
+PARTS = {
+    "FrozenEstimator": Parts(("estimator",), hands_on=True),
+    "BaseSearchCV": Parts(("best_estimator_",), hands_on=True),
+    "RFE": Parts(("estimator_",), hands_on=True, rows=lambda model, X: model.transform(X)),
+    "VotingClassifier": Parts(("estimators_",)),
+    "VotingRegressor": Parts(("estimators_",)),
+    "StackingClassifier": Parts(("estimators_", "final_estimator_")),
+    "StackingRegressor": Parts(("estimators_", "final_estimator_")),
+    "BaggingClassifier": Parts(("estimators_",)),
+    "BaggingRegressor": Parts(("estimators_",)),
+    "AdaBoostClassifier": Parts(("estimators_",)),
+    "AdaBoostRegressor": Parts(("estimators_",)),
+    "GradientBoostingClassifier": Parts(("init_",), alone=_trees_alone, adds=_raw_scores_by),
+    "GradientBoostingRegressor": Parts(("init_",), alone=_trees_alone, adds=_raw_scores_by),
+}
+
+
+def _of_trees(model: Any) -> bool:
+    """Whether all parts are single trees."""
+    return all(isinstance(part, BaseDecisionTree) for part in model.estimators_)
+
+
+# Of which of them some are one forest.
+IS_ONE_FOREST = {
+    "BaggingClassifier": _of_trees,
+    "BaggingRegressor": _of_trees,
+    "AdaBoostClassifier": _of_trees,
+    "AdaBoostRegressor": _of_trees,
+    "GradientBoostingClassifier": starts_from_a_constant,
+    "GradientBoostingRegressor": starts_from_a_constant,
+}
+
+# What a subclass must not replace, if its part is to be asked in its place.
+HANDING_ON = ("predict", "predict_log_proba", "predict_proba", "decision_function", "transform", "_get_support_mask")
+
+
+def parts(model: Any) -> Parts | None:
+    """Where a fitted model keeps those that answer for it, or None for a model that is one forest.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it is a search that has kept no model.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    """
+    if (known := own_class(model, PARTS)) is None:
+        return None
+    found = PARTS[known.__name__]
+    if found.hands_on:
+        inside = _one_part(model, found)
+        if known.__name__ == "FrozenEstimator" and _parts_of(inside) is None:
+            return None
+        # A subclass with answers of its own gives them itself, with a program inside it.
+        return Parts(found.attributes) if replaced_methods(model, known, HANDING_ON) else found
+    check_is_fitted(model)
+    is_one_forest = IS_ONE_FOREST.get(known.__name__)
+    return None if is_one_forest is not None and is_one_forest(model) else found
+
+
+def part_of(model: Any) -> tuple[Any, Array | None] | None:
+    """The one model whose predictions a model's are, and the columns that it is given (None: all); or None."""
+    known = own_class(model, PARTS)
+    if known is None or not (found := PARTS[known.__name__]).hands_on:
+        return None
+    if replaced := replaced_methods(model, known, HANDING_ON):
+        raise UnsupportedModelError(
+            f"{type(model).__module__}.{type(model).__qualname__} replaces {', '.join(replaced)} of "
+            f"{known.__name__}, so that its answers may differ from those of the model inside it."
+        )
+    return _one_part(model, found), None if found.rows is None else np.flatnonzero(model.support_)
+
+
+def own_class(model: Any, names: Iterable[str]) -> type | None:
+    """The nearest class of scikit-learn with one of these names that a model is an instance of."""
+    for cls in type(model).__mro__:
+        if cls.__name__ in names and cls.__module__.startswith("sklearn."):
+            return cls
+    return None
+
+
+def in_columns(forest: Forest, columns: Array, model: Any) -> Forest:
+    """A forest of some columns as one of all that a model takes.
+
+    Parameters
+    ----------
+    forest : Forest
+        Of ``len(columns)`` columns.
+    columns : ndarray of int
+        Where these are among all.
+    model : estimator
+        That hands them on.
+
+    Returns
+    -------
+    Forest
+    """
+    if forest.categories is not None or forest.hashed is not None:
+        raise UnsupportedModelError(f"{type(model).__name__} of a model with tables of categories is not supported.")
+    fields = {name: getattr(forest, name) for name in ("feature", "ob_feature", "lin_feature")}
+    moved: dict[str, Any] = {name: columns[old] for name, old in fields.items() if old is not None}
+    if get_tags(model).input_tags.allow_nan:
+        unused = np.ones(model.n_features_in_, dtype=bool)
+        unused[columns] = False if forest.unused is None else forest.unused
+        moved["unused"] = unused
+    else:  # all columns are looked at before some are selected
+        moved |= {"accepts_nan": False, "accepts_inf": False, "unused": None}
+    return dataclasses.replace(forest, n_features=model.n_features_in_, **moved)
+
+
+def _one_part(model: Any, found: Parts) -> Any:
+    (name,) = found.attributes
+    if not hasattr(model, name):
+        check_is_fitted(model)
+        raise UnsupportedModelError(
+            f"{type(model).__name__}(refit=False) has compared models and kept none. Search with refit=True, or fit a "
+            f"model with its best parameters."
+        )
+    return getattr(model, name)
+
+
+def _parts_of(model: Any) -> Parts | None:
+    """The parts of a model of any library."""
+    ask = getattr(find_extractor(model), "parts", None)
+    return None if ask is None else ask(model)

@@ -1,0 +1,5 @@
+"""Models of XGBoost as forests."""
+
+from sktensor.extractors.xgboost.model import extract, predict_leaves, predict_raw
+
+__all__ = ["extract", "predict_leaves", "predict_raw"]

@@ -1,0 +1,179 @@
+"""What of X is refused at the door, in scikit-learn's own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import assert_all_finite
+
+from sktensor.forest import Forest
+from sktensor.inputs.dataframe import is_lazy
+from sktensor.inputs.rows import Columns, as_columns, is_sparse, is_tensor
+from sktensor.native import finite
+
+__all__ = [
+    "are_text",
+    "check_finite",
+    "check_in_place",
+    "check_kind",
+    "check_masked",
+    "check_names",
+    "check_sparse",
+    "check_tensor",
+    "margins",
+]
+
+# Data frames that XGBoost knows.
+FRAMES_IN_PLACE = {
+    ("pandas", "DataFrame"),
+    ("pandas.core.frame", "DataFrame"),
+    ("polars.dataframe.frame", "DataFrame"),
+    ("pyarrow.lib", "Table"),
+}
+
+# Rows whose finiteness is looked at together, so that no cast copy of all of X is made.
+ROWS_AT_THE_DOOR = 65_536
+
+
+def check_kind(X: Any) -> None:
+    """Refuse what is no rows yet, of which numpy would only say that it cannot make numbers of it."""
+    if getattr(getattr(X, "dtype", None), "names", None):
+        raise TypeError(
+            "X is a structured array, whose records are no rows of numbers. Give "
+            "numpy.lib.recfunctions.structured_to_unstructured(X) or a data frame instead."
+        )
+    if is_lazy(X):
+        raise TypeError(
+            f"X is a {type(X).__name__}, which holds no rows until it is collected. Give X.collect() instead."
+        )
+
+
+def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> None:
+    """Refuse a tensor of another shape, or with values that the library refuses."""
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D tensor instead. Reshape your data either using "
+            "X.reshape(-1, 1) if your data has a single feature or X.reshape(1, -1) if it contains a single sample."
+        )
+    if X.shape[1] != forest.n_features:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {estimator_name} is expecting {forest.n_features} features as input."
+        )
+    if X.is_complex():
+        raise ValueError("Complex data not supported")
+    X = _used(X, forest)
+    if not allow_nan and X.isnan().any():
+        raise ValueError("Input X contains NaN.")
+    if not forest.accepts_inf and as_columns(X, forest).isinf().any():
+        raise ValueError(f"Input X contains infinity or a value too large for dtype('{forest.feature_dtype}').")
+
+
+def check_masked(X: Any, forest: Forest) -> None:
+    """Refuse masked values where the library reads them in more than one way."""
+    if not forest.accepts_masked and isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(
+            "X is a masked array, and the library takes masked values for missing in some dtypes and not in others. "
+            "Give X.astype(float).filled(numpy.nan) if they are missing, X.data if they are not."
+        )
+
+
+def are_text(names: list[Any]) -> bool:
+    """Whether scikit-learn would take these for names of columns."""
+    return bool(names) and all(isinstance(name, str) for name in names)
+
+
+def check_names(names: list[Any], fitted: npt.NDArray[Any] | None) -> None:
+    """Refuse other names of columns than the fitted ones: scikit-learn before 1.9 finds those of some frames only."""
+    if fitted is None or not are_text(names):
+        return  # nothing to compare: scikit-learn warns, or says so in its own words
+    known = fitted.tolist()
+    if names == known:
+        return
+    unseen, missing = sorted({*names} - {*known}), sorted({*known} - {*names})
+    lines = ["The feature names should match those that were passed during fit."]
+    for what, found in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", missing)):
+        if found:
+            lines += [f"Feature names {what}:", *(f"- {name}" for name in found[:5]), *["- ..."] * (len(found) > 5)]
+    if not unseen and not missing:
+        lines.append("Feature names must be in the same order as they were in fit.")
+    raise ValueError("\n".join(lines) + "\n")
+
+
+def check_sparse(X: Any, forest: Forest) -> None:
+    """Refuse the kinds of sparse rows that the library answers in another way."""
+    if forest.reads_values:
+        raise ValueError(
+            f"{type(X).__name__}: the model was fitted with categories, and its library looks up no values in sparse "
+            "rows. Give an array or a data frame instead."
+        )
+    if not forest.sparse_accepts_nan and X.dtype.kind == "f" and np.isnan(_used(X.tocsr(), forest).data).any():
+        raise ValueError(
+            f"Input X contains NaN. {type(X).__name__}: in sparse rows, missing values go other ways in the library's "
+            "trees than in dense ones, so that they are refused. Give X.toarray() instead."
+        )
+
+
+def check_in_place(X: Any, forest: Forest) -> None:
+    """Refuse the kinds of rows that XGBoost does not predict in place, if it rounds differently elsewhere.
+
+    Which is which goes by the very class [python-package/xgboost/core.py inplace_predict, compat.py lazy_isinstance].
+    """
+    if not forest.csr_matrix_only or isinstance(X, (list, tuple)) or hasattr(X, "__array_interface__"):
+        return
+    if is_sparse(X):
+        from scipy.sparse import isspmatrix_csr
+
+        in_place, instead = isspmatrix_csr(X), "scipy.sparse.csr_matrix(X)"
+    else:
+        cls = type(X)
+        in_place, instead = (cls.__module__, cls.__name__) in FRAMES_IN_PLACE, "a pandas.DataFrame or numpy.asarray(X)"
+    if not in_place:
+        raise ValueError(
+            f"{type(X).__module__}.{type(X).__name__}: the library rounds differently for rows of this kind than for "
+            f"others. Give {instead} instead."
+        )
+
+
+def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> None:
+    """Refuse the NaNs and infinities of an array or CSR matrix that the library refuses, in its dtype."""
+    if allow_nan and forest.accepts_inf:
+        return
+    X = _used(X, forest)
+    if type(X) is np.ndarray and finite.all_finite(X, forest.feature_dtype):
+        return  # what follows finds the words, in ten times what a row's prediction takes
+    values = X.data[:, None] if is_sparse(X) else X
+    for start in range(0, len(values), ROWS_AT_THE_DOOR):
+        with np.errstate(over="ignore"):
+            part = values[start : start + ROWS_AT_THE_DOOR].astype(forest.feature_dtype, copy=False)
+        if forest.accepts_inf:
+            part = np.where(np.isinf(part), 0.0, part)
+        assert_all_finite(part, allow_nan=allow_nan, estimator_name=estimator_name, input_name="X")
+
+
+def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.NDArray[Any]:
+    """XGBoost's ``base_margin`` as one start of the sum a row and output, or the error for what cannot be one."""
+    if not forest.accepts_margin:
+        raise TypeError(
+            f"{type(model).__name__} takes no base_margin. Models of XGBoost do, except estimators with booster='dart' "
+            "up to xgboost 3.2, which subtract their base score from it."
+        )
+    if is_tensor(base_margin):
+        base_margin = base_margin.detach().cpu().numpy()
+    with np.errstate(over="ignore"):
+        start = np.asarray(base_margin, dtype=forest.acc_dtype)
+    legal = [(n_rows, forest.n_outputs)] + [(n_rows,)] * (forest.n_outputs == 1)
+    if start.shape not in legal:
+        raise ValueError(f"base_margin: expected shape {' or '.join(map(str, legal))}, got {start.shape}.")
+    return start.reshape(n_rows, forest.n_outputs)
+
+
+def _used(X: Any, forest: Forest) -> Any:
+    """The columns that somebody looks at."""
+    if forest.unused is None:
+        return X
+    used = np.flatnonzero(~forest.unused)
+    if isinstance(X, Columns):
+        return Columns(tuple(X.arrays[j] for j in used), X.n_rows)
+    return X[:, used]

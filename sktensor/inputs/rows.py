@@ -1,0 +1,327 @@
+"""X as rows of the forest's columns: arrays, sparse matrices, tensors, and columns that lie apart."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.forest import TINY, Forest
+from sktensor.inputs.categories import Coded, category_numbers, category_texts
+from sktensor.inputs.ctr_features import KeyedColumns
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "IN_PLACE",
+    "Columns",
+    "Rows",
+    "as_columns",
+    "as_rows",
+    "check_rounding",
+    "exchanged",
+    "from_sequence",
+    "is_exchangeable",
+    "is_sparse",
+    "is_tensor",
+    "looked_up",
+]
+
+
+# Dtypes that kernels read, in native byte order.
+IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
+
+# A part of X that is cast: large enough that the cast costs little more than its arithmetic.
+ROWS_CAST_TOGETHER = 16_384
+
+# The kind of device that DLPack calls kDLCPU.
+HOST = 1
+
+
+def is_tensor(X: Any) -> bool:
+    """Whether X is a torch tensor, without loading torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(X, torch.Tensor)
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether X is a scipy sparse matrix or array, without loading scipy."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and sparse.issparse(X)
+
+
+def is_exchangeable(X: Any) -> bool:
+    """Whether X is an array of another library that speaks DLPack and nothing that numpy understands."""
+    return hasattr(X, "__dlpack__") and not hasattr(X, "__array__")
+
+
+def exchanged(X: Any) -> Any:
+    """An array of another library as a numpy array, or as a tensor if it is not in the host's memory; not copied."""
+    if X.__dlpack_device__()[0] == HOST:
+        return np.from_dlpack(X)
+    import torch
+
+    return torch.utils.dlpack.from_dlpack(X)  # type: ignore[attr-defined]
+
+
+def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
+    """Rows of an array, CSR matrix or tensor, with values of categories looked up where the trees see something else.
+
+    Parameters
+    ----------
+    X : ndarray, CSR matrix or torch.Tensor of shape (n, F)
+        Of any dtype; no CSR matrix where values are looked up.
+    forest : Forest
+        The forest that asks.
+    flush : bool
+        As for :class:`Rows`.
+
+    Returns
+    -------
+    Rows
+        Where nothing has to be looked up, those of X itself.
+
+    Raises
+    ------
+    ValueError
+        If a column holds what the library would not take there.
+    """
+    if not forest.reads_values:
+        return Rows(X, flush)
+    if is_tensor(X):
+        import torch
+
+        host = X.detach().cpu().resolve_neg()
+        rows = as_rows((host.double() if host.dtype == torch.bfloat16 else host).numpy(), forest)
+        return Rows(torch.from_numpy(rows.data[:]).to(X.device))
+    return looked_up(range(X.shape[1]), list(X.T), len(X), forest)
+
+
+def looked_up(names: Any, columns: list[npt.NDArray[Any] | Coded], n_rows: int, forest: Forest) -> Rows:
+    """Columns of values as the trees see them."""
+    tables = forest.categories or (None,) * len(columns)
+    texts: dict[int, Coded] = {}
+    numbers: dict[int, npt.NDArray[Any]] = {}
+    for j, (name, column, table) in enumerate(zip(names, columns, tables, strict=True)):
+        if forest.hashed is not None and forest.hashed[j]:
+            texts[j] = category_texts(name, column)
+        elif table is not None:
+            numbers[j] = category_numbers(name, column, table)
+        elif isinstance(column, Coded):
+            numbers[j] = _as_numbers(name, column.column(), forest)
+        else:
+            numbers[j] = column if column.dtype in IN_PLACE else _as_numbers(name, column, forest)
+    if forest.hashed is not None:
+        return Rows(KeyedColumns(numbers, texts, n_rows, forest))
+    return Rows(Columns(tuple(numbers.values()), n_rows))
+
+
+def _as_numbers(name: Any, values: npt.NDArray[Any], forest: Forest) -> npt.NDArray[Any]:
+    """A column of anything that may be read as numbers; None is missing."""
+    try:
+        with np.errstate(over="ignore"):
+            return values.astype(np.float64 if values.dtype.kind in "OUS" else forest.feature_dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Column {name!r} holds something else than numbers: {error}.") from error
+
+
+def from_sequence(X: Any, forest: Forest) -> Any:
+    """A list of rows, or anything else without a dtype, as the array of numbers that it is; as it is if it is none."""
+    try:
+        found = np.asarray(X)
+    except ValueError:  # which is said better elsewhere
+        return X
+    if found.dtype.kind not in "biuf":
+        return X
+    check_rounding("X", found, forest)
+    return found
+
+
+def check_rounding(what: str, values: npt.NDArray[Any], forest: Forest) -> None:
+    """Refuse integers that float32 rounds otherwise at once than by way of float64.
+
+    Which of the two a library does depends on what stands beside them: scikit-learn looks for a dtype common to all
+    columns of a frame, XGBoost does not. One in hundreds of millions is such an integer, and none below 2**53.
+    """
+    if forest.feature_dtype != "float32" or values.dtype.kind not in "iu" or not values.size:
+        return
+    if -(2**53) <= values.min() and values.max() <= 2**53:
+        return
+    differ = values.astype(np.float32) != values.astype(np.float64).astype(np.float32)
+    if differ.any():
+        raise ValueError(
+            f"{what} holds {values[differ][0]}, which float32 rounds in two ways, at once or by way of float64, and "
+            "which of them the library takes depends on what stands beside it. Give floating-point numbers instead."
+        )
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a frame, each where it lies.
+
+    Parameters
+    ----------
+    arrays : tuple of ndarray of float32 or float64, shape (n,)
+        The columns.
+    n_rows : int
+        Their length.
+    """
+
+    arrays: tuple[npt.NDArray[Any], ...]
+    n_rows: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.n_rows, len(self.arrays)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """A dtype that holds the numbers of all columns."""
+        return np.result_type(np.float32, *[column.dtype for column in self.arrays])
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        """Some rows as one array."""
+        parts = [column[rows] for column in self.arrays]
+        return np.stack(parts, 1) if parts else np.empty((len(range(*rows.indices(self.n_rows))), 0), self.dtype)
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+
+@dataclass(slots=True)  # not frozen, which takes longer to make than a row to read
+class Rows:
+    """Rows that have passed the door, handed to the trees a batch at a time, so that no second copy of X is held.
+
+    Parameters
+    ----------
+    data : ndarray, Columns, CSR matrix or torch.Tensor of shape (n, F)
+        Numbers of any real dtype.
+    flush : bool
+        Whether a forest's `flush_tiny` applies: LightGBM flushes the rows of arrays, pandas frames and CSC matrices,
+        but not those of CSR and COO matrices, polars and pyarrow
+        [LightGBM src/c_api.cpp RowPairFunctionFromDenseMatric, RowFunctionFromCSR].
+    late_check : callable, optional
+        What is left to do at the door: raises for values that the library refuses. A kernel that reads the values
+        anyway looks itself, and leaves this call to whoever finds one that is not finite; anything else calls
+        :meth:`checked` before it starts.
+    """
+
+    data: Any
+    flush: bool = True
+    late_check: Callable[[], None] | None = None
+
+    def checked(self) -> Rows:
+        """These rows, once nothing is left to check."""
+        if self.late_check is None:
+            return self
+        self.late_check()
+        return replace(self, late_check=None)
+
+    def __len__(self) -> int:
+        return int(self.data.shape[0])
+
+    @property
+    def dtype(self) -> str:
+        """The dtype in which a forest of float64 features gets them from :meth:`arrays`."""
+        if isinstance(self.data, np.ndarray):
+            return "float32" if self.data.dtype == IN_PLACE[0] else "float64"
+        return "float32" if str(self.data.dtype) == "torch.float32" else "float64"
+
+    def arrays(self, forest: Forest) -> Iterator[tuple[int, npt.NDArray[Any] | Columns]]:
+        """The rows as arrays or columns of float32 or float64 numbers, and the number of the first row of each.
+
+        Arrays, tensors and columns of these dtypes are handed over as they lie, whatever their strides; anything else
+        is cast a part at a time.
+        """
+        data, cast = self.data, _dense
+        if type(data) is np.ndarray and data.dtype in IN_PLACE:  # in native byte order
+            yield 0, data
+            return
+        if is_tensor(data):
+            data, cast = data.detach().cpu().resolve_neg(), _tensor_dense
+            data = data.numpy() if str(data.dtype) in ("torch.float32", "torch.float64") else data
+        if isinstance(data, Columns) or (isinstance(data, np.ndarray) and data.dtype in IN_PLACE):
+            yield 0, data
+            return
+        for start in range(0, len(self), ROWS_CAST_TOGETHER):
+            yield start, cast(data[start : start + ROWS_CAST_TOGETHER], forest)
+
+    def parts(self, n_rows: int) -> Iterator[Rows]:
+        """The rows, so many at a time, once nothing is left to check; of none, one part without any."""
+        rows = self.checked()
+        for start in range(0, max(len(rows), 1), n_rows):
+            yield replace(rows, data=rows.data[start : start + n_rows])
+
+    def batch(self, start: int, stop: int, forest: Forest, device: Any) -> torch.Tensor:
+        """Rows ``start:stop`` on a device, as the forest's trees see them."""
+        import torch
+
+        if is_tensor(self.data):
+            part = self.data[start:stop].detach()
+        else:
+            part = torch.from_numpy(_dense(self.data[start:stop], forest))
+        return as_columns(part.to(device, non_blocking=True), forest, flush=self.flush)
+
+
+def _dense(part: Any, forest: Forest) -> npt.NDArray[Any]:
+    """Some rows of an array or CSR matrix as an array of their own, in the forest's feature dtype."""
+    if is_sparse(part):
+        part = _filled(part, forest)
+    with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
+        if forest.ints_as_float32 and part.dtype not in (np.float32, np.float64):
+            # LightGBM's Python package hands anything else over as float32 [basic.py, _data_from_numpy].
+            part = part.astype(np.float32)
+        return np.array(part, dtype=forest.feature_dtype, order="C")
+
+
+def _tensor_dense(part: torch.Tensor, forest: Forest) -> npt.NDArray[Any]:
+    """Some rows of a tensor of any dtype, some of which numpy lacks, as an array in the forest's feature dtype."""
+    import torch
+
+    if forest.ints_as_float32:
+        part = part.to(torch.float32)
+    return part.to(getattr(torch, forest.feature_dtype)).numpy()
+
+
+def _filled(part: Any, forest: Forest) -> npt.NDArray[Any]:
+    """A CSR matrix as an array, absent entries standing for what the library takes them for."""
+    if forest.sparse_absent == "zero":
+        return np.asarray(part.toarray())
+    dense = np.full(part.shape, np.nan, dtype=np.result_type(part.dtype, np.float32))
+    row = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
+    dense[row, part.indices] = part.data
+    return dense
+
+
+def as_columns(rows: torch.Tensor, forest: Forest, *, flush: bool = True) -> torch.Tensor:
+    """Rows as the trees see them: in the forest's feature dtype, missing values as NaN, tiny ones as 0.0.
+
+    Parameters
+    ----------
+    rows : torch.Tensor of shape (n, F)
+        Of any real dtype, on any device.
+    forest : Forest
+        The forest that asks.
+    flush : bool
+        Whether its `flush_tiny` applies.
+
+    Returns
+    -------
+    torch.Tensor of the forest's feature dtype, shape (n, F)
+    """
+    import torch
+
+    if forest.ints_as_float32 and rows.dtype not in (torch.float32, torch.float64):
+        rows = rows.to(torch.float32)
+    rows = rows.to(getattr(torch, forest.feature_dtype))
+    if forest.missing_value is not None:
+        rows = torch.where(rows == forest.missing_value, torch.nan, rows)
+    if forest.flush_tiny and flush:
+        rows = torch.where(rows.abs() <= TINY, 0.0, rows)
+    return rows

@@ -1,0 +1,22 @@
+"""Whether rows are finite, by a CPU kernel: in place, and without a copy in another dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.native import abi, loader
+
+__all__ = ["all_finite"]
+
+_known = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def all_finite(X: npt.NDArray[Any], dtype: str) -> bool:
+    """Whether all values of X are known to be finite once they are cast; False, too, where no kernel can tell."""
+    kernels = loader.library()
+    if kernels is None or X.ndim != 2 or X.dtype not in _known:
+        return False
+    return bool(kernels.all_finite(loader.packed_rows(X, None, -1.0), abi.DTYPES[dtype], kernels.isa))

@@ -1,0 +1,1 @@
+"""Which tables run, when, on which device."""

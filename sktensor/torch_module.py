@@ -1,0 +1,198 @@
+"""The functional door: a fitted model as a :class:`torch.nn.Module`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+
+from sktensor import outputs
+from sktensor.backends.torch import compiled
+from sktensor.errors import UnsupportedModelError
+from sktensor.forest import Forest
+from sktensor.inputs.categories import number_tables, numbered
+from sktensor.inputs.rows import as_columns
+from sktensor.registry import extract_forest
+from sktensor.runtime.planner import Planner
+from sktensor.runtime.settings import BACKENDS, Settings
+from sktensor.strategies import find_strategy, sums
+from sktensor.strategies.tables import arrays, map_arrays
+
+__all__ = ["ForestModule", "tensorize"]
+
+Output = Literal["value", "proba", "raw", "leaf"]
+OUTPUTS = ("value", "proba", "raw", "leaf")
+
+# Rows that a table's cost is weighed for when strategy="auto": a module does not know its batches beforehand.
+TYPICAL_ROWS = 1000
+
+POST_TRANSFORMS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "linear": lambda x: x,
+    "sigmoid": torch.sigmoid,
+    "log_sigmoid": torch.nn.functional.logsigmoid,
+    "softmax": lambda x: torch.softmax(x, -1),
+    "log_softmax": lambda x: torch.log_softmax(x, -1),
+}
+
+
+def tensorize(
+    model: Any,
+    *,
+    device: Any = "cpu",
+    strategy: str = "auto",
+    backend: str = "auto",
+    output: Output = "value",
+    post_transform: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
+    iterations: tuple[int, int | None] | None = None,
+) -> ForestModule:
+    """Turn a fitted model into a torch module.
+
+    Parameters
+    ----------
+    model : estimator, Booster or Forest
+        Anything that :func:`~sktensor.extract_forest` reads, or a forest.
+    device : str or torch.device, default="cpu"
+        Where the module starts; ``module.to(...)`` moves it.
+    strategy : str, default="auto"
+        As for :class:`~sktensor.TensorizedEstimator`.
+    backend : {"auto", "torch"}, default="auto"
+        What runs it.
+    output : {"value", "proba", "raw", "leaf"}, default="value"
+        What ``forward`` returns: what the library's booster predicts (for a classifier of scikit-learn the
+        probabilities before they are arranged in columns), what ``predict_proba`` gives, raw scores, or the
+        library's leaf numbers.
+    post_transform : str or callable, optional
+        Applied to the result: ``"linear"``, ``"sigmoid"``, ``"log_sigmoid"``, ``"softmax"``, ``"log_softmax"``, or a
+        function of a tensor.
+    iterations : tuple of (int, int or None), optional
+        The first boosting round to use and the one behind the last, as for :func:`~sktensor.extract_forest`.
+
+    Returns
+    -------
+    ForestModule
+        Its tables are buffers; ``forward`` can be compiled and exported.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the model cannot be reproduced.
+    ValueError
+        If an argument is not one that is accepted.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> from sktensor import tensorize
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = RandomForestRegressor(n_estimators=5, random_state=0).fit(X, y)
+    >>> module = tensorize(model)
+    >>> bool((module(torch.from_numpy(X)).numpy() == model.predict(X)).all())
+    True
+    """
+    if output not in OUTPUTS:
+        raise ValueError(f"Unknown output {output!r}. Known: {', '.join(map(repr, OUTPUTS))}.")
+    if not (post_transform is None or callable(post_transform) or post_transform in POST_TRANSFORMS):
+        known = ", ".join(map(repr, POST_TRANSFORMS))
+        raise ValueError(f"Unknown post_transform {post_transform!r}. Known: {known}, or a function of a tensor.")
+    if isinstance(model, Forest) and iterations is not None:
+        raise ValueError(
+            "iterations: a forest is what it is. Give the model, or extract_forest(model, iterations=...)."
+        )
+    forest = model if isinstance(model, Forest) else extract_forest(model, iterations=iterations)
+    if output == "proba" and forest.proba == "none":
+        raise ValueError(f"output='proba': {type(model).__name__} gives no probabilities. Use 'value' or 'raw'.")
+    if output != "leaf" and forest.aggregate != "sum":
+        raise UnsupportedModelError(
+            f"output={output!r}: {type(model).__name__} has Forest.aggregate={forest.aggregate!r}, and modules only "
+            "add up what trees say. Use output='leaf', or a TensorizedEstimator."
+        )
+    if backend == "native":
+        raise ValueError("backend='native' runs no modules, which are tensor code. Use 'torch' or 'auto'.")
+    if backend not in BACKENDS:
+        raise ValueError(f"Unknown backend {backend!r}. Known: 'auto', 'torch'.")
+    plan = Planner(forest).plan(TYPICAL_ROWS, Settings(device, strategy, "torch"))
+    transform = POST_TRANSFORMS[post_transform] if isinstance(post_transform, str) else post_transform
+    return ForestModule(forest, plan.strategy, output, transform).to(plan.device)
+
+
+class ForestModule(torch.nn.Module):
+    """A forest as a torch module; made by :func:`tensorize`.
+
+    Parameters
+    ----------
+    forest : Forest
+        What to run.
+    strategy : str
+        A registered strategy.
+    output : {"value", "proba", "raw", "leaf"}
+        What ``forward`` returns.
+    post_transform : callable, optional
+        Applied to the result.
+    """
+
+    def __init__(
+        self,
+        forest: Forest,
+        strategy: str,
+        output: Output,
+        post_transform: Callable[[torch.Tensor], torch.Tensor] | None,
+    ) -> None:
+        super().__init__()
+        self.forest = forest
+        self.strategy = strategy
+        self.output = output
+        self.post_transform = post_transform
+        self._run = find_strategy(strategy).run
+        added = replace(forest, aggregate="sum")  # whatever is made of them, leaves are found in the same way
+        host: Any = (*compiled(added, strategy), forest.leaf_id, number_tables(forest))
+        self._tables: Any = map_arrays(host, torch.tensor)
+        for i, tensor in enumerate(arrays(self._tables)):
+            self.register_buffer(f"table_{i}", tensor)
+
+    def forward(self, X: torch.Tensor) -> Any:
+        """The model's output for rows X.
+
+        Parameters
+        ----------
+        X : torch.Tensor of shape (n, n_features)
+            Of any real dtype, on the module's device.
+
+        Returns
+        -------
+        torch.Tensor, or list of them
+            One row a row of `X`.
+        """
+        if X.ndim != 2 or X.shape[1] != self.forest.n_features:
+            raise ValueError(f"Expected a tensor of shape (n, {self.forest.n_features}), got {tuple(X.shape)}.")
+        strategy_tables, sum_tables, leaf_id, numbers = self._tables
+        rows = as_columns(numbered(numbers, X), self.forest)
+        leaves = self._run(strategy_tables, rows)
+        if self.output == "leaf":
+            numbers = leaf_id.index_select(0, leaves.flatten()).view(leaves.shape).t()
+            return self._post(outputs.leaf_numbers(self.forest, numbers))
+        raw = outputs.raw_scores(self.forest, sums.run(sum_tables, leaves, rows))
+        match self.output:
+            case "raw":
+                return self._post(outputs.shaped_raw(self.forest, raw))
+            case "proba":
+                return self._post(outputs.probabilities(self.forest, raw))
+            case _:
+                return self._post(outputs.shaped_values(self.forest, raw))
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> ForestModule:
+        if any(fn(t.new_empty(0)).dtype != t.dtype for t in self.buffers()):
+            raise TypeError("A forest's tables keep their dtypes: in another one, its answers would be others.")
+        # Moving a module replaces its buffers; the tables are to hold those that it has now.
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        buffers = self.buffers()
+        self._tables = map_arrays(self._tables, lambda _: next(buffers))
+        return self
+
+    def _post(self, found: Any) -> Any:
+        if self.post_transform is None:
+            return found
+        return [self.post_transform(part) for part in found] if isinstance(found, list) else self.post_transform(found)

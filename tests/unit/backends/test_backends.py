@@ -1,0 +1,161 @@
+"""The choice between kernels and tensor code, and life without kernels."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from agreement import same_bits
+from forests import random_forest
+from reference import reference_sum
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+
+from sktensor import PerformanceWarning, TensorizedEstimator
+from sktensor.backends.cpu import costs
+from sktensor.backends.cpu.kernels import BitslicedKernel
+from sktensor.inputs.rows import Rows
+from sktensor.native import loader
+from sktensor.runtime.planner import Planner
+from sktensor.runtime.settings import Settings
+from sktensor.strategies import bitsliced
+from sktensor.strategies.costs import Shape
+
+X, Y = load_breast_cancer(return_X_y=True)
+
+needs_kernels = pytest.mark.skipif(loader.library() is None, reason=f"no kernels: {loader.why_missing()}")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return GradientBoostingClassifier(n_estimators=20, random_state=0).fit(X, Y)
+
+
+@pytest.fixture
+def no_kernels(monkeypatch):
+    """An installation without kernels."""
+    monkeypatch.setattr(loader, "_loaded", lambda: (None, "sktensor was installed without them"))
+
+
+@needs_kernels
+def test_a_cpu_runs_kernels_unless_told_otherwise(model):
+    assert TensorizedEstimator(model).explain_plan(1).backend == "native"
+    assert TensorizedEstimator(model).explain_plan(100_000).strategy == "bitsliced"
+    assert TensorizedEstimator(model, strategy="bitsliced").explain_plan().backend == "native"
+    assert TensorizedEstimator(model, strategy="gemm").explain_plan().backend == "torch"
+    assert TensorizedEstimator(model, backend="torch").explain_plan().backend == "torch"
+    assert TensorizedEstimator(model, backend="native", strategy="tree_traversal").explain_plan().backend == "native"
+
+
+@needs_kernels
+def test_predictions_on_the_cpu_load_no_torch():
+    code = (
+        "import sys, json, numpy as np; from sklearn.datasets import load_breast_cancer;"
+        "from sklearn.ensemble import RandomForestClassifier; from sktensor import TensorizedEstimator;"
+        "X, y = load_breast_cancer(return_X_y=True);"
+        "fast = TensorizedEstimator(RandomForestClassifier(n_estimators=5)).fit(X, y);"
+        "fast.predict(X); fast.predict_proba(X[:1]); fast.apply(X); fast.explain_plan();"
+        "print(json.dumps('torch' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) is False
+
+
+def test_without_kernels_the_first_prediction_warns_and_all_give_the_same_bits(model, no_kernels):
+    fast = TensorizedEstimator(model)
+    with pytest.warns(PerformanceWarning, match="installed without them"):
+        found = fast.predict_proba(X)
+    same_bits(found, model.predict_proba(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same_bits(fast.decision_function(X), model.decision_function(X))
+    assert fast.explain_plan().backend == "torch"
+
+
+def test_without_kernels_the_native_backend_is_refused_by_name(model, no_kernels):
+    with pytest.raises(ValueError, match="backend='native' has no kernels here: sktensor was installed without them"):
+        TensorizedEstimator(model, backend="native").predict(X)
+
+
+def test_the_native_backend_is_for_the_cpu(model, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ValueError, match="no kernels for device='cuda' yet"):
+        TensorizedEstimator(model, backend="native", device="cuda").predict(X)
+
+
+@needs_kernels
+def test_jobs_are_threads_and_change_no_bit(model):
+    rows = np.concatenate([X] * 40)
+    expected = model.decision_function(rows)
+    for n_jobs in (None, 1, 2, 3, -1):
+        same_bits(TensorizedEstimator(model, n_jobs=n_jobs).decision_function(rows), expected)
+
+
+@needs_kernels
+def test_a_forest_with_many_questions_is_cut_into_parts_that_continue_each_others_sums():
+    rng = np.random.default_rng(0)
+    for base_last in (False, True):
+        forest = random_forest(
+            rng, n_trees=300, max_depth=7, n_outputs=3, base_last=base_last, base=[0.1, -0.0, 7.0], acc_dtype="float32"
+        )
+        whole = BitslicedKernel(forest)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sktensor.backends.cpu.kernels.MOST_PLANES", 40)
+            parts = BitslicedKernel(forest)
+        assert len(parts._tables["float32"]) > 5 and len(whole._tables["float32"]) == 1
+        rows = Rows(rng.normal(size=(700, forest.n_features)))
+        same_bits(parts.total(rows, 0, 1), whole.total(rows, 0, 1))
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("feature_dtype", ["float32", "float64"])
+def test_a_few_large_trees_among_others_are_walked_in_their_turn(monkeypatch, dtype, feature_dtype):
+    rng = np.random.default_rng(1)
+    forest = random_forest(
+        rng, n_trees=60, max_depth=5, n_outputs=2, acc_dtype="float32", feature_dtype=feature_dtype, base=[0.1, 0.7]
+    )
+    rows = Rows(rng.normal(size=(700, forest.n_features)).astype(dtype))
+    with np.errstate(over="ignore"):
+        expected = reference_sum(forest, rows.data.astype(feature_dtype))
+    same_bits(BitslicedKernel(forest).total(rows, 0, 1), expected)
+    monkeypatch.setattr(bitsliced, "MOST_LEAVES", 12)
+    mixed = BitslicedKernel(forest)
+    assert {tables.kind for tables in mixed._tables["float32"]} == {"bitsliced", "traversal"}
+    same_bits(mixed.total(rows, 0, 2), expected)
+    assert "too large for circuits" in costs.option("bitsliced", forest, Shape.of(forest), 100).refused
+    monkeypatch.setattr(costs, "MOST_RUNS", 100)
+    assert not costs.option("bitsliced", forest, Shape.of(forest), 100).refused
+
+
+@needs_kernels
+def test_trees_too_large_for_circuits_are_walked():
+    large = RandomForestClassifier(n_estimators=3, random_state=0).fit(
+        np.random.default_rng(0).normal(size=(6000, 3)), np.random.default_rng(1).integers(2, size=6000)
+    )
+    fast = TensorizedEstimator(large)
+    assert fast.explain_plan(100_000).strategy == "tree_traversal"
+    with pytest.raises(ValueError, match="too large for circuits"):
+        TensorizedEstimator(large, strategy="bitsliced", backend="native").predict(np.zeros((1, 3)))
+
+
+@needs_kernels
+def test_every_amount_of_work_has_a_constant():
+    forest = random_forest(np.random.default_rng(0), n_trees=5)
+    for name, each in costs.constants().items():
+        for n_rows in (1, 10_000):
+            assert set(costs.work(name, forest, Shape.of(forest), n_rows)) <= set(each)
+
+
+@needs_kernels
+def test_more_rows_are_never_expected_to_take_less_time():
+    planner = Planner(random_forest(np.random.default_rng(0), n_trees=50, max_depth=6))
+    expected = [planner.plan(n, Settings()).expected_ns for n in (1, 8, 64, 512, 4096, 10**6)]
+    assert expected == sorted(expected)
