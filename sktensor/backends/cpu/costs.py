@@ -1,6 +1,6 @@
 """What the CPU kernels would take for a forest, told from its size alone.
 
-A kernel's time is a sum of amounts of work, each times a constant: ``cpu_costs.json``, in nanoseconds of one core,
+A kernel's time is a sum of amounts of work, each times a constant: ``costs.json``, in nanoseconds of one core,
 written by ``benchmarks/fit_cpu_costs.py``. What matters is which of two kernels is faster, and that changes little from
 one processor to the next.
 """
@@ -24,7 +24,7 @@ from sktensor.strategies.costs import Cost, Shape
 
 __all__ = ["CONSTANTS_FILE", "option", "work"]
 
-CONSTANTS_FILE = Path(__file__).with_name("cpu_costs.json")
+CONSTANTS_FILE = Path(__file__).with_name("costs.json")
 
 BLOCK = 512  # rows that circuits answer at once, however few there are
 FEW_ROWS = 96  # up to here, traversal takes many trees at once instead of many rows
