@@ -25,28 +25,11 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.composite import Composite, CompositePlan, compose
 from sktensor.estimator.verification import verify
 from sktensor.forest import Forest
-from sktensor.inputs.checks import (
-    are_text,
-    check_finite,
-    check_in_place,
-    check_kind,
-    check_masked,
-    check_names,
-    check_sparse,
-    check_tensor,
-    margins,
-)
-from sktensor.inputs.dataframe import frame_columns, frame_names, is_frame
-from sktensor.inputs.rows import (
-    IN_PLACE,
-    Rows,
-    as_rows,
-    exchanged,
-    from_sequence,
-    is_exchangeable,
-    is_sparse,
-    is_tensor,
-)
+from sktensor.inputs.checks import margins
+from sktensor.inputs.dataframe import frame_names, is_frame
+from sktensor.inputs.names import are_text, fitted_attribute
+from sktensor.inputs.reading import read
+from sktensor.inputs.rows import Rows, is_tensor
 from sktensor.registry import extract_forest, find_extractor
 from sktensor.runtime.devices import device_here
 from sktensor.runtime.planner import Plan
@@ -229,7 +212,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         columns = BaseEstimator()
         validate_data(columns, X, skip_check_array=True)  # the names as given; the libraries rewrite some
         names = frame_names(X) if is_frame(X) else []
-        if are_text(names) and _shown(fitted, "feature_names_in_") is not None:
+        if are_text(names) and fitted_attribute(fitted, "feature_names_in_") is not None:
             # scikit-learn before 1.9 asks frames for them by a protocol that polars has given up, and finds none.
             columns.__dict__.setdefault("feature_names_in_", np.asarray(names, dtype=object))
         self._publish(fitted, **vars(columns))
@@ -285,7 +268,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         with _adopting:
             if not self._is_current():
                 check_is_fitted(self)
-                shown = {name: _shown(self.estimator, name) for name in FITTED_ATTRIBUTES}
+                shown = {name: fitted_attribute(self.estimator, name) for name in FITTED_ATTRIBUTES}
                 known = {name: value for name, value in shown.items() if value is not None}
                 self._publish(self.estimator, _prefit=True, **known)
         return self._program
@@ -294,10 +277,6 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """Whether there is a program, and it is that of `estimator` where that came fitted."""
         state = self.__dict__  # asked for at each prediction, so without a detour by __getattr__
         return "_program" in state and not ("_prefit" in state and state["estimator_"] is not state["estimator"])
-
-    def _adopted(self) -> bool:
-        """Whether the fitted state is that of a model that came fitted."""
-        return "_prefit" in self.__dict__
 
     def set_params(self, **params: Any) -> TensorizedEstimator:
         """Set parameters of this estimator, or with ``estimator__`` before their names those of the wrapped one.
@@ -358,7 +337,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
                 if name == "forest_":
                     self._compiled()
                     return self.forest_
-                found = _shown(estimator, name)
+                found = fitted_attribute(estimator, name)
                 if found is not None:
                     return found
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -728,7 +707,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         program = self._compiled()
         forest = program.forest
-        rows = self._checked(X, forest, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
+        rows = read(X, forest, self, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
         return outputs.leaf_numbers(forest, _as_scikit_learn_answers(self._run(program.leaves, rows, self._settings())))
 
     @available_if(_has_score)
@@ -840,7 +819,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         return forest, raw, self._program.threads(len(raw), self._settings())
 
     def _predicted_rows(self, X: Any, forest: Forest) -> Rows:
-        return self._checked(X, forest, allow_nan=forest.accepts_nan)
+        return read(X, forest, self, allow_nan=forest.accepts_nan)
 
     def _run(self, run: Callable[..., Any], rows: Rows, *given: Any) -> Any:
         if not self.verbose:
@@ -854,67 +833,6 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         if base_margin is None or not get_config()["enable_metadata_routing"]:
             return base_margin
         return process_routing(self, method, base_margin=base_margin)["estimator"][method].get("base_margin")
-
-    # --- the door ---------------------------------------------------------------------------------------------------
-
-    def _checked(self, X: Any, forest: Forest, *, allow_nan: bool) -> Rows:
-        """X as numeric rows of the right width, or scikit-learn's error."""
-        if self._is_plain(X) and not forest.reads_values:
-            if allow_nan and forest.accepts_inf:
-                return Rows(X)
-            return Rows(X, True, lambda: check_finite(X, forest, type(self.estimator_).__name__, allow_nan=allow_nan))
-        if is_tensor(X):
-            check_tensor(X, forest, type(self).__name__, allow_nan=allow_nan)
-            return as_rows(X, forest)
-        if is_frame(X):
-            if not self._knows_names(X):
-                check_names(frame_names(X), self.__dict__.get("feature_names_in_"))
-                validate_data(self, X, skip_check_array=True, reset=False)
-            check_in_place(X, forest)
-            rows = frame_columns(X, forest)
-        elif is_exchangeable(X):
-            return self._checked(exchanged(X), forest, allow_nan=allow_nan)
-        else:
-            check_kind(X)
-            check_in_place(X, forest)
-            check_masked(X, forest)
-            if is_sparse(X):
-                check_sparse(X, forest)
-            elif not (hasattr(X, "dtype") or hasattr(X, "__dataframe__") or forest.reads_values):
-                X = from_sequence(X, forest)  # what has names goes by scikit-learn, which may ask for them
-            # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
-            # unless it may be a category.
-            dtype: Any = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64
-            if forest.reads_values:
-                dtype = None if hasattr(X, "dtype") else object
-            data = validate_data(
-                self, X, reset=False, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_samples=0
-            )
-            rows = as_rows(data, forest, flush=getattr(X, "format", "csc") == "csc")
-        check_finite(rows.data, forest, type(self.estimator_).__name__, allow_nan=allow_nan)
-        return rows
-
-    def _knows_names(self, X: Any) -> bool:
-        """Whether the columns have the fitted names, or those that their library makes of them.
-
-        LightGBM turns blanks into underscores, XGBoost and LightGBM turn numbers into text. A model that came fitted
-        knows no other names; those given to :meth:`fit` are kept as they were.
-        """
-        known = self.__dict__.get("feature_names_in_")
-        if known is None:
-            return False
-        names, fitted = frame_names(X), known.tolist()
-        return names == fitted or (self._adopted() and [_rewritten(name) for name in names] == fitted)
-
-    def _is_plain(self, X: Any) -> bool:
-        """Whether X is an array about which nothing needs to be found out."""
-        return (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype in IN_PLACE
-            and X.shape[1] == self.n_features_in_
-            and "feature_names_in_" not in self.__dict__
-        )
 
     # --- what scikit-learn asks of the class ------------------------------------------------------------------------
 
@@ -975,26 +893,11 @@ def _is_fitted(estimator: Any) -> bool:
     return True
 
 
-def _shown(model: Any, name: str) -> Any:
-    """A fitted attribute of a model, None where it has none or none worth showing."""
-    found = getattr(model, name, None)
-    if name != "feature_names_in_":
-        return found
-    if found is not None:  # LightGBM up to 4.5 names the columns that had no names
-        return None if list(found) == [f"Column_{i}" for i in range(len(found))] else found
-    names = getattr(model, "feature_names_", None)  # CatBoost's word for them; it numbers those that had none
-    return None if not names or names == [str(i) for i in range(len(names))] else np.asarray(names, dtype=object)
-
-
 def innermost(model: Any) -> Any:
     """The model within wrappers of wrappers."""
     while isinstance(model, TensorizedEstimator):
         model = model.estimator_
     return model
-
-
-def _rewritten(name: Any) -> str:
-    return str(name).replace(" ", "_")
 
 
 def _on_host(X: Any) -> Any:

@@ -14,12 +14,10 @@ from sktensor.inputs.rows import Columns, as_columns, is_sparse, is_tensor
 from sktensor.native import finite
 
 __all__ = [
-    "are_text",
     "check_finite",
     "check_in_place",
     "check_kind",
     "check_masked",
-    "check_names",
     "check_sparse",
     "check_tensor",
     "margins",
@@ -77,28 +75,6 @@ def check_masked(X: Any, forest: Forest) -> None:
             "X is a masked array, and the library takes masked values for missing in some dtypes and not in others. "
             "Give X.astype(float).filled(numpy.nan) if they are missing, X.data if they are not."
         )
-
-
-def are_text(names: list[Any]) -> bool:
-    """Whether scikit-learn would take these for names of columns."""
-    return bool(names) and all(isinstance(name, str) for name in names)
-
-
-def check_names(names: list[Any], fitted: npt.NDArray[Any] | None) -> None:
-    """Refuse other names of columns than the fitted ones: scikit-learn before 1.9 finds those of some frames only."""
-    if fitted is None or not are_text(names):
-        return  # nothing to compare: scikit-learn warns, or says so in its own words
-    known = fitted.tolist()
-    if names == known:
-        return
-    unseen, missing = sorted({*names} - {*known}), sorted({*known} - {*names})
-    lines = ["The feature names should match those that were passed during fit."]
-    for what, found in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", missing)):
-        if found:
-            lines += [f"Feature names {what}:", *(f"- {name}" for name in found[:5]), *["- ..."] * (len(found) > 5)]
-    if not unseen and not missing:
-        lines.append("Feature names must be in the same order as they were in fit.")
-    raise ValueError("\n".join(lines) + "\n")
 
 
 def check_sparse(X: Any, forest: Forest) -> None:

@@ -38,10 +38,14 @@ native <- {inputs, outputs, backends, versions}
 THIRD_PARTIES = {
     "extractors": {"sklearn"},
     "inputs.checks": {"sklearn"},
+    "inputs.reading": {"sklearn"},
     "estimator": {"sklearn"},
     "persistence": {"sklearn"},
     "torch_module": {"torch"},
     "testing": {"sklearn"},
+}
+WITH_SCIKIT_LEARN = {
+    name for name, packages in THIRD_PARTIES.items() if name.startswith("inputs.") and "sklearn" in packages
 }
 THIRD_PARTIES_WHEN_CALLED = {
     "forest": {"pandas"},
@@ -202,5 +206,9 @@ def test_an_extractor_loads_its_library_and_no_torch(library):
 
 def test_strategies_and_programs_load_neither_scikit_learn_nor_torch():
     parts = ("strategies", "backends", "native", "runtime", "inputs", "outputs", "forest", "registry")
-    modules = [f"sktensor.{name}" for name in MODULES if part(name) in parts and name != "inputs.checks"]
+    modules = [
+        f"sktensor.{name}"
+        for name in MODULES
+        if part(name) in parts and name not in ("inputs.checks", "inputs.reading")
+    ]
     assert loaded_by(f"import {', '.join(modules)}") & {"sklearn", "torch", "pandas", *LIBRARIES} == set()

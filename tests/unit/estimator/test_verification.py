@@ -22,7 +22,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBClassifier, XGBRegressor
 
-from sktensor import Forest, TensorizedEstimator, VerificationError, estimator, extract_forest
+from sktensor import Forest, TensorizedEstimator, VerificationError, extract_forest
+from sktensor.estimator import estimator
 from sktensor.estimator.verification import probe, verify
 from sktensor.registry import find_extractor
 from sktensor.runtime.program import Program
