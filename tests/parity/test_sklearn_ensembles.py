@@ -35,7 +35,7 @@ import sktensor
 from sktensor import TensorizedEstimator, extract_forest, tensorize
 from sktensor.errors import UnsupportedModelError, VerificationError
 from sktensor.estimator.verification import verify
-from sktensor.extractors import sklearn as extractor
+from sktensor.extractors.sklearn import model as extractor
 from sktensor.native import loader
 from sktensor.runtime import program
 from sktensor.runtime.settings import Settings

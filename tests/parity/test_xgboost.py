@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 from versions import is_older, since
 
 from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest, outputs
-from sktensor.extractors import xgboost as extractor
+from sktensor.extractors.xgboost import model as extractor
 from sktensor.extractors.xgboost.outputs import LINKS, link_of
 from sktensor.extractors.xgboost.trees import leaf_width, tree_fields
 from sktensor.extractors.xgboost.ubjson import parse

@@ -29,7 +29,7 @@ from xgboost import XGBClassifier
 
 import sktensor
 from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest, tensorize
-from sktensor.extractors import sklearn as extractor
+from sktensor.extractors.sklearn import model as extractor
 from sktensor.runtime.program import Program
 
 RNG = np.random.default_rng(4)

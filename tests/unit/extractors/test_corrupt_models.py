@@ -24,7 +24,7 @@ from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingCla
 from sklearn.tree._tree import Tree
 
 from sktensor import Forest, extract_forest
-from sktensor.extractors import catboost as of_catboost
+from sktensor.extractors.catboost import model as of_catboost
 from sktensor.extractors.xgboost.model import read
 from sktensor.extractors.xgboost.ubjson import parse
 from sktensor.inputs.rows import as_rows

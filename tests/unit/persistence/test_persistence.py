@@ -848,7 +848,11 @@ def test_an_estimator_keeps_a_device_that_is_there_and_an_unfitted_one_any(monke
 
 # --- skops ----------------------------------------------------------------------------------------------------------
 
-OURS = ["sktensor.estimator.TensorizedEstimator", "sktensor.forest.Forest", "sktensor.runtime.program.Program"]
+OURS = [
+    "sktensor.estimator.estimator.TensorizedEstimator",
+    "sktensor.forest.forest.Forest",
+    "sktensor.runtime.program.Program",
+]
 TRUSTED = {
     "text labels": ["sklearn.tree._tree.Tree"],
     "GradientBoosting": ["sklearn.tree._tree.Tree"],
