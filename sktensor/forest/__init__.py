@@ -1,5 +1,21 @@
 """The neutral forest: what every library's trees become, and all that a strategy may know."""
 
-from sktensor.forest.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, TINY, Decision, Forest, Link, LogProba, Proba
+from sktensor.forest.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, TINY, Forest
+from sktensor.forest.specs import Decision, InputSpec, Link, LogProba, OutputSpec, Proba
+from sktensor.forest.trees import Trees
 
-__all__ = ["EXCEEDS", "HASH", "IS_HASH", "KEY_FACTOR", "TINY", "Decision", "Forest", "Link", "LogProba", "Proba"]
+__all__ = [
+    "EXCEEDS",
+    "HASH",
+    "IS_HASH",
+    "KEY_FACTOR",
+    "TINY",
+    "Decision",
+    "Forest",
+    "InputSpec",
+    "Link",
+    "LogProba",
+    "OutputSpec",
+    "Proba",
+    "Trees",
+]

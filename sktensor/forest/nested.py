@@ -8,24 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from sktensor.forest.fields import array_fields
 from sktensor.forest.tree_dicts import Place, walk
+from sktensor.forest.trees import Trees
 
-if TYPE_CHECKING:
-    from sktensor.forest import Forest
+__all__ = ["dicts_from_trees", "fields_from_trees"]
 
-__all__ = ["fields_from_trees", "trees_from_forest"]
+# The fields that the nested dicts determine: all of nodes and leaves, and where the trees begin.
+FROM_TREES = {spec.name for spec in array_fields(Trees) if spec.metadata["axis"] not in ("tree", "output")} | {"root"}
 
-# The fields that the trees themselves determine.
-FROM_TREES = {
-    *("feature", "threshold", "left", "right", "nan_left", "zero_dir", "cover", "root", "leaf_value", "leaf_id"),
-    *("is_cat", "cat_off", "cat_words", "cat_bits", "oov_left", "lin_off", "lin_feature", "lin_coef", "lin_const"),
-}
-
-MAX_CATEGORY = {"xgb": 2**24 - 1, "lgb": 2**31 - 1}  # see Forest.cat_mode
+MAX_CATEGORY = {"xgb": 2**24 - 1, "lgb": 2**31 - 1}  # see Trees.cat_mode
 
 
 def fields_from_trees(trees: Sequence[dict[str, Any]], *, n_features: int, **rules: Any) -> dict[str, Any]:
@@ -38,13 +34,13 @@ def fields_from_trees(trees: Sequence[dict[str, Any]], *, n_features: int, **rul
     n_features : int
         Number of input columns.
     **rules
-        Other fields of :class:`~sktensor.Forest`, taken as they are.
+        Other fields of a forest's parts, taken as they are.
 
     Returns
     -------
     dict
-        Keyword arguments of :class:`~sktensor.Forest`. The nodes of a tree are numbered contiguously, depth first
-        (a node, its left subtree, its right subtree), its leaves from left to right, the trees one after the other.
+        Keyword arguments of :meth:`sktensor.Forest.from_fields`. The nodes of a tree are numbered contiguously, depth
+        first (a node, its left subtree, its right subtree), its leaves from left to right, tree after tree.
 
     Raises
     ------
@@ -82,7 +78,6 @@ def fields_from_trees(trees: Sequence[dict[str, Any]], *, n_features: int, **rul
     defaults = {
         "base": np.zeros(n_outputs),
         "tree_target": np.full(len(root), -1) if vector else position % n_outputs,
-        "tree_iter": position if vector else position // n_outputs,
         "raw_shape": shape,
         "value_shape": () if rules.get("link") == "argmax" else shape,
         "leaf_shape": (len(root),),
@@ -185,12 +180,12 @@ def _leaf_fields(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def trees_from_forest(forest: Forest) -> list[dict[str, Any]]:
-    """Nest the trees of a forest, the inverse of :func:`fields_from_trees` up to the numbering.
+def dicts_from_trees(trees: Trees) -> list[dict[str, Any]]:
+    """Nest trees, the inverse of :func:`fields_from_trees` up to the numbering.
 
     Parameters
     ----------
-    forest : Forest
+    trees : Trees
         Validated.
 
     Returns
@@ -198,45 +193,45 @@ def trees_from_forest(forest: Forest) -> list[dict[str, Any]]:
     list of dict
         As in :meth:`sktensor.Forest.from_trees`. A float32 threshold comes as a numpy scalar, since its dtype counts.
     """
-    leaves = [_leaf_dict(forest, leaf) for leaf in range(forest.n_leaves)]
-    nodes = [_node_dict(forest, node) for node in range(forest.n_nodes)]
+    leaves = [_leaf_dict(trees, leaf) for leaf in range(trees.n_leaves)]
+    nodes = [_node_dict(trees, node) for node in range(trees.n_nodes)]
     dicts = nodes + leaves[::-1]  # so that the negative number ~leaf finds its leaf, too
-    for node, left, right in zip(nodes, forest.left.tolist(), forest.right.tolist(), strict=True):
+    for node, left, right in zip(nodes, trees.left.tolist(), trees.right.tolist(), strict=True):
         node.update(left=dicts[left], right=dicts[right])
-    return [dicts[root] for root in forest.root.tolist()]
+    return [dicts[root] for root in trees.root.tolist()]
 
 
-def _node_dict(forest: Forest, node: int) -> dict[str, Any]:
-    out: dict[str, Any] = {"feature": int(forest.feature[node])}
-    if forest.is_cat is not None and forest.is_cat[node]:
-        assert forest.cat_off is not None and forest.cat_words is not None and forest.cat_bits is not None
-        size = int(forest.cat_words[node])
-        words = forest.cat_bits[forest.cat_off[node] :][:size]
+def _node_dict(trees: Trees, node: int) -> dict[str, Any]:
+    out: dict[str, Any] = {"feature": int(trees.feature[node])}
+    if trees.is_cat is not None and trees.is_cat[node]:
+        assert trees.cat_off is not None and trees.cat_words is not None and trees.cat_bits is not None
+        size = int(trees.cat_words[node])
+        words = trees.cat_bits[trees.cat_off[node] :][:size]
         out["categories"] = np.flatnonzero(words[:, None] >> np.arange(32, dtype=np.uint32) & np.uint32(1)).tolist()
         if size != max(out["categories"], default=-1) // 32 + 1:
             out["cat_words"] = size
-        if forest.oov_left is not None and forest.oov_left[node]:
+        if trees.oov_left is not None and trees.oov_left[node]:
             out["oov_left"] = True
     else:
-        threshold = forest.threshold[node]
+        threshold = trees.threshold[node]
         out["threshold"] = threshold if threshold.dtype == np.float32 else float(threshold)
-        if forest.zero_dir is not None and forest.zero_dir[node] >= 0:
-            out["zero_left"] = bool(forest.zero_dir[node])
-    out["nan_left"] = bool(forest.nan_left[node])
-    if forest.cover is not None:
-        out["cover"] = float(forest.cover[node])
+        if trees.zero_dir is not None and trees.zero_dir[node] >= 0:
+            out["zero_left"] = bool(trees.zero_dir[node])
+    out["nan_left"] = bool(trees.nan_left[node])
+    if trees.cover is not None:
+        out["cover"] = float(trees.cover[node])
     return out
 
 
-def _leaf_dict(forest: Forest, leaf: int) -> dict[str, Any]:
-    values = forest.leaf_value[leaf].tolist()
-    vector = bool((forest.tree_target == -1).all())
-    out = {"value": values if vector else values[0], "leaf_id": int(forest.leaf_id[leaf])}
-    if forest.cover is not None:
-        out["cover"] = float(forest.cover[forest.n_nodes + leaf])
-    if forest.lin_off is not None and forest.lin_off[leaf] < forest.lin_off[leaf + 1]:
-        assert forest.lin_feature is not None and forest.lin_coef is not None and forest.lin_const is not None
-        terms = slice(*forest.lin_off[leaf : leaf + 2].tolist())
-        features, coef = forest.lin_feature[terms].tolist(), forest.lin_coef[terms].tolist()
-        out["linear"] = {"const": float(forest.lin_const[leaf]), "features": features, "coef": coef}
+def _leaf_dict(trees: Trees, leaf: int) -> dict[str, Any]:
+    values = trees.leaf_value[leaf].tolist()
+    vector = bool((trees.tree_target == -1).all())
+    out = {"value": values if vector else values[0], "leaf_id": int(trees.leaf_id[leaf])}
+    if trees.cover is not None:
+        out["cover"] = float(trees.cover[trees.n_nodes + leaf])
+    if trees.lin_off is not None and trees.lin_off[leaf] < trees.lin_off[leaf + 1]:
+        assert trees.lin_feature is not None and trees.lin_coef is not None and trees.lin_const is not None
+        terms = slice(*trees.lin_off[leaf : leaf + 2].tolist())
+        features, coef = trees.lin_feature[terms].tolist(), trees.lin_coef[terms].tolist()
+        out["linear"] = {"const": float(trees.lin_const[leaf]), "features": features, "coef": coef}
     return out
