@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import statistics
 import time
 import tracemalloc
 import warnings
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -77,12 +77,8 @@ def numbers(n_rows, n_columns):
 def mixed(X):
     """A pandas frame of numbers of three dtypes."""
     frame = pd.DataFrame(X)
-    return frame.astype({j: dtype for j, dtype in zip(frame.columns, _cycle(("float64", "int64", "float32")))})
-
-
-def _cycle(values):
-    while True:
-        yield from values
+    dtypes = itertools.cycle(("float64", "int64", "float32"))
+    return frame.astype(dict(zip(frame.columns, dtypes, strict=False)))
 
 
 CONTAINERS = {
@@ -134,13 +130,13 @@ def peak(call):
 
 def cells(models, containers, columns, rows):
     """Measure each combination that the library takes."""
-    for n_columns, name in product(columns, models):
+    for n_columns, name in itertools.product(columns, models):
         X = numbers(TRAINING_ROWS, n_columns)
         y = (X[:, : n_columns // 2].sum(1) > X[:, n_columns // 2 :].sum(1)).astype(int)
         model = MODELS[name].fit(X, y)
         fast = TensorizedEstimator(model)
         given = ONE_THREAD.get(name, {})
-        for container, n_rows in product(containers, rows):
+        for container, n_rows in itertools.product(containers, rows):
             Z = CONTAINERS[container](numbers(n_rows, n_columns))
             for method in METHODS:
                 if not hasattr(model, method):
