@@ -45,11 +45,14 @@ def upgrade(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_1(header: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 did not keep `verbose`."""
-    parameters = header.get("parameters")
-    if type(parameters) is not dict:
-        return header
-    return {**header, "parameters": {"verbose": 0, **parameters}}
+    """Format 1 did not keep `verbose`. Fields of the forest that came later stand here with what they mean in it."""
+    return _with(_with(header, "parameters", {"verbose": 0}), "forest", {})
+
+
+def _with(header: dict[str, Any], entry: str, added: dict[str, Any]) -> dict[str, Any]:
+    """A header with more in one of its entries, if that is what it is to be."""
+    value = header.get(entry)
+    return {**header, entry: {**added, **value}} if type(value) is dict else header
 
 
 _STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}

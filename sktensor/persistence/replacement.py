@@ -36,26 +36,29 @@ def write_whole(target: str, data: bytes, *, overwrite: bool) -> None:
     # Of a file that is there, nobody is to read more than its permissions allow, at no time. A new one has those that
     # the umask leaves; not so the files of tempfile, which are for their owner alone.
     created_as = 0o666 if before is None else 0o600
-    descriptor = os.open(
-        part,
-        os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0),
-        created_as,
-    )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if before is not None:
-            _take_permissions(part, before)
-        if overwrite:
-            os.replace(part, target)
-        else:
-            _move_where_nothing_is(part, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(part)
-        raise
+        descriptor = os.open(part, flags, created_as)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if before is not None:
+                _take_permissions(part, before)
+            if overwrite:
+                os.replace(part, target)
+            else:
+                _move_where_nothing_is(part, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.remove(part)
+            raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # Of the same class, but about the file that was asked for.
+        raise OSError(error.errno, f"{error.strerror}; nothing was written", target) from error
     _flush_folder(folder)
 
 

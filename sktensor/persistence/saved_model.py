@@ -13,6 +13,7 @@ from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, Target
 
 from sktensor.forest import Forest
 from sktensor.forest.structure import levels
+from sktensor.runtime.pickled_state import stamp, take_stamp
 
 __all__ = ["METHODS", "SavedModel", "decode_tags", "encode_tags"]
 
@@ -96,6 +97,12 @@ class SavedModel(BaseEstimator):
         if output:
             saved._sklearn_output_config = output
         return saved
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamp(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(take_stamp(state, "SavedModel"))
 
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> NoReturn:
         """Raise TypeError: what would be fitted was not saved."""

@@ -18,7 +18,7 @@ from xgboost import XGBClassifier
 
 import sktensor
 from sktensor import TensorizedEstimator
-from sktensor.persistence import archive, codec
+from sktensor.persistence import archive, codec, formats
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 3))
@@ -266,4 +266,17 @@ def test_a_format_that_never_was_is_refused_before_its_checksum(number, saved, p
     metadata = {archive.ENTRY: archive._text({**content, "format": number})}
     path.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
     with pytest.raises(ValueError, match=f"of format {number}, and this version of sktensor reads formats 1 to"):
+        sktensor.load(path)
+
+
+def test_every_older_format_has_a_step_to_the_next():
+    assert sorted(formats._STEPS) == list(range(1, formats.FORMAT))
+
+
+@pytest.mark.parametrize("entry", ["parameters", "forest"])
+@pytest.mark.parametrize("value", [None, [], "x", 1])
+def test_a_damaged_header_of_an_older_format_is_refused_by_name(value, entry, saved, path):
+    content, arrays = saved(MODELS["XGBoost"]())
+    path.write_bytes(signed(content | {"format": 1, entry: value}, arrays))
+    with pytest.raises(ValueError, match=f"header: {entry} cannot be"):
         sktensor.load(path)

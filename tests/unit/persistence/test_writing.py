@@ -219,9 +219,11 @@ def test_nothing_is_lost_or_left_behind_when_a_step_fails(step, error, overwrite
         raise error
 
     monkeypatch.setattr(os, step, fail)
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error)) as caught:
         sktensor.save(fast, path, overwrite=overwrite)
     monkeypatch.undo()
+    if isinstance(error, OSError):
+        assert caught.value.errno == error.errno and caught.value.filename == str(path)
     assert list(path.parent.iterdir()) == ([path] if overwrite else [])
     assert not overwrite or path.read_bytes() == b"old"
 
@@ -251,6 +253,19 @@ def test_without_what_only_posix_has_a_file_is_replaced_all_the_same(fast, path,
     path.touch()
     sktensor.save(fast, path, overwrite=True)
     assert sktensor.load(path).predict(X).tolist() == fast.predict(X).tolist()
+
+
+def test_a_folder_that_may_not_be_written_is_an_error_about_the_file(fast, path, monkeypatch):
+    real = os.open
+
+    def refuse(name, *args, **kwargs):
+        if ".sktensor-" in os.fspath(name):
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied; nothing was written: .*model\.safetensors"):
+        sktensor.save(fast, path)
 
 
 # --- what is no regular file ----------------------------------------------------------------------------------------
