@@ -14,8 +14,9 @@ import sktensor
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.estimator import FITTED_ATTRIBUTES, TensorizedEstimator, innermost
 from sktensor.persistence import archive
-from sktensor.persistence.codec import check_padding, decode_forest, encode_forest, encode_value
+from sktensor.persistence.codec import check_padding, encode_value
 from sktensor.persistence.fitted import check_answers, decode_fitted, decode_parameters, encode_parameters, is_legal
+from sktensor.persistence.forest_codec import decode_forest, encode_forest
 from sktensor.persistence.paths import file_path, find_target
 from sktensor.persistence.saved_model import METHODS, SavedModel, decode_tags, encode_tags
 from sktensor.runtime.devices import device_here
