@@ -19,6 +19,7 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.inputs.rows import exchanged, is_exchangeable, is_tensor
 from sktensor.registry import Parts, extract_forest, find_extractor
+from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan
 from sktensor.runtime.settings import Settings
 
@@ -157,9 +158,10 @@ class Composite:
         self._twin: tuple[Settings, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"model": self.model, "parts": self.parts}
+        return stamp({"model": self.model, "parts": self.parts})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        state = take_stamp(state, "Composite")
         Composite.__init__(self, state["model"], state["parts"])
 
     @property

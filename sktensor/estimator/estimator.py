@@ -32,6 +32,7 @@ from sktensor.inputs.reading import read
 from sktensor.inputs.rows import Rows, is_tensor
 from sktensor.registry import extract_forest, find_extractor
 from sktensor.runtime.devices import device_here
+from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
@@ -310,8 +311,11 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
     def _settings(self) -> Settings:
         return Settings(self.device, self.strategy, self.backend, self.batch_size, self.n_jobs)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return stamp(super().__getstate__())
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(take_stamp(state, "TensorizedEstimator"))
         # A fitted one is to predict here, too; an unfitted one says what it lacks when it is fitted.
         if self.device != "cpu" and self.__sklearn_is_fitted__():
             self.device = device_here(self.device)

@@ -145,7 +145,6 @@ def _check_derived(forest: Forest) -> None:
     assert forest.key_off is not None and forest.key_column is not None and forest.key_test is not None
     assert forest.table_off is not None and forest.table_key is not None
     assert forest.derived_key is not None and forest.derived_value is not None
-    hashed = np.zeros(forest.n_features, dtype=bool) if forest.hashed is None else forest.hashed
     for name, offset, size in (
         ("key_off", forest.key_off, len(forest.key_column)),
         ("table_off", forest.table_off, len(forest.table_key)),
@@ -160,7 +159,9 @@ def _check_derived(forest: Forest) -> None:
         _fail("key_column", f"part {at}: expected {legal}, got {forest.key_column[at]}")
     for at in np.flatnonzero(_outside(forest.key_test, 3))[:1]:
         _fail("key_test", f"part {at}: expected 0, 1 or 2, got {forest.key_test[at]}")
-    for at in np.flatnonzero((forest.key_test != 1) != hashed[forest.key_column])[:1]:
+    # Nothing here is as long as X is wide: a number of columns is a number that anybody can write into a file.
+    hashed = False if forest.hashed is None else forest.hashed[forest.key_column]
+    for at in np.flatnonzero((forest.key_test != 1) != hashed)[:1]:
         kind = "hashes of a column that is not hashed" if forest.key_test[at] != 1 else "numbers of a hashed column"
         _fail("key_test", f"part {at}: asks for {kind}, {forest.key_column[at]}")
     assert forest.key_value is not None

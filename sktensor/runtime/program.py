@@ -23,6 +23,7 @@ from sktensor.forest import Forest
 from sktensor.inputs.rows import Rows, is_tensor
 from sktensor.native.loader import library, why_missing
 from sktensor.outputs import aggregates
+from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan, Planner
 from sktensor.runtime.settings import Settings
 
@@ -60,10 +61,10 @@ class Program:
         return Program(replace(self.forest, aggregate="sum", leaf_id=np.arange(self.forest.n_leaves)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"forest": self.forest}
+        return stamp({"forest": self.forest})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Program.__init__(self, state["forest"])
+        Program.__init__(self, take_stamp(state, "Program")["forest"])
 
     def plan(self, n_rows: int, settings: Settings) -> Plan:
         """How `n_rows` rows would be predicted."""
