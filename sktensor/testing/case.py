@@ -19,7 +19,7 @@ from sktensor.registry import Extractor
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import NATIVE_STRATEGIES, Settings
 from sktensor.strategies import strategies
-from sktensor.testing.answers import LEAVES, METHODS, RAW, TRANSFORM, differ, room, same
+from sktensor.testing.answers import LEAVES, METHODS, RAW, TRANSFORM, differ, same, tolerance_of_tensors
 from sktensor.testing.faults import why_labels, why_leaves, why_raw, why_values
 from sktensor.testing.rows import GIVEN
 
@@ -132,7 +132,7 @@ class Case:
             a, b = getattr(ours, what), getattr(theirs, what)
             if a != b:
                 self.fail(f"{name} of {rows} have {what} {a} from the forest, {b} from the library", rule[name])
-        wrong = differ(ours, theirs, room(self.forest, name))
+        wrong = differ(ours, theirs)
         if not wrong.any():
             return
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -227,6 +227,23 @@ class Case:
         room[::2, 1::3] = X
         for name, rows in (("column-major", np.asfortranarray(X)), ("strided", room[::2, 1::3])):
             self._same_total(expected, self.total(rows), f"{name} rows")
+
+    def check_tensors(self, X: Array) -> None:
+        """What is made of raw scores in a tensor equals what is made of them in an array, but for torch's exp."""
+        import torch
+
+        if self.forest.aggregate != "sum":
+            return
+        raw = self.raw(X)
+        for name in self.methods():
+            if name not in METHODS or (name == "predict_log_proba" and self.forest.log_proba == "log_add_exp"):
+                continue
+            answers = [METHODS[name](self.forest, scores) for scores in (raw, torch.tensor(raw))]
+            expected, found = (answer if isinstance(answer, list) else [answer] for answer in answers)
+            for theirs, ours in zip(expected, found, strict=True):
+                wrong = differ(np.asarray(ours), theirs, tolerance_of_tensors(self.forest, name))
+                if wrong.any():
+                    self.fail(f"{name} differs for tensors", "sktensor, not the extractor; please report it")
 
     def _same_total(self, expected: Array, found: Array, way: str) -> None:
         if differ(found, expected).any():

@@ -16,8 +16,8 @@ from reference import hurting, reference_apply, reference_raw
 from sklearn.exceptions import NotFittedError
 
 from sktensor import TensorizedEstimator, UnsupportedModelError, VerificationError, extract_forest, outputs, tensorize
-from sktensor.extractors import catboost as extractor
 from sktensor.extractors.catboost import extract
+from sktensor.extractors.catboost import model as extractor
 from sktensor.extractors.catboost import trees as catboost_trees
 
 pytestmark = [

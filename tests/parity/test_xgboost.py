@@ -19,9 +19,9 @@ from sklearn.exceptions import NotFittedError
 from versions import is_older, since
 
 from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest, outputs
-from sktensor.extractors import xgboost as extractor
+from sktensor.extractors.xgboost import model as extractor
 from sktensor.extractors.xgboost.outputs import LINKS, link_of
-from sktensor.extractors.xgboost.trees import leaf_width, tree_fields
+from sktensor.extractors.xgboost.trees import leaf_widths, tree_fields
 from sktensor.extractors.xgboost.ubjson import parse
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:xgboost")
@@ -632,7 +632,10 @@ def test_vector_leaves_are_read_from_base_weights_as_before_version_3_2():
         old = {**tree, "base_weights": weights.ravel(), "right_children": right}
         del old["leaf_weights"]
         before.append(old)
-    same(tree_fields(before, 3)[0]["leaf_value"], extractor.extract(VECTORS()).leaf_value)
+    same(
+        tree_fields(before, leaf_widths(before), np.zeros(len(before), dtype=int))[0]["leaf_value"],
+        extractor.extract(VECTORS()).leaf_value,
+    )
 
 
 def test_rounds_are_counted_where_the_model_does_not_divide_them_as_before_version_2():
@@ -800,9 +803,31 @@ def test_a_field_that_is_not_known_is_refused_by_name(where, monkeypatch):
         extractor.extract(trained(REAL, 2))
 
 
-def test_trees_with_leaves_of_both_kinds_are_refused():
-    with pytest.raises(UnsupportedModelError, match="multi_strategy"):
-        leaf_width(saved_trees(VECTORS()) + saved_trees(fit(R, X, TARGETS)()))
+STRATEGIES_OF_TARGETS = ("one_output_per_tree", "multi_output_tree")
+
+
+@pytest.mark.parametrize("first", STRATEGIES_OF_TARGETS)
+@pytest.mark.parametrize(("cls", "y"), [(R, TARGETS), (C, THREE), (C, np.c_[THREE > 0, THREE > 1].astype(int))])
+def test_training_goes_on_with_another_multi_strategy(cls, y, first):
+    (other,) = set(STRATEGIES_OF_TARGETS) - {first}
+    before = fit(cls, X, y, multi_strategy=first)()
+    model = cls(multi_strategy=other, n_estimators=3, max_depth=3, n_jobs=1).fit(X, y, xgb_model=before)
+    widths = {int(tree["tree_param"]["size_leaf_vector"]) for tree in saved_trees(model)}
+    assert len(widths) == 2
+    assert_agrees(model, X)
+    n_before = before.get_booster().num_boosted_rounds()
+    for span in ((0, n_before), (n_before - 1, n_before + 2), (n_before, n_before + 3)):
+        same(
+            raw_of(extractor.extract(model, iterations=span), X),
+            model.predict(X, output_margin=True, iteration_range=span),
+        )
+
+
+def test_a_scalar_tree_for_an_output_that_is_not_there_is_an_error():
+    trees = saved_trees(VECTORS()) + saved_trees(fit(R, X, TARGETS)())
+    widths = leaf_widths(trees)
+    with pytest.raises(ValueError, match="trees for others in its tree_info"):
+        tree_fields(trees, widths, np.full(len(trees), -1))
 
 
 def test_children_outside_their_tree_are_an_error_naming_tree_and_node():
@@ -811,14 +836,14 @@ def test_children_outside_their_tree_are_an_error_naming_tree_and_node():
     left[1] = len(left) + 2
     trees[1]["left_children"] = left
     with pytest.raises(ValueError, match="Tree 1, node 1 of the XGBoost model: expected children from 0"):
-        tree_fields(trees, 1)
+        tree_fields(trees, leaf_widths(trees), np.zeros(len(trees), dtype=int))
 
 
 def test_arrays_of_different_lengths_are_an_error_naming_the_tree():
     trees = saved_trees(trained(REAL, 3))
     trees[2]["split_indices"] = trees[2]["split_indices"][:-1]
     with pytest.raises(ValueError, match="Tree 2 of the XGBoost model: split_indices has"):
-        tree_fields(trees, 1)
+        tree_fields(trees, leaf_widths(trees), np.zeros(len(trees), dtype=int))
 
 
 def test_extraction_leaves_the_model_as_it_was():

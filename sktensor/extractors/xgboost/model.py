@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import check_answers, reading
 from sktensor.extractors.xgboost.outputs import answers, link_of, missing_value, predicts_in_place
-from sktensor.extractors.xgboost.trees import leaf_width, tree_fields
+from sktensor.extractors.xgboost.trees import leaf_widths, tree_fields
 from sktensor.extractors.xgboost.ubjson import parse
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
@@ -103,11 +103,15 @@ def read(
 
     trees = gbtree["trees"][chosen]
     n_trees = len(trees)
-    width = leaf_width(trees)
-    if width not in (1, n_outputs):
-        raise UnsupportedModelError(f"XGBoost trees with {width} values in a leaf in a model of {n_outputs} outputs.")
-    target = np.full(n_trees, -1) if width > 1 else np.asarray(gbtree["tree_info"])[chosen]
-    fields, tree_of_leaf = tree_fields(trees, width)
+    widths = leaf_widths(trees)
+    if unknown := set(widths.tolist()) - {1, n_outputs}:
+        raise UnsupportedModelError(
+            f"XGBoost trees with {max(unknown)} values in a leaf in a model of {n_outputs} outputs."
+        )
+    target = np.asarray(gbtree["tree_info"])[chosen]
+    fields, tree_of_leaf = tree_fields(trees, widths, target)
+    if fields["leaf_value"].shape[1] > 1:
+        target = np.full(n_trees, -1)
     in_place = False
     if weight_drop is not None:
         in_place = has_in_place_variant and wrapper is not None and predicts_in_place(wrapper)
@@ -276,7 +280,7 @@ def _margins_of_no_trees(booster: Any, n_features: int) -> Array:
 def _check_outputs(param: dict[str, Any], trees: list[dict[str, Any]]) -> None:
     """Refuse more outputs than the trees can be for, of which the library would make room for any number."""
     n_outputs = max(int(param["num_class"]), int(param.get("num_target", 1)))
-    most = max(len(trees), leaf_width(trees)) if trees else MOST_OUTPUTS
+    most = max(len(trees), int(leaf_widths(trees).max())) if trees else MOST_OUTPUTS
     if n_outputs > most:
         raise ValueError(
             f"The XGBoost model has num_class={param['num_class']} and num_target={param.get('num_target', 1)}, but "
