@@ -114,7 +114,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     usual = all_of_them = len(text.trees) // n_outputs
     if booster.best_iteration > 0:  # what predict(num_iteration=None) takes [python basic.py Booster.predict]
         usual = min(all_of_them, booster.best_iteration)
-    begin, end = chosen_rounds(iterations, usual, all_of_them)
+    begin, end = chosen_rounds(iterations, usual, all_of_them, (all_of_them, all_of_them))
     trees = parse_trees(text.trees[begin * n_outputs : end * n_outputs])
 
     n_trees, n_features = len(trees.root), int(text.header["max_feature_idx"]) + 1

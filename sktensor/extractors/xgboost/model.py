@@ -98,7 +98,10 @@ def read(
     n_outputs = len(base)
     link = link_of(learner["objective"]["name"], n_outputs)
     rounds = _first_trees_of_rounds(gbtree, n_outputs)
-    begin, end = chosen_rounds(iterations, _rounds_used(wrapper, len(rounds) - 1), len(rounds) - 1)
+    n_rounds, usual = len(rounds) - 1, _rounds_used(wrapper, len(rounds) - 1)
+    # With an end of 0 an estimator forgets the first round, too [python sklearn.py XGBModel._get_iteration_range].
+    zero_end = (n_rounds, n_rounds) if wrapper is None else (usual, None)
+    begin, end = chosen_rounds(iterations, usual, n_rounds, zero_end)
     chosen = slice(int(rounds[begin]), int(rounds[end]))
 
     trees = gbtree["trees"][chosen]
