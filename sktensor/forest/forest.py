@@ -223,7 +223,8 @@ class Forest:
         What ``"raw_positive"`` and ``"multilabel_raw_positive"`` compare with, and ``"inlier"`` subtracts.
     embedding : {"none", "sparse", "dense"}
         ``transform``: not there; one column for each leaf, in the order of `leaf_id`, that holds 1.0 in the rows which
-        reach it and 0.0 in the others, as a CSR matrix or as an array.
+        reach it and 0.0 in the others, as a CSR matrix or as an array. A leaf whose `leaf_value` is NaN has no column,
+        and a row that reaches it is an error.
     classes : tuple of ndarray
         The labels of each part of `output_slices`; empty for regression and ranking.
     label_dtype : str, optional
