@@ -661,10 +661,10 @@ def test_an_embedding_has_no_columns_for_leaves_that_the_last_fit_did_not_reach(
         same_columns(ours.transform(few), model.transform(few))
         assert ours.get_feature_names_out().tolist() == model.get_feature_names_out().tolist()
         for rows in (X, torch.tensor(X)):
-            with pytest.raises(ValueError, match="Found unknown categories .* in column 0 during transform"):
+            with pytest.raises(ValueError, match=r"Found unknown categories .* in column 0 during transform"):
                 ours.transform(rows)
         same_bits(ours.apply(X), model.apply(X))
-    with pytest.raises(ValueError, match="Found unknown categories .* in column 0 during transform"):
+    with pytest.raises(ValueError, match=r"Found unknown categories .* in column 0 during transform"):
         model.transform(X)
     assert_matches(model, few)
 
