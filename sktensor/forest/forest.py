@@ -88,6 +88,9 @@ class Forest:
     accepts_masked : bool
         Whether masked values of a ``numpy.ma.MaskedArray`` are taken as if nothing masked them; where not, they are an
         error: CatBoost takes them so in some dtypes, and for missing values in others.
+    no_rows : {"answer", "flat", "error"}
+        What rows of none give: answers of no rows; the same in arrays of one dimension, (0,), and probabilities of
+        shape (0, 2), as in XGBoost; an error.
     unused : ndarray of bool, shape (F,), optional
         Columns whose values nobody looks at, not even to refuse them: those that none of the trees of scikit-learn's
         bagging was given.
@@ -264,6 +267,7 @@ class Forest:
     accepts_inf: bool = True
     sparse_accepts_nan: bool = True
     accepts_masked: bool = True
+    no_rows: Literal["answer", "flat", "error"] = "answer"
     unused: Array | None = _array("bool", optional=True)
     leaves_accept_nan: bool = False
     cat_mode: Literal["xgb", "lgb"] = "lgb"

@@ -196,16 +196,23 @@ class Case:
                 self.fail(f"the library answers predict of a row of {value}", f"{rule}, which says that it refuses")
 
     def check_empty(self, X: Array) -> None:
-        """A batch of no rows gives answers of the dtype and shape that other batches have."""
-        raw, expected = self.raw(X[:0]), self.library(X)
-        for name, answer in expected.items():
-            found = self._answer(name, X[:0], raw)
+        """A batch of no rows gives what it gives in the library: answers of its dtypes and shapes, or an error."""
+        none, refused = X[:0], self.forest.no_rows == "error"
+        if _answers(self.library, none) == refused:
+            does = "refuses" if not refused else "answers"
+            self.fail(f"the library {does} a batch of 0", f"Forest.no_rows, which is {self.forest.no_rows!r}")
+        if refused:
+            return
+        raw = self.raw(none)
+        for name, answer in self.library(none).items():
+            found = self._answer(name, none, raw)
             pairs = zip(found, answer, strict=True) if isinstance(answer, list) else [(found, answer)]
             for ours, theirs in pairs:
-                if (ours.dtype, ours.shape) != (theirs.dtype, (0, *theirs.shape[1:])):
+                if (ours.dtype, ours.shape) != (theirs.dtype, theirs.shape):
                     self.fail(
-                        f"{name} of a batch of 0 are {ours.dtype} of shape {ours.shape}",
-                        f"{DTYPE_RULES[name]}, or {SHAPE_RULES[name]}",
+                        f"{name} of a batch of 0 are {ours.dtype} of shape {ours.shape} from the forest, "
+                        f"{theirs.dtype} of shape {theirs.shape} from the library",
+                        f"{DTYPE_RULES[name]}, or {SHAPE_RULES[name]}, or Forest.no_rows",
                     )
 
     def check_ways_to_run(self, X: Array) -> None:

@@ -136,6 +136,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
         accepts_inf=True,
         categories=_category_tables(text, tables, n_features),
         unknown_category="nan",
+        no_rows="error",
         feature=trees.feature,
         left=trees.left,
         right=trees.right,

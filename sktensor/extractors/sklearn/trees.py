@@ -158,6 +158,7 @@ def tree_arrays(trees: Sequence[Any], columns: Sequence[Array] | None = None) ->
         "feature_dtype": "float32",
         "cmp": "le",
         "accepts_inf": False,
+        "no_rows": "error",
         # NaN in sparse rows goes where the comparison sends it [sklearn/tree/_tree.pyx, _apply_sparse_csr], which is
         # why most models refuse it [sklearn/tree/_classes.py, _support_missing_values].
         "sparse_accepts_nan": False,

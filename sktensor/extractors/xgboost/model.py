@@ -137,6 +137,7 @@ def read(
         cat_mode="xgb",
         categories=_categories(gbtree.get("cats", {}), n_features),
         unknown_category="error",
+        no_rows="flat",
         tree_target=target,
         tree_iter=np.repeat(np.arange(begin, end), np.diff(rounds[begin : end + 1])),
         base=base,
