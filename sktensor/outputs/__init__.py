@@ -1,6 +1,6 @@
 """From sums and leaves to what the methods of an estimator return."""
 
-from sktensor.outputs.labels import decision_scores, labels, sample_scores
+from sktensor.outputs.decisions import decision_scores, labels, sample_scores
 from sktensor.outputs.leaves import leaf_columns, leaf_numbers
 from sktensor.outputs.links import (
     EXPF_LIMIT,

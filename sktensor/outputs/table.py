@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from sktensor.forest import Forest
-from sktensor.outputs.labels import decision_scores, labels, sample_scores
+from sktensor.outputs.decisions import decision_scores, labels, sample_scores
 from sktensor.outputs.leaves import leaf_columns, leaf_numbers
 from sktensor.outputs.links import log_probabilities, probabilities, raw_scores, shaped_raw, shaped_values
 from sktensor.outputs.shapes import Rows
