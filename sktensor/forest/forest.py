@@ -210,6 +210,8 @@ class Forest:
     proba : {"none", "complement", "values", "softmax", "ada_softmax"}
         ``predict_proba``: not there; ``[1 - value, value]``; the values; the softmax of the raw scores; the softmax of
         the K raw scores divided by ``K - 1``, or of half of ``[-raw, raw]`` if there is one.
+    proba_warning : str, optional
+        What ``predict`` and ``predict_proba`` warn of, each time, as the library does.
     log_proba : {"log", "sigmoid", "softmax", "log_add_exp"}
         ``predict_log_proba``: the logarithm of the probabilities; straight from the raw scores
         ``-log(1 + exp(-raw))``, before it ``-log(1 + exp(raw))`` where `proba` is ``"complement"``; or the raw scores
@@ -332,6 +334,7 @@ class Forest:
     link: Link = "identity"
     link_param: float = 1.0
     proba: Proba = "none"
+    proba_warning: str | None = None
     log_proba: LogProba = "log"
     decision: Decision = "none"
     decision_threshold: float = 0.0

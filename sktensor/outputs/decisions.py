@@ -5,6 +5,8 @@ Every function takes numpy arrays or torch tensors and returns the same kind.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from sktensor.forest import Forest
@@ -36,6 +38,8 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
     xp = namespace(raw)
     match forest.decision:
         case "none":
+            if forest.proba_warning is not None:
+                warnings.warn(forest.proba_warning, UserWarning, stacklevel=4)
             return shaped_values(forest, raw)
         case "index":
             return _labels_of(forest, [cast(values(forest, raw)[:, 0], "int64")])

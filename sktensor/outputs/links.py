@@ -6,6 +6,7 @@ do, in their dtype and with their exponential: of arrays to the bit, of tensors 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Literal
 
@@ -129,6 +130,8 @@ def probabilities(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows | list[
     numpy.exceptions.AxisError
         For no rows, where XGBoost raises it.
     """
+    if forest.proba_warning is not None:
+        warnings.warn(forest.proba_warning, UserWarning, stacklevel=4)
     if forest.no_rows == "flat" and isinstance(raw, np.ndarray) and not len(raw):
         return _probabilities_of_no_rows(forest, raw)
     if (found := probabilities_by_kernel(forest, raw, n_threads)) is not None:

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import warnings
 
 import lightgbm as lgb
 import numpy as np
@@ -552,6 +553,27 @@ def test_tables_that_cannot_be_told_or_kept_are_refused_by_name(data, fit_params
     model = lgb.LGBMRegressor(**CATS).fit(data, data["size"] + np.arange(N) % 5, **fit_params)
     with pytest.raises(UnsupportedModelError, match="pandas_categorical"):
         extract(model)
+
+
+@pytest.mark.parametrize("y", [np.arange(N) % 2, np.arange(N) % 3], ids=["two classes", "three classes"])
+def test_a_classifier_with_a_function_as_objective_warns_and_gives_raw_scores(y):
+    def gradients(truth, raw):
+        truth = truth.astype(int)
+        return (raw - (truth if raw.ndim == 1 else np.eye(3)[truth])), np.ones_like(raw)
+
+    rows = np.random.default_rng(0).normal(size=(N, 3))
+    model = lgb.LGBMClassifier(objective=gradients, n_estimators=3, n_jobs=1, verbose=-1).fit(rows, y)
+    fast = TensorizedEstimator(model)
+    for method in ("predict", "predict_proba"):
+        found = []
+        for est in (model, fast):
+            with pytest.warns(UserWarning, match="Cannot compute class probabilities or labels") as caught:
+                found.append(getattr(est, method)(rows))
+            assert len(caught) == 1
+        same(found[1], found[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(fast.predict_raw(rows), model.predict(rows, raw_score=True))
 
 
 def test_a_table_for_a_column_of_numbers_is_refused_by_name(monkeypatch):

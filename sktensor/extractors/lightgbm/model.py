@@ -30,6 +30,12 @@ MISSING_NONE, MISSING_ZERO, MISSING_NAN = 0, 1, 2
 # What a subclass must not replace: the methods that the answers come from.
 ANSWERING = ("predict", "predict_proba", "_process_params")
 
+# In the library's words [python sklearn.py LGBMClassifier.predict_proba].
+NO_PROBABILITIES = (
+    "Cannot compute class probabilities or labels due to the usage of customized objective function.\n"
+    "Returning raw scores instead."
+)
+
 # What ConvertOutput does, by the first word of the objective [LightGBM src/objective/*.hpp].
 SQUARE_ROOT = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
 """Objectives that may carry the flag ``sqrt``, the trace of reg_sqrt=True."""
@@ -277,7 +283,7 @@ def _answers(model: Any, n_outputs: int) -> dict[str, Any]:
     if not isinstance(model, lightgbm.LGBMClassifier):
         return {"proba": "none", "decision": "none"}
     if callable(model.objective_):  # both methods give raw scores
-        return {"proba": "values", "decision": "none"}
+        return {"proba": "values", "decision": "none", "proba_warning": NO_PROBABILITIES}
     classes = np.asarray(model.classes_)
     if n_outputs == 1:
         # argmax([1 - p, p]), where a tie is the first class
