@@ -103,6 +103,9 @@ class Forest:
     categories : tuple of (ndarray or None), optional
         Per column the table of values whose position is the category's number, or None for a column
         that is used as it is.
+    categories_in_order : bool
+        Whether the first of `categories` belongs to the first column of categories in a frame, whichever that is, and
+        so on, as LightGBM has it: the others are None.
     unknown_category : {"nan", "error"}
         What a value missing from its table becomes.
     values_in_arrays : bool
@@ -274,6 +277,7 @@ class Forest:
     leaves_accept_nan: bool = False
     cat_mode: Literal["xgb", "lgb"] = "lgb"
     categories: tuple[Array | None, ...] | None = None
+    categories_in_order: bool = False
     unknown_category: Literal["nan", "error"] = "nan"
     values_in_arrays: bool = False
 
