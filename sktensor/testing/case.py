@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn
@@ -237,10 +238,9 @@ class Case:
 
     def check_tensors(self, X: Array) -> None:
         """What is made of raw scores in a tensor equals what is made of them in an array, but for torch's exp."""
-        import torch
-
         if self.forest.aggregate != "sum":
             return
+        torch = sys.modules["torch"]  # which strategies have loaded
         raw = self.raw(X)
         for name in self.methods():
             if name not in METHODS or (name == "predict_log_proba" and self.forest.log_proba == "log_add_exp"):
