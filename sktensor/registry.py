@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from operator import index
 from typing import Any, Protocol, runtime_checkable
 
 from sktensor.errors import UnsupportedModelError
@@ -117,7 +118,10 @@ def extract_forest(model: Any, *, iterations: tuple[int, int | None] | None = No
     iterations : tuple of (int, int or None), optional
         The first boosting round to use and the one behind the last, as XGBoost's ``iteration_range``, LightGBM's
         ``start_iteration`` and ``num_iteration``, CatBoost's ``ntree_start`` and ``ntree_end``; None for the end at
-        which the library's own ``predict`` stops. By default, what that uses.
+        which the library's own ``predict`` stops. By default, what that uses. An end of 0 means what it means to the
+        library: all rounds from the first on to a booster of XGBoost and to LightGBM; after a first round of 0 what
+        ``predict`` uses to an estimator of XGBoost, all trees to CatBoost; after a later one it is an error in these
+        two, of which XGBoost's estimator would use all rounds from 0 on.
 
     Returns
     -------
@@ -131,7 +135,7 @@ def extract_forest(model: Any, *, iterations: tuple[int, int | None] | None = No
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     ValueError
-        If the model has no such iterations.
+        If `iterations` are not two whole numbers, or one and None, or the model has no such iterations.
 
     Examples
     --------
@@ -158,7 +162,12 @@ def extract_forest(model: Any, *, iterations: tuple[int, int | None] | None = No
     return forest.validate()
 
 
-def chosen_rounds(iterations: tuple[int, int | None] | None, usual: int, n_rounds: int) -> tuple[int, int]:
+def chosen_rounds(
+    iterations: tuple[int, int | None] | None,
+    usual: int,
+    n_rounds: int,
+    zero_end: tuple[int | None, int | None] = (None, None),
+) -> tuple[int, int]:
     """The first round to use and the one behind the last, for extractors of models with rounds.
 
     Parameters
@@ -169,6 +178,9 @@ def chosen_rounds(iterations: tuple[int, int | None] | None, usual: int, n_round
         Where the library's own ``predict`` stops.
     n_rounds : int
         Rounds that there are.
+    zero_end : tuple of (int or None, int or None), optional
+        Where the library stops for an end of 0, if the first round is 0 and if it is a later one; None where it
+        takes no such end.
 
     Returns
     -------
@@ -177,18 +189,26 @@ def chosen_rounds(iterations: tuple[int, int | None] | None, usual: int, n_round
     Raises
     ------
     ValueError
-        If there are no such rounds.
+        If `iterations` are not two whole numbers, or one and None, or there are no such rounds.
     """
     if iterations is None:
         return 0, usual
-    begin, end = iterations
-    end = usual if end is None else end
+    try:
+        first, last = iterations
+        begin, end = index(first), usual if last is None else index(last)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"iterations={iterations!r}: expected two whole numbers, the first round and the one behind the last, or "
+            "None for the second."
+        ) from None
+    if end == 0 and last is not None and (stated := zero_end[begin > 0]) is not None:
+        end = stated
     if not 0 <= begin < end <= n_rounds:
         raise ValueError(
             f"iterations={iterations!r}: expected a first one and one behind it, from 0 to {n_rounds}, "
             f"which the model has; None for the second is {usual}."
         )
-    return int(begin), int(end)
+    return begin, end
 
 
 def find_extractor(model: Any) -> Extractor:

@@ -361,7 +361,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
-            The rows. An empty batch gives an empty answer.
+            The rows. No rows are to it what they are to the library: an empty answer, or an error.
         base_margin : array-like of shape (n_samples,) or (n_samples, n_scores), optional
             Where the raw scores of each row start, in place of the model's base score. For models of XGBoost, but not
             for estimators with ``booster="dart"`` up to xgboost 3.2, which take their base score away from it.

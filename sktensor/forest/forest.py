@@ -88,6 +88,9 @@ class Forest:
     accepts_masked : bool
         Whether masked values of a ``numpy.ma.MaskedArray`` are taken as if nothing masked them; where not, they are an
         error: CatBoost takes them so in some dtypes, and for missing values in others.
+    no_rows : {"answer", "flat", "error"}
+        What rows of none give: answers of no rows; the same in arrays of one dimension, (0,), and probabilities of
+        shape (0, 2), as in XGBoost; an error.
     unused : ndarray of bool, shape (F,), optional
         Columns whose values nobody looks at, not even to refuse them: those that none of the trees of scikit-learn's
         bagging was given.
@@ -100,6 +103,9 @@ class Forest:
     categories : tuple of (ndarray or None), optional
         Per column the table of values whose position is the category's number, or None for a column
         that is used as it is.
+    categories_in_order : bool
+        Whether the first of `categories` belongs to the first column of categories in a frame, whichever that is, and
+        so on, as LightGBM has it: the others are None.
     unknown_category : {"nan", "error"}
         What a value missing from its table becomes.
     values_in_arrays : bool
@@ -207,6 +213,8 @@ class Forest:
     proba : {"none", "complement", "values", "softmax", "ada_softmax"}
         ``predict_proba``: not there; ``[1 - value, value]``; the values; the softmax of the raw scores; the softmax of
         the K raw scores divided by ``K - 1``, or of half of ``[-raw, raw]`` if there is one.
+    proba_warning : str, optional
+        What ``predict`` and ``predict_proba`` warn of, each time, as the library does.
     log_proba : {"log", "sigmoid", "softmax", "log_add_exp"}
         ``predict_log_proba``: the logarithm of the probabilities; straight from the raw scores
         ``-log(1 + exp(-raw))``, before it ``-log(1 + exp(raw))`` where `proba` is ``"complement"``; or the raw scores
@@ -223,7 +231,8 @@ class Forest:
         What ``"raw_positive"`` and ``"multilabel_raw_positive"`` compare with, and ``"inlier"`` subtracts.
     embedding : {"none", "sparse", "dense"}
         ``transform``: not there; one column for each leaf, in the order of `leaf_id`, that holds 1.0 in the rows which
-        reach it and 0.0 in the others, as a CSR matrix or as an array.
+        reach it and 0.0 in the others, as a CSR matrix or as an array. A leaf whose `leaf_value` is NaN has no column,
+        and a row that reaches it is an error.
     classes : tuple of ndarray
         The labels of each part of `output_slices`; empty for regression and ranking.
     label_dtype : str, optional
@@ -263,10 +272,12 @@ class Forest:
     accepts_inf: bool = True
     sparse_accepts_nan: bool = True
     accepts_masked: bool = True
+    no_rows: Literal["answer", "flat", "error"] = "answer"
     unused: Array | None = _array("bool", optional=True)
     leaves_accept_nan: bool = False
     cat_mode: Literal["xgb", "lgb"] = "lgb"
     categories: tuple[Array | None, ...] | None = None
+    categories_in_order: bool = False
     unknown_category: Literal["nan", "error"] = "nan"
     values_in_arrays: bool = False
 
@@ -327,6 +338,7 @@ class Forest:
     link: Link = "identity"
     link_param: float = 1.0
     proba: Proba = "none"
+    proba_warning: str | None = None
     log_proba: LogProba = "log"
     decision: Decision = "none"
     decision_threshold: float = 0.0

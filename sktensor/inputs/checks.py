@@ -18,6 +18,7 @@ __all__ = [
     "check_in_place",
     "check_kind",
     "check_masked",
+    "check_some",
     "check_sparse",
     "check_tensor",
     "margins",
@@ -59,6 +60,7 @@ def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
         raise ValueError(
             f"X has {X.shape[1]} features, but {estimator_name} is expecting {forest.n_features} features as input."
         )
+    check_some(X, forest)
     if X.is_complex():
         raise ValueError("Complex data not supported")
     X = _used(X, forest)
@@ -75,6 +77,12 @@ def check_masked(X: Any, forest: Forest) -> None:
             "X is a masked array, and the library takes masked values for missing in some dtypes and not in others. "
             "Give X.astype(float).filled(numpy.nan) if they are missing, X.data if they are not."
         )
+
+
+def check_some(X: Any, forest: Forest) -> None:
+    """Refuse a frame or tensor of no rows where the library does, in scikit-learn's words for arrays of none."""
+    if not X.shape[0] and forest.no_rows == "error":
+        raise ValueError(f"Found array with 0 sample(s) (shape={tuple(X.shape)}) while a minimum of 1 is required.")
 
 
 def check_sparse(X: Any, forest: Forest) -> None:

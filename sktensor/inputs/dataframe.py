@@ -79,8 +79,11 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     if is_plain and forest.categories is None and len(X) <= ROWS_AT_HAND and pandas_polars.has_only_floats(X):
         return Rows(X.to_numpy(), flush=pandas_polars.is_pandas(X))
     columns = []
+    given = _columns(X)
     tables = forest.categories or (None,) * X.shape[1]
-    for name, column, table in zip(frame_names(X), _columns(X), tables, strict=True):
+    if forest.categories_in_order:
+        tables = _in_order(given, tables)
+    for name, column, table in zip(frame_names(X), given, tables, strict=True):
         columns.append(
             _numbers(name, column, forest) if table is None else _category_numbers(name, column, table, forest)
         )
@@ -91,6 +94,27 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     return Rows(
         Columns(tuple(columns), X.shape[0]), flush=pandas_polars.is_pandas(X) if is_plain else _is_pandas_like(X)
     )
+
+
+def _in_order(columns: list[Any], tables: Any) -> list[Any]:
+    """Each column's table, where those of categories take them in turn [LightGBM basic.py _data_from_pandas]."""
+    is_categorical = [_is_categorical(column) for column in columns]
+    known = [table for table in tables if table is not None]
+    if sum(is_categorical) != len(known):
+        raise ValueError(
+            f"X has {sum(is_categorical)} categorical columns, and the model was fitted with {len(known)}: train and "
+            "valid dataset categorical_feature do not match."
+        )
+    in_turn = iter(known)
+    return [next(in_turn) if categorical else None for categorical in is_categorical]
+
+
+def _is_categorical(column: Any) -> bool:
+    import narwhals as nw
+
+    if pandas_polars.is_categorical(column):
+        return True
+    return nw.from_native(column, series_only=True).dtype in (nw.Categorical, nw.Enum)
 
 
 def _is_pandas_like(X: Any) -> bool:

@@ -8,7 +8,15 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from sktensor.forest import Forest
-from sktensor.inputs.checks import check_finite, check_in_place, check_kind, check_masked, check_sparse, check_tensor
+from sktensor.inputs.checks import (
+    check_finite,
+    check_in_place,
+    check_kind,
+    check_masked,
+    check_some,
+    check_sparse,
+    check_tensor,
+)
 from sktensor.inputs.dataframe import frame_columns, frame_names, is_frame
 from sktensor.inputs.names import check_names, knows_names
 from sktensor.inputs.rows import (
@@ -56,6 +64,7 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
             check_names(frame_names(X), fitted.__dict__.get("feature_names_in_"))
             validate_data(fitted, X, skip_check_array=True, reset=False)
         check_in_place(X, forest)
+        check_some(X, forest)
         rows = frame_columns(X, forest)
     elif is_exchangeable(X):
         return read(exchanged(X), forest, fitted, allow_nan=allow_nan)
@@ -73,7 +82,13 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
         if forest.reads_values:
             dtype = None if hasattr(X, "dtype") else object
         data = validate_data(
-            fitted, X, reset=False, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_samples=0
+            fitted,
+            X,
+            reset=False,
+            accept_sparse="csr",
+            dtype=dtype,
+            ensure_all_finite=False,
+            ensure_min_samples=int(forest.no_rows == "error"),
         )
         rows = as_rows(data, forest, flush=getattr(X, "format", "csc") == "csc")
     check_finite(rows.data, forest, name, allow_nan=allow_nan)
@@ -86,6 +101,7 @@ def _is_plain(X: Any, fitted: Any) -> bool:
         type(X) is np.ndarray
         and X.ndim == 2
         and X.dtype in IN_PLACE
+        and len(X) > 0
         and X.shape[1] == fitted.n_features_in_
         and "feature_names_in_" not in fitted.__dict__
     )

@@ -135,7 +135,8 @@ class SavedModel(BaseEstimator):
         for trees, nodes in levels(forest.root, forest.left, forest.right):
             for tree, leaf in zip(trees[nodes < 0], ~nodes[nodes < 0], strict=True):
                 names[leaf] = f"randomtreesembedding_{tree}_{forest.leaf_id[leaf]}"
-        return names
+        with_column: npt.NDArray[Any] = names[~np.isnan(forest.leaf_value[:, 0])]
+        return with_column
 
     def _set_output(self, *, transform: str | None = None) -> SavedModel:
         if transform is not None:

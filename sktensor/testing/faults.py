@@ -15,7 +15,7 @@ from sktensor.forest import TINY, Decision, Forest, Link
 from sktensor.inputs.rows import as_rows
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
-from sktensor.testing.answers import METHODS, differ, room
+from sktensor.testing.answers import METHODS, differ
 from sktensor.testing.trees import Trees
 
 __all__ = ["why_labels", "why_leaves", "why_raw", "why_values"]
@@ -187,7 +187,7 @@ def why_values(forest: Forest, name: str, raw: Array, theirs: Array, raw_agree: 
     def explains(other: Forest) -> bool:
         found = METHODS[name](other, raw)
         same_kind = isinstance(found, np.ndarray) and found.shape == theirs.shape
-        return same_kind and not differ(found, theirs, room(other, name)).any()
+        return same_kind and not differ(found, theirs).any()
 
     if forest.link == "sigmoid" and explains(replace(forest, link_param=1.0)):
         return "the link (Forest.link_param): with link_param=1.0, all rows would agree"
@@ -196,7 +196,7 @@ def why_values(forest: Forest, name: str, raw: Array, theirs: Array, raw_agree: 
             continue  # they give another number of values
         if explains(replace(forest, link=link)):
             return f"the link (Forest.link): with link={link!r} instead of {forest.link!r}, all rows would agree"
-    if theirs.ndim == 2 and not differ(METHODS[name](forest, raw), theirs[:, ::-1], room(forest, name)).any():
+    if theirs.ndim == 2 and not differ(METHODS[name](forest, raw), theirs[:, ::-1]).any():
         return "the order of the classes (Forest.classes, tree_target): columns have changed places"
     rules = "the link (Forest.link, link_param, proba, log_proba)"
     return rules if raw_agree else f"{rules}, or the raw scores before it, of which predict_raw(model, X) would tell"

@@ -179,7 +179,8 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     )
     if iterations is None:
         return forest
-    begin, end = chosen_rounds(iterations, n_trees, n_trees)
+    # [CatBoost libs/algo/apply.cpp FixupTreeEnd]
+    begin, end = chosen_rounds(iterations, n_trees, n_trees, (n_trees, None))
     # Trees from a later one on are without the bias [CatBoost libs/model/model.cpp, ApplyTreesImpl].
     return take_trees(forest if begin == 0 else replace(forest, bias=None), np.arange(begin, end))
 

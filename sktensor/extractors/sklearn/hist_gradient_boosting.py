@@ -40,6 +40,7 @@ def extract(model: Any) -> Forest:
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
         feature_dtype="float64",
+        no_rows="error",
         cmp="le",
         feature=feature,
         # The threshold of a categorical node is whatever memory held.

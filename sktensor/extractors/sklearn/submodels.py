@@ -61,11 +61,16 @@ def _of_trees(model: Any) -> bool:
     return all(isinstance(part, BaseDecisionTree) for part in model.estimators_)
 
 
+def _votes_of_trees(model: Any) -> bool:
+    """Whether trees vote for one of several classes: of a single one, the scores are 0 in the dtype of X."""
+    return _of_trees(model) and len(model.classes_) > 1
+
+
 # Of which of them some are one forest.
 IS_ONE_FOREST = {
     "BaggingClassifier": _of_trees,
     "BaggingRegressor": _of_trees,
-    "AdaBoostClassifier": _of_trees,
+    "AdaBoostClassifier": _votes_of_trees,
     "AdaBoostRegressor": _of_trees,
     "GradientBoostingClassifier": starts_from_a_constant,
     "GradientBoostingRegressor": starts_from_a_constant,
