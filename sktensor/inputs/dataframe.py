@@ -24,9 +24,6 @@ WHOLE_NUMBERS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32",
 ROWS_AT_HAND = 1024
 BYTES_AT_HAND = 2**25
 
-# Where the nodes look at so small a part of the columns, these are taken one by one.
-FEW_COLUMNS = 1 / 16
-
 
 def is_frame(X: Any) -> bool:
     """Whether X is a data frame or table of a library that narwhals knows."""
@@ -91,10 +88,7 @@ def _at_once(frame: Frame, forest: Forest) -> npt.NDArray[Any] | None:
     n_rows, n_columns = frame.shape
     if n_rows > ROWS_AT_HAND or n_rows * n_columns * 8 > BYTES_AT_HAND:
         return None
-    read = _read_columns(forest)
-    if read is not None and len(read) <= n_columns * FEW_COLUMNS:
-        return None
-    return frame.matrix(np.dtype(forest.feature_dtype))
+    return frame.matrix(np.dtype(forest.feature_dtype), _read_columns(forest))
 
 
 def _read_columns(forest: Forest) -> npt.NDArray[Any] | None:

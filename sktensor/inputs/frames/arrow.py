@@ -45,7 +45,7 @@ class ArrowFrame:
     def in_place(self) -> None:
         """None: columns lie apart."""
 
-    def matrix(self, dtype: np.dtype[Any]) -> Array | None:
+    def matrix(self, dtype: np.dtype[Any], read: Array | None = None) -> Array | None:
         """All columns as one array, which pyarrow makes of batches of numbers from version 17 on."""
         parts = []
         try:

@@ -39,8 +39,10 @@ class Frame(Protocol):
     def in_place(self) -> npt.NDArray[Any] | None:
         """All columns as one array of float32 or float64 that is not copied, shape (n, F); None if there is none."""
 
-    def matrix(self, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:
+    def matrix(self, dtype: np.dtype[Any], read: npt.NDArray[Any] | None = None) -> npt.NDArray[Any] | None:
         """All columns as one array, shape (n, F), nulls as NaN, for frames of few rows.
+
+        In columns other than `read`, if that is given, there may be any numbers.
 
         Of float32 or float64, and such that a cast to `dtype` rounds each number as if it had been cast at once.
         None where a column holds no numbers, or where that cannot be promised.

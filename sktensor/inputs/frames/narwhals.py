@@ -45,7 +45,7 @@ class NarwhalsFrame:
     def in_place(self) -> None:
         """None: narwhals has columns."""
 
-    def matrix(self, dtype: np.dtype[Any]) -> None:
+    def matrix(self, dtype: np.dtype[Any], read: Any = None) -> None:
         """None: narwhals has columns."""
 
     def others(self) -> Sequence[int]:

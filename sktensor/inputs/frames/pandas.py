@@ -16,6 +16,9 @@ __all__ = ["PandasFrame"]
 
 Array = npt.NDArray[Any]
 
+# If so small a part of the columns is read, these are taken one by one.
+FEW_COLUMNS = 1 / 16
+
 IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -55,17 +58,21 @@ class PandasFrame:
         values: Array = self._frame.to_numpy()
         return values if values.dtype in IN_PLACE else None
 
-    def matrix(self, dtype: np.dtype[Any]) -> Array | None:
-        """All columns as one array: pandas casts each block of columns on its own, straight to the dtype."""
+    def matrix(self, dtype: np.dtype[Any], read: Array | None = None) -> Array | None:
+        """All columns as one array.
+
+        pandas casts each block of columns on its own, straight to the dtype.
+        """
         kinds = set(self._column_dtypes())
         if not all(map(_is_number, kinds)):
             return None
         with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
-            if all(isinstance(kind, np.dtype) for kind in kinds):
+            few = read is not None and len(read) <= self.shape[1] * FEW_COLUMNS
+            if not few and all(isinstance(kind, np.dtype) for kind in kinds):
                 values: Array = self._frame.to_numpy(dtype=dtype)
             else:
-                values = np.empty(self.shape[::-1], dtype=dtype).T
-                for j in range(values.shape[1]):
+                values = np.zeros(self.shape[::-1], dtype=dtype).T
+                for j in range(values.shape[1]) if read is None else read.tolist():
                     column = self._values_of(j)
                     if hasattr(column.dtype, "pyarrow_dtype"):
                         chunks = column.__arrow_array__()

@@ -50,7 +50,7 @@ class PolarsFrame:
     def in_place(self) -> None:
         """None: columns lie apart."""
 
-    def matrix(self, dtype: np.dtype[Any]) -> Array | None:
+    def matrix(self, dtype: np.dtype[Any], read: Array | None = None) -> Array | None:
         """All columns as one array, in the dtype that polars finds for them."""
         floats, whole = _numeric()
         kinds = self._kinds()

@@ -18,6 +18,7 @@ from xgboost import XGBRegressor
 
 from sktensor import TensorizedEstimator
 from sktensor.inputs import dataframe
+from sktensor.inputs.frames import pandas
 
 RNG = np.random.default_rng(3)
 N_COLUMNS = 200
@@ -84,7 +85,7 @@ def test_a_wide_frame_of_which_nodes_look_at_little_gives_the_librarys_answer(li
     model, fast = fitted(library)
     rows = FRAMES[kind](np.resize(X, (n_rows, N_COLUMNS)))
     if library in TAKES_ANY_NUMBER:
-        assert len(fast.forest_.used_columns) <= N_COLUMNS * dataframe.FEW_COLUMNS
+        assert len(fast.forest_.used_columns) <= N_COLUMNS * pandas.FEW_COLUMNS
     try:
         expected = model.predict(of_library(library, rows))
     except ValueError:  # of nulls, before scikit-learn 1.4
