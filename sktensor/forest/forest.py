@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -398,6 +399,12 @@ class Forest:
     def reads_values(self) -> bool:
         """Whether arrays hold values that are no numbers to the trees, and have to be looked up first."""
         return self.values_in_arrays or self.hashed is not None
+
+    @cached_property
+    def used_columns(self) -> npt.NDArray[np.intp]:
+        """The columns that some node or linear leaf looks at, ascending; derived ones count from `n_features` on."""
+        looked_at = self.feature if self.lin_feature is None else np.concatenate([self.feature, self.lin_feature])
+        return np.unique(looked_at).astype(np.intp)
 
     @property
     def n_trees(self) -> int:

@@ -17,7 +17,7 @@ from sktensor.inputs.checks import (
     check_sparse,
     check_tensor,
 )
-from sktensor.inputs.dataframe import frame_columns, frame_names, is_frame
+from sktensor.inputs.dataframe import check_record_batch, frame_columns, frame_names, is_frame, is_record_batch
 from sktensor.inputs.names import check_names, knows_names
 from sktensor.inputs.rows import (
     IN_PLACE,
@@ -79,6 +79,9 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
         # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
         # unless it may be a category.
         dtype: Any = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64
+        if is_record_batch(X):
+            check_record_batch(X, forest)
+            dtype = None
         if forest.reads_values:
             dtype = None if hasattr(X, "dtype") else object
         data = validate_data(
@@ -90,6 +93,9 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
             ensure_all_finite=False,
             ensure_min_samples=int(forest.no_rows == "error"),
         )
+        if dtype is None and not forest.reads_values and data.dtype.kind not in "biuf":
+            # Of a record batch's bools and nulls, or of its text, numpy makes objects.
+            data = data.astype(np.float32 if forest.ints_as_float32 else np.float64)
         rows = as_rows(data, forest, flush=getattr(X, "format", "csc") == "csc")
     check_finite(rows.data, forest, name, allow_nan=allow_nan)
     return rows
