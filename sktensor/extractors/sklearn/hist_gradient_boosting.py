@@ -41,6 +41,7 @@ def extract(model: Any) -> Forest:
         n_outputs=n_outputs,
         feature_dtype="float64",
         cmp="le",
+        sparse_absent="refused",  # _hist_gradient_boosting/gradient_boosting.py, _preprocess_X: no accept_sparse
         feature=feature,
         # The threshold of a categorical node is whatever memory held.
         threshold=np.where(inner["is_categorical"] != 0, 0.0, inner["num_threshold"]),
