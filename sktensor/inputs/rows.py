@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sktensor.forest import TINY, Forest
 from sktensor.inputs.categories import Coded, category_numbers, category_texts
 from sktensor.inputs.ctr_features import KeyedColumns
-from sktensor.inputs.sparse import dense_block, is_sparse
+from sktensor.inputs.sparse import dense_blocks, is_sparse
 from sktensor.inputs.tensors import is_tensor, on_host
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
 # Rows that are cast together, at most, and the memory for them: large enough that the cast costs little more than its
 # arithmetic.
 ROWS_CAST_TOGETHER = 16_384
-BYTES_CAST_TOGETHER = 16 * 2**20
+BYTES_CAST_TOGETHER = 8 * 2**20
 
 # The kind of device that DLPack calls kDLCPU.
 HOST = 1
@@ -242,22 +242,33 @@ class Rows:
         """The rows as arrays or columns of float32 or float64 numbers, and the number of the first row of each.
 
         Arrays, tensors and columns of these dtypes are handed over as they lie, whatever their strides; anything else
-        is cast a part at a time, and of it the columns that the trees look at.
+        is cast a part at a time, and of it the columns that the trees look at. A part may be overwritten when the next
+        one is asked for.
         """
         if self._lie():
             yield 0, on_host(self.data)
             return
         columns = forest.used if self.is_narrow(forest) else None
-        n_columns = forest.n_columns if columns is None else len(columns) + 1
-        together = min(ROWS_CAST_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * n_columns)))
+        n_columns = forest.n_columns if columns is None else len(columns)
+        together = min(ROWS_CAST_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(n_columns, 1))))
+        if is_sparse(self.data):
+            yield from dense_blocks(self.data, forest, columns, together)
+            return
         for start in range(0, len(self), together):
-            yield start, _block(self.data, start, min(start + together, len(self)), forest, columns)
+            yield start, _cast(self.data[start : start + together], forest, columns)
 
     def parts(self, n_rows: int) -> Iterator[Rows]:
         """The rows, so many at a time, once nothing is left to check; of none, one part without any."""
         rows = self.checked()
         for start in range(0, max(len(rows), 1), n_rows):
             yield replace(rows, data=rows.data[start : start + n_rows])
+
+    def _array(self, start: int, stop: int, forest: Forest) -> npt.NDArray[Any]:
+        """Rows ``start:stop``, with all columns, as an array of their own in the forest's feature dtype."""
+        part = self.data[start:stop]
+        if is_sparse(part):
+            return next(dense_blocks(part, forest, None, stop - start))[1]
+        return _cast(part, forest)
 
     def batch(self, start: int, stop: int, forest: Forest, device: Any) -> torch.Tensor:
         """Rows ``start:stop`` on a device, as the forest's trees see them."""
@@ -266,17 +277,13 @@ class Rows:
         if is_tensor(self.data):
             part = self.data[start:stop].detach()
         else:
-            part = torch.from_numpy(_block(self.data, start, stop, forest))
+            part = torch.from_numpy(self._array(start, stop, forest))
         return as_columns(part.to(device, non_blocking=True), forest, flush=self.flush)
 
 
-def _block(
-    data: Any, start: int, stop: int, forest: Forest, columns: npt.NDArray[Any] | None = None
-) -> npt.NDArray[Any]:
-    """Some rows of an array or CSR matrix, or some columns of them, as an array in the forest's feature dtype."""
-    if is_sparse(data):
-        return dense_block(data, start, stop, forest, columns)
-    part = on_host(data[start:stop])
+def _cast(part: Any, forest: Forest, columns: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    """Some rows of an array or tensor, or some columns of them, as an array in the forest's feature dtype."""
+    part = on_host(part)
     if columns is not None:
         part = part[:, columns]
     with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries

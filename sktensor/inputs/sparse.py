@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from sktensor.forest import Forest
 
-__all__ = ["as_csr", "dense_block", "is_csc_matrix", "is_sparse"]
+__all__ = ["as_csr", "dense_blocks", "is_csc_matrix", "is_sparse"]
 
 Array = npt.NDArray[Any]
 
@@ -77,40 +78,47 @@ def as_csr(X: Any, forest: Forest) -> Any:
     return X
 
 
-def dense_block(X: Any, start: int, stop: int, forest: Forest, columns: Array | None) -> Array:
-    """Rows ``start:stop`` of a CSR matrix as an array, absent entries standing for what the library takes them for.
+def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> Iterator[tuple[int, Array]]:
+    """The rows of a CSR matrix as arrays, absent entries standing for what the library takes them for.
 
     Parameters
     ----------
     X : csr_matrix or csr_array of shape (n, F)
         As of :func:`as_csr`.
-    start, stop : int
-        The rows.
     forest : Forest
         The forest that asks.
     columns : ndarray of int, shape (U,), optional
         ``forest.used``, where nothing but these columns is wanted.
+    n_rows : int
+        Rows of an array, at most.
 
-    Returns
-    -------
-    ndarray of the forest's feature dtype, shape (stop - start, U) or (stop - start, F)
+    Yields
+    ------
+    start : int
+        The number of the first row.
+    block : ndarray of the forest's feature dtype, shape (m, U) or (m, F)
+        Overwritten when the next one is asked for: only the cells of entries are, since most have none.
     """
-    ends = X.indptr[start : stop + 1]
-    column, values = X.indices[ends[0] : ends[-1]], X.data[ends[0] : ends[-1]]
-    n_rows, width = stop - start, X.shape[1]
-    if columns is not None:
-        width = len(columns) + 1  # the last one takes what nobody looks at
-        column = _places(column, forest, columns)
-    with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
-        if forest.ints_as_float32 and values.dtype not in (np.float32, np.float64):
-            # LightGBM's Python package hands anything else over as float32 [basic.py, _c_float_array].
-            values = values.astype(np.float32)
-        absent = np.nan if forest.sparse_absent == "missing" else 0.0
-        dense = np.full((n_rows, width), absent, dtype=forest.feature_dtype)
-        cell = np.repeat(np.arange(0, n_rows * width, width), np.diff(ends))
+    n, width = X.shape[0], X.shape[1] if columns is None else len(columns)
+    absent = np.nan if forest.sparse_absent == "missing" else 0.0
+    dense = np.full((min(n, n_rows), width), absent, dtype=forest.feature_dtype)
+    cells = dense.reshape(-1)
+    for start in range(0, n, n_rows):
+        ends = X.indptr[start : start + n_rows + 1]
+        column, values = X.indices[ends[0] : ends[-1]], X.data[ends[0] : ends[-1]]
+        cell = np.repeat(np.arange(len(ends) - 1) * width, np.diff(ends))
+        if columns is not None:
+            column = _places(column, forest, columns)
+            kept = np.flatnonzero(column < width)
+            column, values, cell = column[kept], values[kept], cell[kept]
         cell += column
-        dense.reshape(-1)[cell] = values
-    return dense if columns is None else dense[:, :-1]
+        with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
+            if forest.ints_as_float32 and values.dtype not in (np.float32, np.float64):
+                # LightGBM's Python package hands anything else over as float32 [basic.py, _data_from_numpy].
+                values = values.astype(np.float32)
+            cells[cell] = values
+        yield start, dense[: len(ends) - 1]
+        cells[cell] = absent
 
 
 def _places(column: Array, forest: Forest, columns: Array) -> Array:
