@@ -50,7 +50,7 @@ def check_kind(X: Any) -> None:
             "X is a structured array, whose records are no rows of numbers. Give "
             "numpy.lib.recfunctions.structured_to_unstructured(X) or a data frame instead."
         )
-    if is_lazy(X):
+    if not isinstance(X, (list, tuple, np.ndarray)) and is_lazy(X):
         raise TypeError(
             f"X is a {type(X).__name__}, which holds no rows until it is collected. Give X.collect() instead."
         )

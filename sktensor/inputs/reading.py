@@ -52,7 +52,9 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
     if is_tensor(X):
         check_tensor(X, forest, type(fitted).__name__, allow_nan=allow_nan)
         return as_rows(X, forest)
-    if is_frame(X):
+    if is_sparse(X):
+        rows = _sparse_rows(X, forest, fitted)
+    elif not isinstance(X, (list, tuple)) and is_frame(X):
         if not knows_names(X, fitted):
             check_names(frame_names(X), fitted.__dict__.get("feature_names_in_"))
             validate_data(fitted, X, skip_check_array=True, reset=False)
@@ -60,8 +62,6 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
         rows = frame_columns(X, forest)
     elif is_exchangeable(X):
         return read(exchanged(X), forest, fitted, allow_nan=allow_nan)
-    elif is_sparse(X):
-        rows = _sparse_rows(X, forest, fitted)
     else:
         check_kind(X)
         check_in_place(X, forest)
