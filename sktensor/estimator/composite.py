@@ -17,7 +17,8 @@ import numpy as np
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
-from sktensor.inputs.rows import exchanged, is_exchangeable, is_tensor
+from sktensor.inputs.rows import exchanged, is_exchangeable
+from sktensor.inputs.tensors import is_tensor, on_host
 from sktensor.registry import Parts, extract_forest, find_extractor
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan
@@ -202,7 +203,7 @@ class Composite:
             answering = model
         if is_exchangeable(X):
             X = exchanged(X)
-        rows = _on_host(X)
+        rows = on_host(X)
         if answering is not model:
             rows = self._where.rows(model, rows)  # type: ignore[misc]
         with _threads_instead_of_processes(model):
@@ -279,14 +280,6 @@ def _threads_instead_of_processes(model: Any) -> AbstractContextManager[Any]:
     import joblib
 
     return joblib.parallel_config(backend="threading")  # type: ignore[no-any-return]
-
-
-def _on_host(X: Any) -> Any:
-    """A tensor as numpy, its numbers unchanged; anything else as it is."""
-    if not is_tensor(X):
-        return X
-    X = X.detach().cpu().resolve_neg()
-    return (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()  # which numpy lacks
 
 
 def _beside(X: Any, found: Any) -> Any:

@@ -29,7 +29,8 @@ from sktensor.inputs.checks import margins
 from sktensor.inputs.dataframe import frame_names, is_frame
 from sktensor.inputs.names import are_text, fitted_attribute
 from sktensor.inputs.reading import read
-from sktensor.inputs.rows import Rows, is_tensor
+from sktensor.inputs.rows import Rows
+from sktensor.inputs.tensors import is_tensor, on_host
 from sktensor.registry import extract_forest, find_extractor
 from sktensor.runtime.devices import device_here
 from sktensor.runtime.pickled_state import stamp, take_stamp
@@ -207,8 +208,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
             fit_params["sample_weight"] = sample_weight
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params)["estimator"]["fit"]
-        X, y = _on_host(X), _on_host(y)
-        fit_params = {name: _on_host(value) for name, value in fit_params.items()}
+        X, y = on_host(X), on_host(y)
+        fit_params = {name: on_host(value) for name, value in fit_params.items()}
         fitted = clone(self.estimator).fit(X, y, **fit_params)
         columns = BaseEstimator()
         validate_data(columns, X, skip_check_array=True)  # the names as given; the libraries rewrite some
@@ -564,7 +565,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         columns = outputs.leaf_columns(program.forest, leaves)
         if is_tensor(columns):
             return columns
-        return _wrap_data_with_container("transform", columns, _on_host(X), innermost(self))
+        return _wrap_data_with_container("transform", columns, on_host(X), innermost(self))
 
     @available_if(_wrapped_has("transform"))
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
@@ -741,14 +742,14 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         >>> TensorizedEstimator(DecisionTreeClassifier().fit(X, y)).score(X, y)
         1.0
         """
-        program, truth, sample_weight = self._compiled(), _on_host(y), _on_host(sample_weight)
+        program, truth, sample_weight = self._compiled(), on_host(y), on_host(sample_weight)
         if isinstance(program, Composite):
             weights = {} if sample_weight is None else {"sample_weight": sample_weight}
             return float(program.ask("score", self._settings(), X, truth, **weights))
         if is_classifier(self) or is_regressor(self):
             metric = accuracy_score if is_classifier(self) else r2_score
-            return float(metric(truth, _on_host(self.predict(X)), sample_weight=sample_weight))
-        return float(self.estimator_.score(_on_host(X), truth))
+            return float(metric(truth, on_host(self.predict(X)), sample_weight=sample_weight))
+        return float(self.estimator_.score(on_host(X), truth))
 
     def warmup(self, batch_sizes: Sequence[int] = (1, 1000)) -> TensorizedEstimator:
         """Compile now what predictions of so many rows need, lest the first request waits for it.
@@ -904,13 +905,8 @@ def innermost(model: Any) -> Any:
     return model
 
 
-def _on_host(X: Any) -> Any:
-    """A tensor as numpy, for libraries that take no tensors; anything else as it is."""
-    return X.detach().cpu().resolve_neg().numpy() if is_tensor(X) else X
-
-
 def _as_scikit_learn_answers(found: Any) -> Any:
     """Tensors stay tensors where scikit-learn's own estimators would let them, under ``array_api_dispatch``."""
     if isinstance(found, list):
         return [_as_scikit_learn_answers(part) for part in found]
-    return found if is_tensor(found) and get_config()["array_api_dispatch"] else _on_host(found)
+    return found if is_tensor(found) and get_config()["array_api_dispatch"] else on_host(found)

@@ -71,8 +71,13 @@ class Forest:
         A row goes left iff ``x < threshold`` or ``x <= threshold``.
     missing_value : float, optional
         A value that counts as missing beside NaN, compared after the cast to `feature_dtype`.
-    sparse_absent : {"zero", "missing"}
-        What an absent entry of a sparse matrix means.
+    sparse_absent : {"zero", "missing", "refused"}
+        What an absent entry of a sparse matrix means, or that the library takes no sparse rows.
+    sparse_repeated : {"sum", "sum_if_cast", "last", "last_or_first", "refused"}
+        What entries of a sparse matrix for the same cell mean: ``"sum"``, their sum; ``"sum_if_cast"``, that of their
+        casts to `feature_dtype`, the last where they have it already, as in scikit-learn; ``"last"``, the last, as in
+        XGBoost, which refuses more entries than cells except in a ``csr_matrix``; ``"last_or_first"``, the first
+        in a ``csc_matrix``, the last in anything else, as in LightGBM; ``"refused"``, an error, as in CatBoost.
     csr_matrix_only : bool
         Whether these are the library's answers for sparse rows in a ``scipy.sparse.csr_matrix`` only: XGBoost's dart
         models take another way, which rounds differently, for every other kind of sparse rows, and for frames and
@@ -92,6 +97,10 @@ class Forest:
     no_rows : {"answer", "flat", "error"}
         What rows of none give: answers of no rows; the same in arrays of one dimension, (0,), and probabilities of
         shape (0, 2), as in XGBoost; an error.
+    array_kinds : str
+        Kinds of numpy dtypes that the library reads as numbers; arrays and lists of others are an error.
+    accepts_1d : bool
+        Whether a 1-D array is taken for one column, where the model has no more.
     unused : ndarray of bool, shape (F,), optional
         Columns whose values nobody looks at, not even to refuse them: those that none of the trees of scikit-learn's
         bagging was given.
@@ -265,7 +274,8 @@ class Forest:
     acc_dtype: Literal["float32", "float64"] = "float64"
     cmp: Literal["lt", "le"] = "le"
     missing_value: float | None = None
-    sparse_absent: Literal["zero", "missing"] = "zero"
+    sparse_absent: Literal["zero", "missing", "refused"] = "zero"
+    sparse_repeated: Literal["sum", "sum_if_cast", "last", "last_or_first", "refused"] = "sum"
     csr_matrix_only: bool = False
     flush_tiny: bool = False
     ints_as_float32: bool = False
@@ -274,6 +284,8 @@ class Forest:
     sparse_accepts_nan: bool = True
     accepts_masked: bool = True
     no_rows: Literal["answer", "flat", "error"] = "answer"
+    array_kinds: str = "biufOSUTmM"
+    accepts_1d: bool = False
     unused: Array | None = _array("bool", optional=True)
     leaves_accept_nan: bool = False
     cat_mode: Literal["xgb", "lgb"] = "lgb"
@@ -389,6 +401,16 @@ class Forest:
         for value in state.values():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {spec.name: getattr(self, spec.name) for spec in fields(self)}  # not what has been derived from them
+
+    @cached_property
+    def place(self) -> Array:
+        """Of each column its place in `used_columns`, int32; of those that the trees do not look at, the length of that."""
+        found = np.full(self.n_columns, len(self.used_columns), dtype=np.int32)
+        found[self.used_columns] = np.arange(len(self.used_columns))
+        return found
 
     @property
     def n_columns(self) -> int:

@@ -97,15 +97,20 @@ class Tables:
         Whose they are.
     *kept : object
         What the structure points into beside its own.
+    n_columns : int, optional
+        Columns of the rows, where they are not those of the forest.
     """
 
-    def __init__(self, kind: str, structure: ctypes.Structure, forest: Forest, *kept: Any) -> None:
+    def __init__(
+        self, kind: str, structure: ctypes.Structure, forest: Forest, *kept: Any, n_columns: int | None = None
+    ) -> None:
         kernels = _kernels()
         self.kind = kind
         self.address = ctypes.addressof(structure)
         self._structure, self._forest, self._kept = structure, forest, kept
+        self._narrowed: Tables | None = None
         check = kernels.check_bitsliced if kind == "bitsliced" else kernels.check_traversal
-        if error := check(self.address, forest.n_columns):
+        if error := check(self.address, forest.n_columns if n_columns is None else n_columns):
             raise RuntimeError(f"Tables for the CPU kernels do not hold together: {kernels.message(error)}.")
         self.call = partial(kernels.run_bitsliced if kind == "bitsliced" else kernels.run_traversal, self.address)
 
@@ -115,6 +120,32 @@ class Tables:
         structure: Any = type(self._structure).from_buffer_copy(self._structure)
         structure.sum.continues = 1
         return Tables(self.kind, structure, self._forest, self)
+
+    def narrowed(self, columns: Array) -> Tables:
+        """The same tables for rows of these columns alone, among which are all that the trees look at."""
+        if (found := self._narrowed) is None:
+            structure: Any = type(self._structure).from_buffer_copy(self._structure)
+            kept = []
+            for name, n in _column_fields(structure):
+                column = np.ctypeslib.as_array(getattr(structure, name), shape=(n,))
+                place = np.minimum(np.searchsorted(columns, column), max(len(columns) - 1, 0)).astype(np.int32)
+                setattr(structure, name, place.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)))
+                kept.append(place)
+            structure.n_columns = len(columns)
+            found = Tables(self.kind, structure, self._forest, self, kept, n_columns=len(columns))
+            self._narrowed = found
+        return found
+
+
+def _column_fields(structure: Any) -> Iterator[tuple[str, int]]:
+    """The fields of tables that hold numbers of columns, and the lengths of those that are there."""
+    if isinstance(structure, abi.BitslicedStructure):
+        found = [("search_column", structure.n_searches), ("category_column", structure.n_category_columns)]
+    else:
+        found = [("code_column", structure.n_codes), ("category_column", structure.n_category_codes)]
+        if structure.linear_first:
+            found.append(("linear_column", structure.linear_first[structure.n_leaves]))
+    return (field for field in found if field[1])
 
 
 class TraversalKernel:
@@ -143,7 +174,7 @@ class TraversalKernel:
         """The library's leaf numbers, int32, shape (n, T)."""
         out = np.empty((len(rows), len(self._tree_number)), dtype=np.int32)
         numbers, call = loader.address(self._tree_number), _kernels().run_leaves
-        (tables,) = self._tables
+        (tables,) = self._calls.fitting(self._tables, rows)
 
         def run(X: bytes, features: int, *rest: int) -> int:
             return call(tables.address, X, features, numbers, *rest)  # type: ignore[no-any-return]
@@ -175,8 +206,14 @@ class Calls:
         else:
             rows = rows.checked()  # now: what has been added once cannot be begun again
             out, tables = np.array(start, dtype=self.acc_dtype, order="C"), [tables[0].continuing, *tables[1:]]
-        self.run([each.call for each in tables], rows, out, n_threads)
+        self.run([each.call for each in self.fitting(tables, rows)], rows, out, n_threads)
         return _like(rows, out)
+
+    def fitting(self, tables: Sequence[Tables], rows: Rows) -> Sequence[Tables]:
+        """The tables for the columns that the rows hand over."""
+        if not rows.is_narrow(self.forest):
+            return tables
+        return [each.narrowed(self.forest.used_columns) for each in tables]
 
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
         """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""

@@ -136,6 +136,9 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
         acc_dtype="float64",
         cmp="le",
         sparse_absent="zero",
+        # src/c_api.cpp: RowFunctionFromCSR hands all entries on, of which the last is kept; CSC_RowIterator the first.
+        sparse_repeated="last_or_first",
+        array_kinds="biufOTmM",  # its scikit-learn interface refuses text [sklearn.utils.check_array, dtype="numeric"]
         flush_tiny=True,
         ints_as_float32=True,
         accepts_nan=True,

@@ -163,6 +163,7 @@ def tree_arrays(trees: Sequence[Any], columns: Sequence[Array] | None = None) ->
         # why most models refuse it [sklearn/tree/_classes.py, _support_missing_values].
         "sparse_accepts_nan": False,
         "sparse_absent": "zero",
+        "sparse_repeated": "sum_if_cast",  # sklearn/utils/validation.py, _ensure_sparse_format
         "feature": feature,
         "threshold": joined("threshold")[at.inner],
         "left": at.left,

@@ -131,6 +131,9 @@ def read(
         cmp="lt",
         missing_value=missing_value(wrapper),
         sparse_absent="missing",
+        sparse_repeated="last",
+        array_kinds="biufOT",  # src/data/array_interface.h: text and dates are not supported
+        accepts_1d=True,  # python-package/xgboost/core.py inplace_predict, data.py _maybe_np_slice: one column
         # Other kinds go through a DMatrix, of which the in-place variant of dart is not [sklearn.py XGBModel.predict].
         csr_matrix_only=in_place,
         accepts_inf=predicts_in_place(wrapper),

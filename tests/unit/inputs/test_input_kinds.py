@@ -151,7 +151,9 @@ NUMBERS = {
 def test_an_array_gives_the_librarys_answer(library, kind):
     rows = ARRAYS[kind]
     if library == "catboost" and np.ma.is_masked(rows):
-        return  # see below
+        pytest.skip("refused, see below")
+    if library in ("xgboost", "lightgbm") and kind == "text of numbers":
+        pytest.skip("refused, see test_arrays_of_dates_and_text_are_read_or_refused_as_by_the_library")
     assert_answer(library, rows, NUMBERS[kind] if kind in NUMBERS else np.asarray(rows))
 
 
@@ -456,6 +458,11 @@ SPARSE = {
 @pytest.mark.parametrize("kind", SPARSE)
 def test_absent_entries_mean_what_they_mean_to_the_library(library, kind):
     rows = SPARSE[kind]
+    if library == "histograms":
+        for model in (fitted(library), *wrapped(library)):
+            with pytest.raises(TypeError, match="Sparse data was passed for X"):
+                model.predict(rows)
+        return
     if library == "forest" and kind.startswith("missing values"):  # which its trees take in dense rows only
         for model in (fitted(library), *wrapped(library)):
             with pytest.raises(ValueError, match="Input X contains NaN"):
@@ -558,7 +565,7 @@ NEITHER = {
     "3-D": (X[None], ValueError, "Found array with dim 3"),
     "no columns": (X[:, :0], ValueError, r"Found array with 0 feature\(s\)"),
     "a frame without columns": (pd.DataFrame(index=range(3)), ValueError, "X has 0 features, but .* is expecting 4"),
-    "text in a list": ([["a", "b", "c", "d"]], ValueError, "could not convert string to float"),
+    "text in a list": ([["a", "b", "c", "d"]], ValueError, "could not convert string to float|X holds text"),
     "a column of categories": (
         frame().assign(d=pd.Categorical(X[:, 3].astype(int))),
         ValueError,
