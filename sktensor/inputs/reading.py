@@ -9,8 +9,8 @@ from sklearn.utils.validation import validate_data
 
 from sktensor.forest import Forest
 from sktensor.inputs.checks import check_finite, check_in_place, check_kind, check_masked, check_sparse, check_tensor
-from sktensor.inputs.dataframe import frame_columns, frame_names, is_frame
-from sktensor.inputs.names import check_names, knows_names
+from sktensor.inputs.dataframe import frame_columns, is_frame
+from sktensor.inputs.names import known_columns, take_columns
 from sktensor.inputs.rows import (
     IN_PLACE,
     Rows,
@@ -21,11 +21,12 @@ from sktensor.inputs.rows import (
     is_sparse,
     is_tensor,
 )
+from sktensor.registry import ColumnNames
 
 __all__ = ["read"]
 
 
-def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
+def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: bool) -> Rows:
     """X as numeric rows of the right width, or scikit-learn's error.
 
     Parameters
@@ -34,8 +35,10 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
         What was given.
     forest : Forest
         Whose columns they are to be.
+    names : ColumnNames
+        What its columns are called, and what that means for those of frames.
     fitted : TensorizedEstimator
-        Whose number and names of columns scikit-learn compares with.
+        Whose number and names of columns scikit-learn compares with those of anything but frames.
     allow_nan : bool
         Whether missing values are taken.
 
@@ -52,13 +55,13 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
         check_tensor(X, forest, type(fitted).__name__, allow_nan=allow_nan)
         return as_rows(X, forest)
     if is_frame(X):
-        if not knows_names(X, fitted):
-            check_names(frame_names(X), fitted.__dict__.get("feature_names_in_"))
-            validate_data(fitted, X, skip_check_array=True, reset=False)
+        places = known_columns(X, names, forest.n_features, type(fitted).__name__)
         check_in_place(X, forest)
+        if places is not None:
+            X = take_columns(X, places)
         rows = frame_columns(X, forest)
     elif is_exchangeable(X):
-        return read(exchanged(X), forest, fitted, allow_nan=allow_nan)
+        return read(exchanged(X), forest, names, fitted, allow_nan=allow_nan)
     else:
         check_kind(X)
         check_in_place(X, forest)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import reprlib
+from dataclasses import fields
 from numbers import Integral
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from sktensor.forest import Forest
 from sktensor.persistence import archive
 from sktensor.persistence.codec import check_size, forest_from_plain, plain_forest, plain_value, value_from_plain
 from sktensor.persistence.saved_model import METHODS, SavedModel, plain_tags, tags_from_plain
+from sktensor.registry import ColumnNames, RuleOfNames
 from sktensor.runtime.devices import device_here
 from sktensor.runtime.program import Program
 
@@ -36,6 +38,7 @@ PARTS = {
     "adopted": bool,  # whether the wrapper was one around a model that came fitted
     "parameters": dict,
     "fitted": dict,
+    "columns": dict,  # what frames are held against
     "forest": dict,
 }
 
@@ -126,6 +129,7 @@ def save(est: TensorizedEstimator, path: str | os.PathLike[str]) -> None:
         "adopted": "_prefit" in vars(est),
         "parameters": _parameters({name: _plain_parameter(getattr(est, name)) for name in PARAMETERS}),
         "fitted": {name: plain_value(value, name) for name, value in fitted.items()},
+        "columns": _plain_columns(program.names),
         "forest": scalars,
     }
     archive.write(path, header, arrays)
@@ -195,12 +199,15 @@ def _estimator(header: dict[str, Any], arrays: dict[str, Array]) -> TensorizedEs
     tags_from_plain(model.__sklearn_tags__(), part["tags"])
     est = TensorizedEstimator(model, **_parameters(part["parameters"]))
     shown = {name: value for name, value in fitted.items() if name in FITTED_ATTRIBUTES}
-    est._hold(model, Program(forest), **shown, **({"_prefit": True} if part["adopted"] else {}))
+    names = _columns(part["columns"], shown.get("feature_names_in_"), forest)
+    est._hold(model, Program(forest, names), **shown, **({"_prefit": True} if part["adopted"] else {}))
     return est
 
 
 def _parts(header: dict[str, Any]) -> dict[str, Any]:
     """The entries of a header, which are to be these and of these types."""
+    # Files of 0.1 say nothing about columns.
+    header.setdefault("columns", {})
     if header.keys() != PARTS.keys():
         differ = ", ".join(sorted(header.keys() ^ PARTS.keys()))
         raise ValueError(f"header: entries that are missing, or unknown to this version: {differ}")
@@ -208,6 +215,45 @@ def _parts(header: dict[str, Any]) -> dict[str, Any]:
         if type(header[name]) is not kind:
             raise ValueError(f"header: {name} cannot be {reprlib.repr(header[name])}")
     return header
+
+
+def _plain_columns(names: ColumnNames) -> dict[str, Any]:
+    """What is known of columns, but for the names of any type that the wrapper was fitted on."""
+    plain = {field.name: getattr(names, field.name) for field in fields(names) if field.name != "given"}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+
+def _columns(plain: dict[str, Any], shown: Array | None, forest: Forest) -> ColumnNames:
+    """What is known of columns, held against the forest; those that the wrapper was fitted on are those it shows."""
+    given = None if shown is None else tuple(shown.tolist())
+    if not plain:
+        return ColumnNames(names=given, rule="position", replaces_blanks=True, given=given)
+    if plain.keys() != {field.name for field in fields(ColumnNames)} - {"given"}:
+        raise ValueError(f"columns: entries that are missing, or unknown to this version: {reprlib.repr([*plain])}")
+    for name, value in plain.items():
+        match name:
+            case "names":
+                is_legal = value is None or _is_list_of(str, value)
+            case "rule":
+                is_legal = value in get_args(RuleOfNames)
+            case "dropped":
+                is_legal = value is None or isinstance(value, str)
+            case "categorical" | "needed":
+                is_legal = (value is None and name == "needed") or (
+                    _is_list_of(int, value) and all(0 <= column < forest.n_features for column in value)
+                )
+            case _:
+                is_legal = isinstance(value, bool)
+        if not is_legal:
+            raise ValueError(f"columns: {name} cannot be {reprlib.repr(value)}")
+    if plain["names"] is not None and len(plain["names"]) != forest.n_features:
+        raise ValueError(f"columns: {len(plain['names'])} names of {forest.n_features} columns")
+    known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+    return ColumnNames(**known, given=given)
+
+
+def _is_list_of(kind: type, value: Any) -> bool:
+    return isinstance(value, list) and all(type(entry) is kind for entry in value)
 
 
 def _class_name(model: Any) -> str:
