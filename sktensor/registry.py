@@ -9,12 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from operator import index
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 
-__all__ = ["Extractor", "Parts", "chosen_rounds", "extract_forest", "find_extractor", "register_extractor"]
+__all__ = [
+    "ColumnNames",
+    "Extractor",
+    "Parts",
+    "RuleOfNames",
+    "chosen_rounds",
+    "extract_forest",
+    "find_extractor",
+    "register_extractor",
+]
 
 ENTRY_POINT_GROUP = "sktensor.extractors"
 
@@ -39,7 +48,8 @@ class Extractor(Protocol):
     With two more functions, ``predict_raw(model, X)`` and ``predict_leaves(model, X)``, which ask the library itself
     for raw scores and leaf numbers of an array, programs made of its models are verified when they are compiled.
     With a function ``parts(model)`` that returns :class:`Parts`, or None for a model that is one forest, models that
-    combine others are taken, too.
+    combine others are taken, too. With a function ``columns(model)`` that returns :class:`ColumnNames`, frames are read
+    by the library's own rules about the names of their columns; without it, or if it returns None, by scikit-learn's.
     """
 
     def extract(self, model: Any) -> Forest:
@@ -71,6 +81,50 @@ class Parts:
     rows: Callable[[Any, Any], Any] | None = None
     alone: Callable[[Any], Any] | None = None
     adds: Callable[[Any, Callable[[Any, Any], Any]], None] | None = None
+
+
+RuleOfNames = Literal["scikit-learn", "same", "name", "position"]
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """The names of columns that a fitted model knows, and what its library does about those of a frame.
+
+    Attributes
+    ----------
+    names : tuple of str, optional
+        As the library keeps them; ``""`` for a column without one, None for a model that knows none.
+    rule : {"scikit-learn", "same", "name", "position"}
+        For a model that knows names. ``"scikit-learn"``: names that are text have to be the same in the same order,
+        columns without are read by position, with a warning. ``"same"``: all names, as text, have to be the same in the
+        same order. ``"name"``: columns are found by their names, as text, in any order and among others.
+        ``"position"``: the library looks at no names, and only those that are text are held against the model's.
+        Columns of models without names are read by position.
+    joins_levels : bool
+        Whether a name of several levels becomes text with blanks between them, and not as Python writes a tuple.
+    replaces_blanks : bool
+        Whether blanks in names become underscores.
+    dropped : str, optional
+        The name of a column that the library takes out of frames of pandas.
+    categorical : tuple of int
+        For ``"name"``: columns that the library takes for categories, by their place in a frame, whatever their name.
+    shown : bool
+        Whether `names` are those that ``feature_names_in_`` shows of a model that came fitted.
+    needed : tuple of int, optional
+        For ``"name"``: the columns that a frame has to have; None for all. Set when the model is compiled.
+    given : tuple, optional
+        The names, of any type, in the frame that a wrapper was fitted on. Set when the model is compiled.
+    """
+
+    names: tuple[str, ...] | None = None
+    rule: RuleOfNames = "scikit-learn"
+    joins_levels: bool = False
+    replaces_blanks: bool = False
+    dropped: str | None = None
+    categorical: tuple[int, ...] = ()
+    shown: bool = True
+    needed: tuple[int, ...] | None = None
+    given: tuple[Any, ...] | None = None
 
 
 def register_extractor(package: str, extractor: Extractor) -> None:
@@ -236,6 +290,10 @@ class _OwnForest:
 
     def extract(self, model: Any) -> Forest:
         return model.__sktensor_forest__()  # type: ignore[no-any-return]
+
+    def columns(self, model: Any) -> ColumnNames | None:
+        own = getattr(type(model), "__sktensor_columns__", None)
+        return own(model) if callable(own) else None
 
 
 def _packages(model: Any) -> list[str]:

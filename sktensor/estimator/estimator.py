@@ -27,11 +27,11 @@ from sktensor.estimator.verification import verify
 from sktensor.forest import Forest
 from sktensor.inputs.checks import margins
 from sktensor.inputs.dataframe import frame_names, is_frame
-from sktensor.inputs.names import are_text, fitted_attribute
+from sktensor.inputs.names import are_text, check_names_to_fit, compiled_names, fitted_attribute
 from sktensor.inputs.reading import read
 from sktensor.inputs.rows import Rows
 from sktensor.inputs.tensors import is_tensor, on_host
-from sktensor.registry import extract_forest, find_extractor
+from sktensor.registry import ColumnNames, extract_forest, find_extractor
 from sktensor.runtime.devices import device_here
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan
@@ -210,24 +210,31 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
             fit_params = process_routing(self, "fit", **fit_params)["estimator"]["fit"]
         X, y = on_host(X), on_host(y)
         fit_params = {name: on_host(value) for name, value in fit_params.items()}
+        given = frame_names(X) if is_frame(X) else None
+        if given is not None:
+            check_names_to_fit(given, self.estimator)
         fitted = clone(self.estimator).fit(X, y, **fit_params)
         columns = BaseEstimator()
-        validate_data(columns, X, skip_check_array=True)  # the names as given; the libraries rewrite some
-        names = frame_names(X) if is_frame(X) else []
-        if are_text(names) and fitted_attribute(fitted, "feature_names_in_") is not None:
+        if given is None or not any(isinstance(name, str) for name in given) or are_text(given):
+            validate_data(columns, X, skip_check_array=True)  # the names as given; the libraries rewrite some
+        if given is not None and are_text(given) and fitted_attribute(fitted, "feature_names_in_") is not None:
             # scikit-learn before 1.9 asks frames for them by a protocol that polars has given up, and finds none.
-            columns.__dict__.setdefault("feature_names_in_", np.asarray(names, dtype=object))
-        self._publish(fitted, **vars(columns))
+            columns.__dict__.setdefault("feature_names_in_", np.asarray(given, dtype=object))
+        self._publish(fitted, given, **vars(columns))
         return self
 
-    def _publish(self, fitted: Any, **columns: Any) -> None:
+    def _publish(self, fitted: Any, given: list[Any] | None = None, **columns: Any) -> None:
         """Compile a fitted model and set all fitted attributes at once, so that no thread sees half of them."""
         extractor = find_extractor(fitted)
         where = extractor.parts(fitted) if hasattr(extractor, "parts") else None
         if where is not None:
             self._hold(fitted, compose(fitted, where, self._tensorized), **columns)
             return
-        program = Program(extract_forest(fitted))
+        forest = extract_forest(fitted)
+        names = compiled_names(extractor, fitted, forest, given, columns.get("feature_names_in_"))
+        if "feature_names_in_" in columns and names.given is not None:
+            columns["feature_names_in_"] = np.asarray(names.given, dtype=object)  # without those that are no features
+        program = Program(forest, names)
         program.prepare(self._settings())
         if self.verify:
             verify(program, self._settings(), extractor, fitted)
@@ -326,6 +333,9 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def __sktensor_forest__(self) -> Forest:
         return self._compiled().forest  # type: ignore[no-any-return]
+
+    def __sktensor_columns__(self) -> ColumnNames | None:
+        return getattr(self._compiled(), "names", None)
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for names that are not set: a wrapper around a fitted model shows what that model has.
@@ -447,7 +457,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         program = self._compiled()
         if program.forest.log_proba == "log_add_exp":
-            rows = self._predicted_rows(X, program.forest)
+            rows = self._predicted_rows(X, program)
             return _as_scikit_learn_answers(self._run(program.log_mean, rows, self._settings()))
         return outputs.log_probabilities(*self._forest_and_raw(X))
 
@@ -560,7 +570,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         True
         """
         program = self._compiled()
-        rows = self._predicted_rows(X, program.forest)
+        rows = self._predicted_rows(X, program)
         leaves = _as_scikit_learn_answers(self._run(program.reached, rows, self._settings()))
         columns = outputs.leaf_columns(program.forest, leaves)
         if is_tensor(columns):
@@ -712,7 +722,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         program = self._compiled()
         forest = program.forest
-        rows = read(X, forest, self, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
+        rows = read(X, forest, program.names, self, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
         return outputs.leaf_numbers(forest, _as_scikit_learn_answers(self._run(program.leaves, rows, self._settings())))
 
     @available_if(_has_score)
@@ -810,7 +820,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
     def _forest_and_raw(self, X: Any, base_margin: Any = None, keeps_tensors: bool = False) -> tuple[Forest, Any]:
         program = self._compiled()
         forest = program.forest
-        rows = self._predicted_rows(X, forest)
+        rows = self._predicted_rows(X, program)
         start = None if base_margin is None else margins(base_margin, len(rows), forest, self.estimator_)
         if self.verbose:
             total = self._run(program.total, rows, self._settings(), start)
@@ -823,8 +833,8 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         forest, raw = self._forest_and_raw(X, base_margin)
         return forest, raw, self._program.threads(len(raw), self._settings())
 
-    def _predicted_rows(self, X: Any, forest: Forest) -> Rows:
-        return read(X, forest, self, allow_nan=forest.accepts_nan)
+    def _predicted_rows(self, X: Any, program: Program) -> Rows:
+        return read(X, program.forest, program.names, self, allow_nan=program.forest.accepts_nan)
 
     def _run(self, run: Callable[..., Any], rows: Rows, *given: Any) -> Any:
         if not self.verbose:

@@ -407,7 +407,7 @@ class Forest:
 
     @cached_property
     def place(self) -> Array:
-        """Of each column its place in `used_columns`, int32; of those that the trees do not look at, the length of that."""
+        """Of each column its place in `used_columns`, int32; the length of that for those that no tree looks at."""
         found = np.full(self.n_columns, len(self.used_columns), dtype=np.int32)
         found[self.used_columns] = np.arange(len(self.used_columns))
         return found

@@ -20,16 +20,17 @@ from sktensor.inputs.checks import (
     check_tensor,
     check_width,
 )
-from sktensor.inputs.dataframe import check_record_batch, frame_columns, frame_names, is_frame, is_record_batch
-from sktensor.inputs.names import check_names, knows_names
+from sktensor.inputs.dataframe import check_record_batch, frame_columns, is_frame, is_record_batch
+from sktensor.inputs.names import known_columns, take_columns
 from sktensor.inputs.rows import IN_PLACE, Rows, as_rows, exchanged, from_sequence, is_exchangeable
 from sktensor.inputs.sparse import as_csr, is_csc_matrix, is_sparse
 from sktensor.inputs.tensors import is_tensor
+from sktensor.registry import ColumnNames
 
 __all__ = ["read"]
 
 
-def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
+def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: bool) -> Rows:
     """X as numeric rows of the right width, or scikit-learn's error.
 
     Parameters
@@ -38,8 +39,10 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
         What was given.
     forest : Forest
         Whose columns they are to be.
+    names : ColumnNames
+        What its columns are called, and what that means for those of frames.
     fitted : TensorizedEstimator
-        Whose number and names of columns scikit-learn compares with.
+        Whose number and names of columns scikit-learn compares with those of anything but frames.
     allow_nan : bool
         Whether missing values are taken.
 
@@ -56,14 +59,14 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
     if is_sparse(X):
         rows = _sparse_rows(X, forest, fitted)
     elif not isinstance(X, (list, tuple)) and is_frame(X):
-        if not knows_names(X, fitted):
-            check_names(frame_names(X), fitted.__dict__.get("feature_names_in_"))
-            validate_data(fitted, X, skip_check_array=True, reset=False)
+        places = known_columns(X, names, forest.n_features, type(fitted).__name__)
         check_in_place(X, forest)
+        if places is not None:
+            X = take_columns(X, places)
         check_some(X, forest)
         rows = frame_columns(X, forest)
     elif is_exchangeable(X):
-        return read(exchanged(X), forest, fitted, allow_nan=allow_nan)
+        return read(exchanged(X), forest, names, fitted, allow_nan=allow_nan)
     else:
         check_kind(X)
         check_in_place(X, forest)

@@ -233,7 +233,7 @@ class Rows:
         return isinstance(data, Columns)
 
     def is_narrow(self, forest: Forest) -> bool:
-        """Whether :meth:`arrays` hands over the columns ``forest.used_columns`` and no others: of all rows that it casts."""
+        """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: of all rows that it casts."""
         if type(self.data) is np.ndarray and self.data.dtype in IN_PLACE:  # the most frequent case, in the least time
             return False
         if self._lie() or isinstance(self.data, KeyedColumns):

@@ -17,6 +17,7 @@ from sktensor.persistence import archive
 from sktensor.persistence.codec import check_padding, encode_value
 from sktensor.persistence.fitted import check_answers, decode_fitted, decode_parameters, encode_parameters, is_legal
 from sktensor.persistence.forest_codec import decode_forest, encode_forest
+from sktensor.persistence.names_codec import decode_names, encode_names
 from sktensor.persistence.paths import file_path, find_target
 from sktensor.persistence.saved_model import METHODS, SavedModel, decode_tags, encode_tags
 from sktensor.runtime.devices import device_here
@@ -37,6 +38,7 @@ PARTS = {
     "adopted": bool,  # whether the wrapper was one around a model that came fitted
     "parameters": dict,
     "fitted": dict,
+    "columns": dict,  # what frames are held against
     "forest": dict,
 }
 
@@ -129,6 +131,7 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
         "adopted": "_prefit" in vars(est),
         "parameters": encode_parameters(est),
         "fitted": {name: encode_value(value, name) for name, value in fitted.items()},
+        "columns": encode_names(program.names),
         "forest": scalars,
     }
     check_padding([header["forest"], header["fitted"]])
@@ -206,7 +209,8 @@ def _estimator(header: dict[str, Any], arrays: dict[str, Array]) -> TensorizedEs
     decode_tags(model.__sklearn_tags__(), part["tags"])
     est = TensorizedEstimator(model, **decode_parameters(part["parameters"]))
     shown = {name: value for name, value in fitted.items() if name in FITTED_ATTRIBUTES}
-    est._hold(model, Program(forest), **shown, **({"_prefit": True} if part["adopted"] else {}))
+    names = decode_names(part["columns"], shown.get("feature_names_in_"), forest)
+    est._hold(model, Program(forest, names), **shown, **({"_prefit": True} if part["adopted"] else {}))
     return est
 
 

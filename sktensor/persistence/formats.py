@@ -14,6 +14,16 @@ __all__ = ["FORMAT", "upgrade"]
 # To be raised when a file's content changes its meaning: a field that comes, goes or says something else.
 FORMAT = 2
 
+# What fields of the forest that format 1 did not have mean in it.
+LATER_THAN_1 = {
+    "sparse_repeated": "sum",
+    "no_rows": "answer",
+    "array_kinds": "biufOSUTmM",
+    "accepts_1d": False,
+    "categories_in_order": False,
+    "proba_warning": None,
+}
+
 
 def upgrade(header: dict[str, Any]) -> dict[str, Any]:
     """Give a header of any format as one of the newest.
@@ -45,8 +55,9 @@ def upgrade(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_1(header: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 did not keep `verbose`. Fields of the forest that came later stand here with what they mean in it."""
-    return _with(_with(header, "parameters", {"verbose": 0}), "forest", {})
+    """Format 1 kept neither `verbose` nor names. Fields of the forest came later, too."""
+    header = _with(_with(header, "parameters", {"verbose": 0}), "forest", LATER_THAN_1)
+    return {"columns": {}, **header}
 
 
 def _with(header: dict[str, Any], entry: str, added: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A program: a forest, and its tables for each device, backend and strategy that somebody has asked for.
 
 Tables are compiled once, on first use, under a lock; rows pass through them a batch at a time. What is pickled
-is the forest alone: tables and devices come back when they are needed.
+is the forest, with the names of its columns: tables and devices come back when they are needed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sktensor.forest import Forest
 from sktensor.inputs.rows import Rows, is_tensor
 from sktensor.native.loader import library, why_missing
 from sktensor.outputs import aggregates
+from sktensor.registry import ColumnNames
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan, Planner
 from sktensor.runtime.settings import Settings
@@ -36,6 +37,9 @@ PLANS_KEPT = 256
 AGGREGATE_BYTES = 16 * 2**20
 LEAF_BYTES = 48
 
+# Of a forest of which nothing is known but its trees.
+NAMELESS = ColumnNames()
+
 # One lock for all programs: one in each would have to be left out of every copy and pickle.
 _compiling = threading.Lock()
 
@@ -47,10 +51,13 @@ class Program:
     ----------
     forest : Forest
         What to run.
+    names : ColumnNames, optional
+        What the columns of frames given to it are held against.
     """
 
-    def __init__(self, forest: Forest) -> None:
+    def __init__(self, forest: Forest, names: ColumnNames = NAMELESS) -> None:
         self.forest = forest
+        self.names = names
         self._planner = Planner(forest)
         self._backends: dict[tuple[str, ...], Any] = {}
         self._plans: dict[tuple[int, Settings], Plan] = {}
@@ -61,10 +68,12 @@ class Program:
         return Program(replace(self.forest, aggregate="sum", leaf_id=np.arange(self.forest.n_leaves)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return stamp({"forest": self.forest})
+        # The names as a dict, so that there is no further type to trust for those who ask.
+        return stamp({"forest": self.forest, "names": dict(vars(self.names))})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Program.__init__(self, take_stamp(state, "Program")["forest"])
+        state = take_stamp(state, "Program")
+        Program.__init__(self, state["forest"], ColumnNames(**state["names"]))
 
     def plan(self, n_rows: int, settings: Settings) -> Plan:
         """How `n_rows` rows would be predicted."""

@@ -11,7 +11,7 @@ from sktensor.inputs.frames.narwhals import NarwhalsFrame
 from sktensor.inputs.frames.pandas import PandasFrame
 from sktensor.inputs.frames.polars import PolarsFrame
 
-__all__ = ["ArrowFrame", "Frame", "adapter", "is_direct"]
+__all__ = ["ArrowFrame", "Frame", "PandasFrame", "adapter", "is_direct"]
 
 # Classes that are asked directly, in microseconds; narwhals, which knows all others, takes milliseconds.
 _direct = (

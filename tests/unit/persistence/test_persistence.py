@@ -621,6 +621,22 @@ BAD = {
     ),
     "a number as text": (lambda data: changed(data, "forest", "div", to="1.0"), "Forest.div: it cannot be '1.0'"),
     "true for 1": (lambda data: changed(data, "forest", "n_features", to=True), "Forest.n_features: it cannot be True"),
+    "an unknown rule about names": (
+        lambda data: changed(data, "columns", "rule", to="eval"),
+        "columns: rule cannot be 'eval'",
+    ),
+    "names of more columns": (
+        lambda data: changed(data, "columns", "names", to=["a"] * 99),
+        "columns: 99 names of",
+    ),
+    "a column before the first": (
+        lambda data: changed(data, "columns", "needed", to=[-1]),
+        "columns: needed cannot be",
+    ),
+    "half of what is known of columns": (
+        lambda data: changed(data, "columns", to={"names": None}),
+        "columns: entries that are missing",
+    ),
     "an unknown rule": (lambda data: changed(data, "forest", "link", to="eval"), "Forest.link: expected one of"),
     "a dtype of dtypes": (
         lambda data: changed(data, "forest", "leaf_dtype", to="i4,i4"),
