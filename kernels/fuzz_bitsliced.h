@@ -21,6 +21,7 @@ class BitslicedTables {
 
   explicit BitslicedTables(Random &random) : features(static_cast<int32_t>(random.below(2))) {
     thresholds.resize(random.one_of({1, 2, 5, 20, 40}));
+    t.n_columns = static_cast<int64_t>(thresholds.size());
     t.sum = random_sum(random, base);
     t.right_if_equal = random.once_in(2);
     t.zero_limit = random.one_of({0.0, kTiny});
@@ -64,7 +65,7 @@ class BitslicedTables {
 
   template <class Visit>
   void counts(Visit visit) {
-    visit(t.n_searches), visit(t.n_codes), visit(t.n_planes), visit(t.n_pieces), visit(t.n_thresholds), visit(t.n_category_columns);
+    visit(t.n_columns), visit(t.n_searches), visit(t.n_codes), visit(t.n_planes), visit(t.n_pieces), visit(t.n_thresholds), visit(t.n_category_columns);
     visit(t.n_answers), visit(t.n_values), visit(t.n_value_bytes), visit(t.n_leaf_outputs), visit(t.sum.n_outputs);
   }
 

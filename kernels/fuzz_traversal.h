@@ -34,6 +34,7 @@ class TraversalTables {
   explicit TraversalTables(Random &random) : features(static_cast<int32_t>(random.below(2))), has_ranks_(random.once_in(2)) {
     widest_rows = features == SKT_FLOAT64 && !has_ranks_ ? SKT_FLOAT32 : SKT_FLOAT64; // codes made of bits know float32 only
     thresholds.resize(random.one_of({1, 2, 5, 20, 40}));
+    t.n_columns = static_cast<int64_t>(thresholds.size());
     t.sum = random_sum(random, base);
     t.right_if_equal = random.once_in(2);
     t.zero_limit = random.one_of({0.0, kTiny});
@@ -88,7 +89,7 @@ class TraversalTables {
 
   template <class Visit>
   void counts(Visit visit) {
-    visit(t.n_codes), visit(t.n_thresholds), visit(t.n_category_codes), visit(t.n_answers), visit(t.n_slots), visit(t.n_base_slots);
+    visit(t.n_columns), visit(t.n_codes), visit(t.n_thresholds), visit(t.n_category_codes), visit(t.n_answers), visit(t.n_slots), visit(t.n_base_slots);
     visit(t.n_trees), visit(t.n_blocks), visit(t.n_leaf_outputs), visit(t.n_values), visit(t.n_leaves), visit(t.sum.n_outputs);
   }
 

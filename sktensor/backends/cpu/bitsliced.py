@@ -44,6 +44,7 @@ def structure(forest: Forest, tables: BitslicedTables, sums: abi.SumStructure | 
     pieces = _pieces(forest, tables, number)
     return abi.filled(
         abi.BitslicedStructure,
+        n_columns=forest.n_columns,
         n_searches=len(numeric.search_column),
         right_if_equal=tables.ranks.right,
         search_column=numeric.search_column,
