@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 4
+#define SKT_ABI 5
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -58,8 +58,8 @@ typedef struct {
   const void *base; /* accumulator dtype (n_outputs) */
   int32_t acc_dtype;
   int32_t n_outputs;
-  int32_t base_last; /* whether the base is added after the trees */
   int32_t continues; /* whether the sums start from what `out` holds, the sums of the trees before these, instead of the base */
+  int32_t reserved;
 } skt_sum;
 
 /* Trees as circuits over bit planes (strategies/bitsliced.py). Sizes: S searches, C codes, D planes, O multiplexers, P pieces of trees.

@@ -31,7 +31,7 @@ __all__ = [
     "TraversalStructure", "filled",
 ]  # fmt: skip
 
-ABI = 4
+ABI = 5
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2
@@ -77,8 +77,8 @@ class SumStructure(Structure):
         ("base", c_void_p),
         ("acc_dtype", c_int32),
         ("n_outputs", c_int32),
-        ("base_last", c_int32),
         ("continues", c_int32),
+        ("reserved", c_int32),
     )
 
 

@@ -88,6 +88,8 @@ def forest_from_plain(plain: dict[str, Any], arrays: dict[str, Array]) -> Forest
     ValueError
         Naming the field that is missing, unknown or not what it can be.
     """
+    if plain.get("base_last") is False:  # a field of earlier versions, which no model had set
+        plain = {name: value for name, value in plain.items() if name != "base_last"}
     if plain.keys() != {*SCALARS, *TABLES}:
         differ = ", ".join(sorted(plain.keys() ^ {*SCALARS, *TABLES}))
         raise ValueError(f"forest: fields that are missing, or unknown to this version: {differ}")

@@ -75,7 +75,7 @@ def _continued(parts: list[tuple[bool, Forest]], rows_dtype: str) -> list[Tables
     """Tables of parts that continue each other's sums."""
     found = []
     for i, (fits, part) in enumerate(parts):
-        sums = cpu_bitsliced.sum_structure(part, i == 0, i == len(parts) - 1)
+        sums = cpu_bitsliced.sum_structure(part, is_first=i == 0)
         if fits:
             found.append(Tables("bitsliced", cpu_bitsliced.structure(part, bitsliced.compile(part), sums), part))
         else:

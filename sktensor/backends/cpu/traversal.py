@@ -98,7 +98,6 @@ class TraversalTables:
     values: Array  # acc dtype (V, 1) or (V, K)
     linear: LinearLeaves | None
     base: Array  # acc dtype (K,)
-    base_last: bool
 
 
 def refusal(forest: Forest) -> str:
@@ -177,7 +176,6 @@ def compile(forest: Forest, rows_dtype: str) -> TraversalTables:
         values=values,
         linear=linear,
         base=forest.base,
-        base_last=forest.base_last,
     )
 
 
@@ -488,7 +486,6 @@ def structure(tables: TraversalTables) -> abi.TraversalStructure:
             base=tables.base,
             acc_dtype=abi.DTYPES[tables.base.dtype.name],
             n_outputs=len(tables.base),
-            base_last=tables.base_last,
         ),
     )
 

@@ -306,12 +306,9 @@ def test_a_missing_value_that_float32_cannot_hold_is_none_of_its_neighbours():
 
 
 @needs_kernels
-@pytest.mark.parametrize("base_last", [False, True])
-def test_sums_of_a_deep_forest_are_added_in_the_order_of_trees(base_last):
+def test_sums_of_a_deep_forest_are_added_in_the_order_of_trees():
     rng = np.random.default_rng(8)
-    forest = random_forest(
-        rng, n_trees=200, max_depth=12, n_features=5, n_outputs=2, chain=True, acc_dtype="float32", base_last=base_last
-    )
+    forest = random_forest(rng, n_trees=200, max_depth=12, n_features=5, n_outputs=2, chain=True, acc_dtype="float32")
     assert_as_reference(forest, rows_for(forest, rng, 50, "float64"))
 
 
@@ -331,7 +328,7 @@ def test_a_forest_without_trees_gives_its_base():
 def sound(n_features=6, **options):
     """Tables without fault, with everything in them that can be damaged."""
     rng = np.random.default_rng(11)
-    options = {"categorical": True, "zero_dir": True, "linear": True, "base_last": True, **options}
+    options = {"categorical": True, "zero_dir": True, "linear": True, **options}
     forest = random_forest(
         rng, n_trees=12, max_depth=6, n_features=n_features, n_outputs=2, single_leaf="none", **options
     )

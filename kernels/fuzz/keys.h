@@ -1,8 +1,8 @@
 // For the fuzzer: random tables of keys, ways to damage them, and a slow evaluator that reads them as the header describes them.
 #pragma once
 
-#include "fuzz_rows.h"
-#include "fuzz_tables.h"
+#include "rows.h"
+#include "tables.h"
 
 inline void spoil(Random &random, skt_place &place) {
   random.once_in(3) ? spoil(random, place.key) : random.once_in(2) ? spoil(random, place.number) : spoil(random, place.is_taken);

@@ -1,8 +1,8 @@
 // For the fuzzer: random tables of trees to walk, ways to damage them, and a slow evaluator that reads them as the header describes them.
 #pragma once
 
-#include "fuzz_rows.h"
-#include "fuzz_tables.h"
+#include "rows.h"
+#include "tables.h"
 
 inline void spoil(Random &random, skt_block &block) {
   const int64_t i = random.below(SKT_BLOCK_EXITS), j = random.below(SKT_BLOCK_NODES);
@@ -96,7 +96,7 @@ class TraversalTables {
   template <class Visit>
   void numbers(Visit visit) {
     visit(t.right_if_equal), visit(t.zero_limit), visit(t.truncate_first), visit(t.category_limit), visit(t.sum.acc_dtype);
-    visit(t.sum.base_last), visit(t.sum.continues);
+    visit(t.sum.continues);
   }
 
   // What the kernel should add to `out`, (n_rows, n_outputs).
@@ -116,7 +116,6 @@ class TraversalTables {
         else
           sum[tree_output[tree]] += number_at<Acc>(values, entry);
       }
-      end_sum(t.sum, base, sum);
     }
   }
 

@@ -9,10 +9,10 @@
 #include <chrono>
 #include <map>
 
-#include "fuzz_bitsliced.h"
-#include "fuzz_keys.h"
-#include "fuzz_links.h"
-#include "fuzz_traversal.h"
+#include "bitsliced.h"
+#include "keys.h"
+#include "links.h"
+#include "traversal.h"
 
 namespace {
 

@@ -1,8 +1,8 @@
 // For the fuzzer: random bit-sliced tables, ways to damage them, and a slow evaluator that reads them as the header describes them.
 #pragma once
 
-#include "fuzz_rows.h"
-#include "fuzz_tables.h"
+#include "rows.h"
+#include "tables.h"
 
 // A threshold as what float32 values are compared with, such that no comparison changes.
 inline float narrowed(double threshold, bool right_if_equal) {
@@ -72,7 +72,7 @@ class BitslicedTables {
   template <class Visit>
   void numbers(Visit visit) {
     visit(t.right_if_equal), visit(t.zero_limit), visit(t.truncate_first), visit(t.category_limit), visit(t.sum.acc_dtype);
-    visit(t.sum.base_last), visit(t.sum.continues);
+    visit(t.sum.continues);
   }
 
   // What the kernel should add to `out`, (n_rows, n_outputs).
@@ -97,7 +97,6 @@ class BitslicedTables {
         else
           for (int64_t k = 0; k < n_outputs; k++) sum[k] += number_at<Acc>(values, entry * n_outputs + k);
       }
-      end_sum(t.sum, base, sum);
     }
   }
 
