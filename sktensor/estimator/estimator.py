@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Sequence
 from numbers import Integral
@@ -48,6 +49,16 @@ ROUTED = ("fit", "predict", "predict_proba", "predict_log_proba", "decision_func
 
 # One lock for all estimators: one in each would have to be left out of every copy and pickle.
 _adopting = threading.RLock()  # a wrapper may wrap another
+
+
+def _renew_lock() -> None:
+    """A forked process has no use for a lock that may be held by a thread which it does not have."""
+    global _adopting
+    _adopting = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _wrapped_has(method: str) -> Callable[[TensorizedEstimator], bool]:

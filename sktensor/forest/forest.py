@@ -188,8 +188,6 @@ class Forest:
         Coefficients of the terms; constants, shape (L,).
     base : ndarray of `acc_dtype`, shape (K,)
         Where the running sum starts.
-    base_last : bool
-        Whether `base` is added after the trees instead.
     accepts_margin : bool
         Whether the sum of a row may start from numbers given with it in place of `base`, XGBoost's ``base_margin``.
     aggregate : {"sum", "weighted_median", "per_tree"}
@@ -338,7 +336,6 @@ class Forest:
 
     # the sum
     base: Array = _array("acc")
-    base_last: bool = False
     accepts_margin: bool = False
     aggregate: Literal["sum", "weighted_median", "per_tree"] = "sum"
     output_slices: tuple[int, ...] = ()

@@ -57,6 +57,9 @@ def upgrade(header: dict[str, Any]) -> dict[str, Any]:
 def _from_1(header: dict[str, Any]) -> dict[str, Any]:
     """Format 1 kept neither `verbose` nor names. Fields of the forest came later, too."""
     header = _with(_with(header, "parameters", {"verbose": 0}), "forest", LATER_THAN_1)
+    forest = header.get("forest")
+    if type(forest) is dict and forest.get("base_last") is False:  # which no model had set
+        header = {**header, "forest": {name: value for name, value in forest.items() if name != "base_last"}}
     return {"columns": {}, **header}
 
 

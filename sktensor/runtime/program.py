@@ -6,6 +6,7 @@ is the forest, with the names of its columns: tables and devices come back when 
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sktensor.backends.cpu import traversal
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
 from sktensor.backends.torch import TensorBackend
 from sktensor.errors import PerformanceWarning
@@ -42,6 +44,16 @@ NAMELESS = ColumnNames()
 
 # One lock for all programs: one in each would have to be left out of every copy and pickle.
 _compiling = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """A forked process has no use for a lock that may be held by a thread which it does not have."""
+    global _compiling
+    _compiling = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Program:
@@ -144,9 +156,11 @@ class Program:
                 return self.forest.leaf_id[leaves]
             return leaves.new_tensor(self.forest.leaf_id)[leaves]
         plan = self.plan(len(rows), settings)
-        # Circuits answer with sums; whoever wants leaves walks to them.
-        strategy = "tree_traversal" if plan.backend == "native" else plan.strategy
-        backend = self._backend(plan.backend, strategy, plan.device, rows)
+        if plan.backend == "native":
+            # Circuits answer with sums; whoever wants leaves walks to them, with tensor code where no kernel does.
+            walker = "torch" if settings.backend == "auto" and traversal.refusal(self.forest) else "native"
+            plan = self.plan(len(rows), settings._replace(strategy="tree_traversal", backend=walker))
+        backend = self._backend(plan.backend, plan.strategy, plan.device, rows)
         return backend.leaves(rows, plan.rows_per_batch, _threads(plan, settings))
 
     def threads(self, n_rows: int, settings: Settings) -> int:

@@ -106,7 +106,7 @@ def why_raw(forest: Forest, X: Array, ours: Array, theirs: Array, leaves_agree: 
     gap, rounding = gap[known], rounding[known]
     if len(gap) and (np.abs(gap) <= rounding).all():
         return (
-            "the order or the dtype of the sum (the order of the trees in Forest.root, acc_dtype, base_last, and what "
+            "the order or the dtype of the sum (the order of the trees in Forest.root, acc_dtype, and what "
             "is rounded before or after it, div, scale, leaf_value): only last bits differ"
         )
     clear = (rounding <= 1e-3 * np.abs(gap).max(initial=0.0)).all(axis=1)
@@ -168,8 +168,6 @@ def _why_splits(forest: Forest, X: Array, ours: Array, theirs: Array, wrong: Arr
 
 def _other_sums(forest: Forest) -> Iterator[tuple[str, Forest]]:
     """Forests whose sums follow another rule."""
-    base = f"the base score (Forest.base_last): with base_last={not forest.base_last}, all rows would agree"
-    yield base, replace(forest, base_last=not forest.base_last)
     pre = f"Forest.raw_is_pre_div: with raw_is_pre_div={not forest.raw_is_pre_div}, all rows would agree"
     yield pre, replace(forest, raw_is_pre_div=not forest.raw_is_pre_div)
     order = slice(None, None, -1)

@@ -31,7 +31,7 @@ def structure(forest: Forest, tables: BitslicedTables, sums: abi.SumStructure | 
     tables : BitslicedTables
         What the strategy compiled from it.
     sums : abi.SumStructure, optional
-        Where its sums start and end; by default those of a whole forest.
+        Where its sums start; by default those of a whole forest.
 
     Returns
     -------
@@ -44,6 +44,7 @@ def structure(forest: Forest, tables: BitslicedTables, sums: abi.SumStructure | 
     pieces = _pieces(forest, tables, number)
     return abi.filled(
         abi.BitslicedStructure,
+        n_columns=forest.n_columns,
         n_searches=len(numeric.search_column),
         right_if_equal=tables.ranks.right,
         search_column=numeric.search_column,
@@ -77,15 +78,13 @@ def answer_bytes(forest: Forest) -> int:
     return int(np.sum(32 * largest * np.bincount(feature, minlength=forest.n_columns)))
 
 
-def sum_structure(forest: Forest, is_first: bool = True, is_last: bool = True) -> abi.SumStructure:
-    """Where the sums over a forest's trees, or over a part of them, start and end."""
-    postponed = forest.base_last and not is_last
+def sum_structure(forest: Forest, is_first: bool = True) -> abi.SumStructure:
+    """Where the sums over a forest's trees, or over a part of them, start."""
     return abi.filled(
         abi.SumStructure,
-        base=np.zeros_like(forest.base) if postponed else forest.base,
+        base=forest.base,
         acc_dtype=abi.DTYPES[forest.acc_dtype],
         n_outputs=forest.n_outputs,
-        base_last=forest.base_last and is_last,
         continues=not is_first,
     )
 

@@ -63,6 +63,8 @@ def _bitsliced_refusal(forest: Forest, shape: Shape) -> str:
         return "leaves are linear functions, for which only traversal has a kernel"
     if (answers := cpu_bitsliced.answer_bytes(forest)) > TABLE_LIMIT:
         return f"its categories would take {answers / 2**20:,.0f} MiB of tables"
+    if large.any() and (why := traversal.refusal(forest)):
+        return why
     if large.any() and (large.all() or 1 + np.count_nonzero(np.diff(large)) > MOST_RUNS):
         return f"trees of up to {shape.n_leaves.max()} leaves are too large for circuits"
     if (needed := bitsliced.cost(_some(shape, ~large)).table_bytes) > TABLE_LIMIT:

@@ -19,6 +19,7 @@ from sktensor.forest.selection import take_trees
 from sktensor.inputs.ctr_features import KeyedColumns
 from sktensor.inputs.rows import Columns, Rows, is_tensor
 from sktensor.native import abi, loader
+from sktensor.native.ranges import LEAST_ROWS, ranges
 from sktensor.strategies import bitsliced
 from sktensor.strategies.costs import Shape
 from sktensor.strategies.ranks import compile_ranks
@@ -74,7 +75,7 @@ def _continued(parts: list[tuple[bool, Forest]], rows_dtype: str) -> list[Tables
     """Tables of parts that continue each other's sums."""
     found = []
     for i, (fits, part) in enumerate(parts):
-        sums = cpu_bitsliced.sum_structure(part, i == 0, i == len(parts) - 1)
+        sums = cpu_bitsliced.sum_structure(part, is_first=i == 0)
         if fits:
             found.append(Tables("bitsliced", cpu_bitsliced.structure(part, bitsliced.compile(part), sums), part))
         else:
@@ -97,21 +98,16 @@ class Tables:
         Whose they are.
     *kept : object
         What the structure points into beside its own.
-    n_columns : int, optional
-        Columns of the rows, where they are not those of the forest.
     """
 
-    def __init__(
-        self, kind: str, structure: ctypes.Structure, forest: Forest, *kept: Any, n_columns: int | None = None
-    ) -> None:
+    def __init__(self, kind: str, structure: ctypes.Structure, forest: Forest, *kept: Any) -> None:
         kernels = _kernels()
         self.kind = kind
         self.address = ctypes.addressof(structure)
         self._structure, self._forest, self._kept = structure, forest, kept
         self._narrowed: Tables | None = None
         check = kernels.check_bitsliced if kind == "bitsliced" else kernels.check_traversal
-        if error := check(self.address, forest.n_columns if n_columns is None else n_columns):
-            raise RuntimeError(f"Tables for the CPU kernels do not hold together: {kernels.message(error)}.")
+        kernels.check(check(self.address), "Tables for the CPU kernels do not hold together")
         self.call = partial(kernels.run_bitsliced if kind == "bitsliced" else kernels.run_traversal, self.address)
 
     @cached_property
@@ -132,7 +128,7 @@ class Tables:
                 setattr(structure, name, place.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)))
                 kept.append(place)
             structure.n_columns = len(columns)
-            found = Tables(self.kind, structure, self._forest, self, kept, n_columns=len(columns))
+            found = Tables(self.kind, structure, self._forest, self, kept)
             self._narrowed = found
         return found
 
@@ -220,7 +216,7 @@ class Calls:
         kernels, forest = _kernels(), self.forest
         flush = TINY if forest.flush_tiny and rows.flush else NOTHING
         look = rows.late_check is not None
-        for first, X in self._arrays(rows, n_threads):
+        for first, X in self._ranges(rows, n_threads):
             if isinstance(X, Columns):
                 columns = loader.packed_columns(X.arrays)  # which has to stay until the call is over
                 packed = loader.packed_frame(columns, len(X), forest.missing_value, flush)
@@ -231,13 +227,31 @@ class Calls:
                 error = call(packed, self.features, target, n_threads, kernels.isa)
                 if error == abi.NOT_FINITE:
                     return self.run(calls, rows.checked(), out, n_threads)
-                if error:
-                    raise MemoryError if error == abi.NO_MEMORY else RuntimeError(kernels.message(error))
+                kernels.check(error)
+
+    def _ranges(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
+        """Some rows at a time, and the number of the first of them."""
+        arrays = self._arrays(rows, n_threads)
+        return arrays if len(rows) <= LEAST_ROWS else self._cut(arrays, n_threads)
+
+    def _cut(
+        self, arrays: Iterator[tuple[int, Array | Columns]], n_threads: int
+    ) -> Iterator[tuple[int, Array | Columns]]:
+        for start, X in arrays:
+            for first, last in ranges(len(X), self.forest.n_trees, n_threads):
+                yield start + first, X if last - first == len(X) else _some(X, first, last)
 
     def _arrays(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
         if self._keys is not None and isinstance(rows.data, KeyedColumns):
             return self._keys.arrays(rows.data, n_threads)
         return rows.arrays(self.forest)
+
+
+def _some(X: Array | Columns, first: int, last: int) -> Array | Columns:
+    """Rows ``first:last``, where they lie."""
+    if isinstance(X, Columns):
+        return Columns(tuple(column[first:last] for column in X.arrays), last - first)
+    return X[first:last]
 
 
 def _kernels() -> loader.Library:

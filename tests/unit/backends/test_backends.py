@@ -101,17 +101,14 @@ def test_jobs_are_threads_and_change_no_bit(model):
 @needs_kernels
 def test_a_forest_with_many_questions_is_cut_into_parts_that_continue_each_others_sums():
     rng = np.random.default_rng(0)
-    for base_last in (False, True):
-        forest = random_forest(
-            rng, n_trees=300, max_depth=7, n_outputs=3, base_last=base_last, base=[0.1, -0.0, 7.0], acc_dtype="float32"
-        )
-        whole = BitslicedKernel(forest)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sktensor.backends.cpu.kernels.MOST_PLANES", 40)
-            parts = BitslicedKernel(forest)
-        assert len(parts._tables["float32"]) > 5 and len(whole._tables["float32"]) == 1
-        rows = Rows(rng.normal(size=(700, forest.n_features)))
-        same_bits(parts.total(rows, 0, 1), whole.total(rows, 0, 1))
+    forest = random_forest(rng, n_trees=300, max_depth=7, n_outputs=3, base=[0.1, -0.0, 7.0], acc_dtype="float32")
+    whole = BitslicedKernel(forest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sktensor.backends.cpu.kernels.MOST_PLANES", 40)
+        parts = BitslicedKernel(forest)
+    assert len(parts._tables["float32"]) > 5 and len(whole._tables["float32"]) == 1
+    rows = Rows(rng.normal(size=(700, forest.n_features)))
+    same_bits(parts.total(rows, 0, 1), whole.total(rows, 0, 1))
 
 
 @needs_kernels

@@ -271,7 +271,7 @@ def test_labels_of_every_kind_come_back_exactly(labels, path):
         {"missing_value": -np.inf, "accepts_inf": False},
         {"missing_value": np.nan, "decision_threshold": -np.inf},
         {"div": np.float64(3), "scale": -0.0, "bias": [0.1, -0.0, np.nan], "raw_is_pre_div": np.True_},
-        {"base": [np.inf, -0.0, 5e-324], "base_last": True, "acc_dtype": "float32", "label_dtype": "uint32"},
+        {"base": [np.inf, -0.0, 5e-324], "acc_dtype": "float32", "label_dtype": "uint32"},
         {"categories": (None, np.array([], dtype=object)), "unknown_category": "error"},
     ],
     ids=str,

@@ -314,7 +314,7 @@ def test_the_built_in_extractors_of_boosting_libraries_conform(library):
 def test_a_forest_of_any_kind_conforms_to_what_it_says(seed):
     """Held against the evaluator that goes from node to node, in place of a library."""
     rng = np.random.default_rng(seed)
-    kinds = ("categorical", "zero_dir", "flush_tiny", "base_last", "ints_as_float32", "vector")
+    kinds = ("categorical", "zero_dir", "flush_tiny", "ints_as_float32", "vector")
     options = {name: bool(rng.random() < 0.5) for name in kinds}
     options["feature_dtype"] = ("float32", "float64")[seed % 2]
     options["missing_value"] = (None, -999.0, 0.0)[seed % 3]
@@ -379,7 +379,6 @@ WRONG = [
     ("regressor", {"left": lambda f: f.right, "right": lambda f: f.left}, r"Forest\.(feature|leaf_id|cmp|nan_left)"),
     ("regressor", {"leaf_value": lambda f: f.leaf_value * 2, "base": lambda f: f.base * 2}, r"a factor \(Forest\.div"),
     ("regressor", {"leaf_value": lambda f: f.leaf_value**2}, r"the values of the leaves .*leaf numbers being right"),
-    ("regressor", {"base_last": True}, r"Forest\.base_last"),
     ("multiclass", {"tree_target": lambda f: (f.tree_target + 1) % 3}, r"Forest\.(tree_target|leaf_value)"),
     ("regressor", {"accepts_nan": False}, r"the library answers predict of a row of nan.*Forest\.accepts_nan"),
     ("regressor", {"accepts_inf": False}, r"the library answers predict of a row of inf.*Forest\.accepts_inf"),
