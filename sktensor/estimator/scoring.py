@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier
 
 from sktensor.registry import find_extractor
 
@@ -43,9 +43,13 @@ def score(model: Any, X: Any, y: Any, predict: Callable[[Any], Any], **given: An
     float
         What ``model.score(X, y, **given)`` would return.
     """
-    own = type(model).score
+    bound = getattr(model, "score", None)
+    if bound is None:  # what stands in for a model that was not saved, for instance
+        own: Any = ClassifierMixin.score if is_classifier(model) else RegressorMixin.score
+    else:
+        own, model = getattr(bound, "__func__", bound), getattr(bound, "__self__", model)  # a frozen one's is another's
     if own in OF_PREDICTIONS:
         return own(_Predicting(predict), X, y, **given)
     if (ask := getattr(find_extractor(model), "score", None)) is not None:
         return ask(model, X, y, predict, **given)
-    return model.score(X, y, **given)  # which predicts by itself
+    return bound(X, y, **given)  # which predicts by itself
