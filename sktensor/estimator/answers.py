@@ -51,8 +51,7 @@ def _sample_scores(fitted: Fitted, program: Any, settings: Settings, X: Any, bas
 
 
 def _raw_scores(fitted: Fitted, program: Any, settings: Settings, X: Any, base_margin: Any) -> Any:
-    forest, total, _ = _total(fitted, program, settings, X, base_margin)
-    return outputs.shaped_raw(forest, outputs.raw_scores(forest, total))
+    return outputs.shaped_raw(*_raw(fitted, program, settings, X, base_margin, keeps_tensors=True)[:2])
 
 
 def _leaf_numbers(fitted: Fitted, program: Any, settings: Settings, X: Any, base_margin: Any) -> Any:
@@ -79,19 +78,17 @@ ANSWERS: dict[str, Answer] = {
 }
 
 
-def _raw(fitted: Fitted, program: Any, settings: Settings, X: Any, base_margin: Any) -> tuple[Forest, Any, int]:
+def _raw(
+    fitted: Fitted, program: Any, settings: Settings, X: Any, base_margin: Any, keeps_tensors: bool = False
+) -> tuple[Forest, Any, int]:
     """The forest, raw scores of X, and the threads that may go on with them."""
-    forest, total, n_threads = _total(fitted, program, settings, X, base_margin)
-    if type(total) is not np.ndarray:
-        total = as_scikit_learn_answers(total)
-    return forest, outputs.raw_scores(forest, total), n_threads
-
-
-def _total(fitted: Fitted, program: Any, settings: Settings, X: Any, base_margin: Any) -> tuple[Forest, Any, int]:
     forest = program.forest
     rows = read(X, forest, fitted.columns, allow_nan=forest.accepts_nan)
     start = None if base_margin is None else margins(base_margin, len(rows), forest, fitted.model)
-    return forest, *program.total_and_threads(rows, settings, start)
+    total, n_threads = program.total_and_threads(rows, settings, start)
+    if type(total) is not np.ndarray and not keeps_tensors:
+        total = as_scikit_learn_answers(total)
+    return forest, outputs.raw_scores(forest, total), n_threads
 
 
 def _warn(fitted: Fitted) -> None:

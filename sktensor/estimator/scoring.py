@@ -43,7 +43,7 @@ def score(model: Any, X: Any, y: Any, predict: Callable[[Any], Any], **given: An
     float
         What ``model.score(X, y, **given)`` would return.
     """
-    bound = getattr(model, "score", None)
+    bound: Any = getattr(model, "score", None)
     if bound is None:  # what stands in for a model that was not saved, for instance
         own: Any = ClassifierMixin.score if is_classifier(model) else RegressorMixin.score
     else:

@@ -54,7 +54,7 @@ def check_kind(X: Any) -> None:
             "or data frame that it was made of."
         )
     first = X[0] if isinstance(X, (list, tuple)) and X else X
-    if isinstance(first, Mapping):
+    if isinstance(first, Mapping) and not is_sparse(first):  # some of which are dicts, too
         raise TypeError(
             f"X is a {type(X).__name__}{'' if first is X else f' of {type(first).__name__}'}, whose keys have no order "
             "that columns have. Give pandas.DataFrame(X), or rows of numbers."

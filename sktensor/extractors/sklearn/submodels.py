@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.frozen import FrozenEstimator
 from sklearn.tree import BaseDecisionTree
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
@@ -174,7 +175,7 @@ LISTS = ("estimators_", "_predictors")
 def fingerprint(model: Any) -> Fingerprint:
     """What another fit of a model replaces."""
     state = vars(model)
-    if "estimator" in state and own_class(model, ("FrozenEstimator",)) is not None:
+    if isinstance(model, FrozenEstimator):
         inside = state["estimator"]
         ask = getattr(find_extractor(inside), "fingerprint", None)
         return ((inside,), ()) if ask is None else ask(inside)
