@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from operator import index
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
@@ -17,8 +17,9 @@ from sktensor.forest import Forest
 __all__ = [
     "ColumnNames",
     "Extractor",
-    "Parts",
+    "Fingerprint",
     "RuleOfNames",
+    "Submodels",
     "chosen_rounds",
     "extract_forest",
     "find_extractor",
@@ -47,9 +48,18 @@ class Extractor(Protocol):
 
     With two more functions, ``predict_raw(model, X)`` and ``predict_leaves(model, X)``, which ask the library itself
     for raw scores and leaf numbers of an array, programs made of its models are verified when they are compiled.
-    With a function ``parts(model)`` that returns :class:`Parts`, or None for a model that is one forest, models that
-    combine others are taken, too. With a function ``columns(model)`` that returns :class:`ColumnNames`, frames are read
-    by the library's own rules about the names of their columns; without it, or if it returns None, by scikit-learn's.
+    With a function ``submodels(model)`` that returns :class:`Submodels`, or None for a model that is one forest, models
+    that combine others are taken, too. More functions that a library may need, each of them optional:
+
+    * ``check_class(model)`` raises :class:`~sktensor.UnsupportedModelError` for a model, fitted or not, whose class or
+      parameters say already that it is not supported, so that it is not trained in vain.
+    * ``unfitted(model)``: a copy of a model's parameters, where :func:`sklearn.base.clone` cannot make it.
+    * ``fingerprint(model)``: a :data:`Fingerprint`, which is another one after the library has fitted the model anew.
+      It is asked for with each prediction.
+    * ``columns(model)``: :class:`ColumnNames`, the library's own rules about the names of columns in frames; without
+      it, or where it gives None, scikit-learn's.
+    * ``score(model, X, y, predict, sample_weight=None)``: what the library's ``score`` makes of ``predict(X)``, where
+      it has rules of its own.
     """
 
     def extract(self, model: Any) -> Forest:
@@ -57,27 +67,31 @@ class Extractor(Protocol):
         ...
 
 
+Fingerprint: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
+"""Objects of a fitted model that another fit replaces, compared by identity, and numbers, compared by value."""
+
+
 @dataclass(frozen=True)
-class Parts:
+class Submodels:
     """Where a fitted model keeps the models that answer for it.
 
     Attributes
     ----------
     attributes : tuple of str
         The model's attributes, each of them a fitted model or a list of fitted models.
-    hands_on : bool
-        Whether the model has one part, and its predictions are that part's.
+    delegates : bool
+        Whether there is one, and the model's predictions are those of that one.
     rows : callable, optional
-        ``rows(model, X)``, the rows that such a part is given, where these are not X itself.
+        ``rows(model, X)``, the rows that such a one is given, where these are not X itself.
     alone : callable, optional
-        ``alone(model)``, for a model that adds trees of its own to what its parts say: a model of these trees alone.
+        ``alone(model)``, for a model that adds trees of its own to what the others say: a model of these trees alone.
     adds : callable, optional
         ``adds(model, total)``, beside `alone`: has `model`, a copy, call ``total(start, X)`` for the sums over these
         trees of rows X, from `start` on, shape (n, K).
     """
 
     attributes: tuple[str, ...]
-    hands_on: bool = False
+    delegates: bool = False
     rows: Callable[[Any, Any], Any] | None = None
     alone: Callable[[Any], Any] | None = None
     adds: Callable[[Any, Callable[[Any, Any], Any]], None] | None = None
@@ -294,6 +308,10 @@ class _OwnForest:
     def columns(self, model: Any) -> ColumnNames | None:
         own = getattr(type(model), "__sktensor_columns__", None)
         return own(model) if callable(own) else None
+
+    def fingerprint(self, model: Any) -> Fingerprint:
+        ask = getattr(type(model), "__sktensor_fingerprint__", None)
+        return ((), ()) if ask is None else ask(model)
 
 
 def _packages(model: Any) -> list[str]:

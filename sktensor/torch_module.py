@@ -27,6 +27,9 @@ Output = Literal["value", "label", "proba", "log_proba", "raw", "decision", "sco
 # Rows that a table's cost is weighed for when strategy="auto": a module does not know its batches beforehand.
 TYPICAL_ROWS = 1000
 
+# Strategies that view tensors as other dtypes.
+NOT_TRACED = ("bitsliced",)
+
 POST_TRANSFORMS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "linear": lambda x: x,
     "sigmoid": torch.sigmoid,
@@ -167,7 +170,17 @@ class ForestModule(torch.nn.Module):
         -------
         torch.Tensor, or list of them
             One row a row of `X`.
+
+        Raises
+        ------
+        RuntimeError
+            If :func:`torch.jit.trace` runs it and the strategy is one that it cannot write down.
         """
+        if self.strategy in NOT_TRACED and torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            raise RuntimeError(
+                f"strategy={self.strategy!r} reads bytes of one dtype as another, for which torch.jit.trace has no "
+                "operator. Use torch.export or torch.compile, or tensorize(model, strategy='tree_traversal')."
+            )
         if X.ndim != 2 or X.shape[1] != self.forest.n_features:
             raise ValueError(f"Expected a tensor of shape (n, {self.forest.n_features}), got {tuple(X.shape)}.")
         strategy_tables, sum_tables, leaf_id, numbers = self._tables

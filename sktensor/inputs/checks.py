@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,15 @@ FRAMES_IN_PLACE = {
     ("pyarrow.lib", "Table"),
 }
 
+# Containers of libraries that hold rows together with labels, for training, and give no rows back.
+OF_LIBRARIES = {
+    ("catboost", "Pool"),
+    ("xgboost", "DMatrix"),
+    ("xgboost", "QuantileDMatrix"),
+    ("xgboost", "ExtMemQuantileDMatrix"),
+    ("lightgbm", "Dataset"),
+}
+
 # What arrays, frames and sparse rows have one of, and mere sequences have none of.
 ARRAY_PROTOCOLS = ("__array__", "__dlpack__", "__dataframe__", "__arrow_c_stream__", "dtype", "columns")
 
@@ -46,6 +56,18 @@ ROWS_CHECKED_TOGETHER = 65_536
 
 def check_kind(X: Any) -> None:
     """Refuse what is no rows yet, of which numpy would only say that it cannot make numbers of it."""
+    package, name = type(X).__module__.partition(".")[0], type(X).__name__
+    if (package, name) in OF_LIBRARIES:
+        raise TypeError(
+            f"X is a {package}.{name}, a container of that library, whose rows cannot be read from it. Give the array "
+            "or data frame that it was made of."
+        )
+    first = X[0] if isinstance(X, (list, tuple)) and X else X
+    if isinstance(first, Mapping) and not is_sparse(first):  # some of which are dicts, too
+        raise TypeError(
+            f"X is a {type(X).__name__}{'' if first is X else f' of {type(first).__name__}'}, whose keys have no order "
+            "that columns have. Give pandas.DataFrame(X), or rows of numbers."
+        )
     if getattr(getattr(X, "dtype", None), "names", None):
         raise TypeError(
             "X is a structured array, whose records are no rows of numbers. Give "

@@ -110,7 +110,7 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
     if not isinstance(program, Program):
         raise UnsupportedModelError(
             f"sktensor.save keeps one forest; {type(est.estimator_).__name__} answers through the models in its "
-            f"{' and '.join(dict.fromkeys(part.attribute for part in program.parts))}. Save TensorizedEstimators of "
+            f"{' and '.join(dict.fromkeys(one.attribute for one in program.submodels))}. Save TensorizedEstimators of "
             "these one by one, or all together with joblib or skops."
         )
     forest = program.forest

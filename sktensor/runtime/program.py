@@ -73,6 +73,7 @@ class Program:
         self._planner = Planner(forest)
         self._backends: dict[tuple[str, ...], Any] = {}
         self._plans: dict[tuple[int, Settings], Plan] = {}
+        self._ready: dict[tuple[int, Settings], tuple[Any, int, int]] = {}
 
     @cached_property
     def _walk(self) -> Program:
@@ -97,6 +98,7 @@ class Program:
             return self._planner.plan(n_rows, settings)
         if len(self._plans) >= PLANS_KEPT:
             self._plans.clear()
+            self._ready.clear()
         self._plans[n_rows, settings] = plan
         return plan
 
@@ -118,13 +120,28 @@ class Program:
 
         A sum starts from the forest's base, or from `start`, shape (n, K), where the forest accepts that.
         """
-        if self.forest.aggregate == "weighted_median":
-            return self._aggregated(rows, settings, aggregates.weighted_median)
-        if self.forest.aggregate == "per_tree":
-            raise ValueError("This model has no raw scores: its answer is the leaves, which transform and apply give.")
-        plan = self.plan(len(rows), settings)
-        backend = self._backend(plan.backend, plan.strategy, plan.device, rows)
-        return backend.total(rows, plan.rows_per_batch, _threads(plan, settings), start)
+        return self.total_and_threads(rows, settings, start)[0]
+
+    def total_and_threads(
+        self, rows: Rows, settings: Settings, start: npt.NDArray[Any] | None = None
+    ) -> tuple[Any, int]:
+        """What :meth:`total` gives, and the threads that may go on with it."""
+        n_rows = len(rows)
+        try:
+            backend, rows_per_batch, n_threads = self._ready[n_rows, settings]
+        except (KeyError, TypeError):  # not asked for before; an unhashable device, which is no device
+            if self.forest.aggregate == "weighted_median":
+                return self._aggregated(rows, settings, aggregates.weighted_median), self.threads(n_rows, settings)
+            if self.forest.aggregate == "per_tree":
+                raise ValueError(
+                    "This model has no raw scores: its answer is the leaves, which transform and apply give."
+                ) from None
+            plan = self.plan(n_rows, settings)
+            backend = self._backend(plan.backend, plan.strategy, plan.device, rows)
+            rows_per_batch, n_threads = plan.rows_per_batch, _threads(plan, settings)
+            if _is_settled(plan, settings, self.forest):
+                self._ready[n_rows, settings] = backend, rows_per_batch, n_threads
+        return backend.total(rows, rows_per_batch, n_threads, start), n_threads
 
     def log_mean(self, rows: Rows, settings: Settings) -> Any:
         """Logarithms of probabilities, shape (n, K), where they are added rather than taken of the mean."""
@@ -193,6 +210,16 @@ class Program:
 
 def _as_planned(plan: Plan, settings: Settings) -> Settings:
     return settings._replace(strategy=plan.strategy, backend=plan.backend)
+
+
+def _is_settled(plan: Plan, settings: Settings, forest: Forest) -> bool:
+    """Whether the backend and its threads are the same for all rows of a plan, and whatever joblib is told."""
+    n_jobs = settings.n_jobs
+    one_for_all_dtypes = forest.feature_dtype != "float64" or (plan.backend, plan.strategy) != (
+        "native",
+        "tree_traversal",
+    )
+    return one_for_all_dtypes and (not plan.worth_threads or (n_jobs is not None and n_jobs > 0))
 
 
 def _threads(plan: Plan, settings: Settings) -> int:

@@ -390,7 +390,7 @@ def test_names_that_the_library_finds_in_a_frame_are_known_whatever_scikit_learn
 def test_names_are_known_before_anything_is_compiled(library):
     fast = TensorizedEstimator(fitted(library, "names"))
     before = fast.feature_names_in_
-    assert "_program" not in vars(fast)
+    assert "_fitted" not in vars(fast)
     fast.predict(frame())
     np.testing.assert_array_equal(fast.feature_names_in_, before)
     assert [name.replace("_", " ") for name in before] == NAMES

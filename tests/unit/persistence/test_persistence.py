@@ -807,7 +807,7 @@ def test_a_pickle_of_any_protocol_gives_the_same_bits(protocol, model):
     expected = fast.predict_proba(X)
     again = pickle.loads(pickle.dumps(fast, protocol))
     same_bits(again.predict_proba(X), expected)
-    assert again._program.forest is again.forest_ and not again.forest_.threshold.flags.writeable
+    assert again._compiled().forest is again.forest_ and not again.forest_.threshold.flags.writeable
 
 
 def test_arrays_of_a_pickle_travel_out_of_band():
