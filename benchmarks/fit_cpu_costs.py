@@ -5,7 +5,7 @@ non-negative constants with the least relative error. Prints how far off they ar
 choose the slower kernel.
 
     python benchmarks/fit_cpu_costs.py           # print only
-    python benchmarks/fit_cpu_costs.py --write   # also write sktensor/backends/costs.json
+    python benchmarks/fit_cpu_costs.py --write   # also write sktensor/backends/cpu/costs.json
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from sktensor.inputs.dataframe import frame_names, is_frame
 from sktensor.inputs.names import are_text, fitted_attribute
 from sktensor.inputs.reading import read
 from sktensor.inputs.rows import Rows, is_tensor
-from sktensor.registry import extract_forest, find_extractor
+from sktensor.registry import find_extractor, forest_of
 from sktensor.runtime.devices import device_here
 from sktensor.runtime.planner import Plan
 from sktensor.runtime.program import Program
@@ -225,7 +225,7 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         if where is not None:
             self._hold(fitted, compose(fitted, where, self._tensorized), **columns)
             return
-        program = Program(extract_forest(fitted))
+        program = Program(forest_of(fitted, extractor), fitted, extractor)
         program.prepare(self._settings())
         if self.verify:
             verify(program, self._settings(), extractor, fitted)
@@ -803,20 +803,21 @@ class TensorizedEstimator(MetaEstimatorMixin, BaseEstimator):
         return self._compiled().plan(n_rows, self._settings())  # type: ignore[no-any-return]
 
     def _forest_and_raw(self, X: Any, base_margin: Any = None, keeps_tensors: bool = False) -> tuple[Forest, Any]:
-        program = self._compiled()
+        return self._forest_raw_and_threads(X, base_margin, keeps_tensors)[:2]
+
+    def _forest_raw_and_threads(
+        self, X: Any, base_margin: Any = None, keeps_tensors: bool = False
+    ) -> tuple[Forest, Any, int]:
+        """The forest, raw scores of X, and the threads that may go on with them."""
+        program, settings = self._compiled(), self._settings()
         forest = program.forest
         rows = self._predicted_rows(X, forest)
         start = None if base_margin is None else margins(base_margin, len(rows), forest, self.estimator_)
         if self.verbose:
-            total = self._run(program.total, rows, self._settings(), start)
+            raw, n_threads = self._run(program.raw_scores, rows, settings, start)
         else:
-            total = program.total(rows, self._settings(), start)  # at once: a row is ready in microseconds
-        return forest, outputs.raw_scores(forest, total if keeps_tensors else _as_scikit_learn_answers(total))
-
-    def _forest_raw_and_threads(self, X: Any, base_margin: Any = None) -> tuple[Forest, Any, int]:
-        """The forest, raw scores of X, and the threads that may go on with them."""
-        forest, raw = self._forest_and_raw(X, base_margin)
-        return forest, raw, self._program.threads(len(raw), self._settings())
+            raw, n_threads = program.raw_scores(rows, settings, start)  # at once: a row is ready in microseconds
+        return forest, raw if keeps_tensors else _as_scikit_learn_answers(raw), n_threads
 
     def _predicted_rows(self, X: Any, forest: Forest) -> Rows:
         return read(X, forest, self, allow_nan=forest.accepts_nan)

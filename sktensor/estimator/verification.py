@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor import outputs
 from sktensor.errors import VerificationError
 from sktensor.forest import Forest
 from sktensor.inputs.rows import as_rows
@@ -109,7 +108,7 @@ def verify(program: Program, settings: Settings, extractor: Extractor, model: An
     expected = np.asarray(ask(model, X)).reshape(len(X), forest.n_outputs)
     # Single rows may take another way than many, through tables of their own.
     for part in (slice(None), *(slice(i, i + 1) for i in range(N_SINGLE))):
-        found = outputs.raw_scores(forest, program.total(as_rows(X[part], forest), settings))
+        found, _ = program.raw_scores(as_rows(X[part], forest), settings)
         if found.dtype != expected.dtype:
             raise VerificationError(f"Raw scores are {found.dtype}, those of {type(model).__name__} {expected.dtype}.")
         if (wrong := _wrong(expected[part], found)).any():

@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
-from sktensor.backends.torch import TensorBackend
+from sktensor import outputs
+from sktensor.backends.base import BACKENDS, Runner
+from sktensor.backends.workload import Workload
 from sktensor.errors import PerformanceWarning
 from sktensor.forest import Forest
 from sktensor.inputs.rows import Rows, is_tensor
-from sktensor.native.loader import library, why_missing
 from sktensor.outputs import aggregates
+from sktensor.registry import find_extractor
 from sktensor.runtime.planner import Plan, Planner
 from sktensor.runtime.settings import Settings
+from sktensor.strategies.auto import Option
 
 __all__ = ["Program"]
 
@@ -46,12 +48,17 @@ class Program:
     ----------
     forest : Forest
         What to run.
+    model : object, optional
+        The fitted model that it was made of, to be asked where no kernel runs the forest.
+    extractor : Extractor, optional
+        What made it.
     """
 
-    def __init__(self, forest: Forest) -> None:
+    def __init__(self, forest: Forest, model: Any = None, extractor: Any = None) -> None:
         self.forest = forest
-        self._planner = Planner(forest)
-        self._backends: dict[tuple[str, ...], Any] = {}
+        self._work = Workload(forest, model, extractor)
+        self._planner = Planner(self._work)
+        self._runners: dict[tuple[str, str, str], Runner] = {}
         self._plans: dict[tuple[int, Settings], Plan] = {}
 
     @cached_property
@@ -60,10 +67,11 @@ class Program:
         return Program(replace(self.forest, aggregate="sum", leaf_id=np.arange(self.forest.n_leaves)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"forest": self.forest}
+        return {"forest": self.forest, "model": self._work.model}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Program.__init__(self, state["forest"])
+        model = state["model"]
+        Program.__init__(self, state["forest"], model, None if model is None else find_extractor(model))
 
     def plan(self, n_rows: int, settings: Settings) -> Plan:
         """How `n_rows` rows would be predicted."""
@@ -83,11 +91,15 @@ class Program:
         plans = [plan for (_, given), plan in self._plans.copy().items() if given == settings]
         return max(plans, key=lambda plan: plan.n_rows, default=None)
 
+    def options(self, n_rows: int, settings: Settings) -> list[Option]:
+        """What the engines could do for `n_rows` rows, of what the settings leave to choose from."""
+        return list(self._planner.options(n_rows, settings.check(), settings))
+
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
         """Build the tables that predictions of `n_rows` rows will use, or raise the error that they would."""
         plan = self.plan(n_rows, settings)
-        if self.forest.aggregate == "sum":
-            self._backend(plan.backend, plan.strategy, plan.device)
+        if self.forest.aggregate == "sum" or plan.chosen.gives_raw:
+            self._runner(plan, plan.chosen)
         else:
             self._walk.prepare(_as_planned(plan, settings), n_rows)
 
@@ -96,13 +108,27 @@ class Program:
 
         A sum starts from the forest's base, or from `start`, shape (n, K), where the forest accepts that.
         """
+        n_rows = len(rows)
+        plan = self._plans.get((n_rows, settings)) or self.plan(n_rows, settings)
+        return self._total(rows, settings, plan, _threads(plan, settings), start)
+
+    def raw_scores(self, rows: Rows, settings: Settings, start: npt.NDArray[Any] | None = None) -> tuple[Any, int]:
+        """The library's raw scores, shape (n, K), and the threads that may go on with them."""
+        n_rows = len(rows)
+        plan = self._plans.get((n_rows, settings)) or self.plan(n_rows, settings)
+        n_threads = 1 if settings.n_jobs == 1 or not plan.worth_threads else _threads(plan, settings)
+        if plan.chosen.gives_raw:
+            runner: Any = self._runner(plan, plan.chosen)
+            return runner.raw_scores(rows, plan.rows_per_batch, n_threads, start), n_threads
+        return outputs.raw_scores(self.forest, self._total(rows, settings, plan, n_threads, start)), n_threads
+
+    def _total(self, rows: Rows, settings: Settings, plan: Plan, n_threads: int, start: npt.NDArray[Any] | None) -> Any:
         if self.forest.aggregate == "weighted_median":
             return self._aggregated(rows, settings, aggregates.weighted_median)
         if self.forest.aggregate == "per_tree":
             raise ValueError("This model has no raw scores: its answer is the leaves, which transform and apply give.")
-        plan = self.plan(len(rows), settings)
-        backend = self._backend(plan.backend, plan.strategy, plan.device, rows)
-        return backend.total(rows, plan.rows_per_batch, _threads(plan, settings), start)
+        runner = self._runners.get((plan.backend, plan.strategy, plan.device)) or self._runner(plan, plan.chosen)
+        return runner.total(rows, plan.rows_per_batch, n_threads, start)
 
     def log_mean(self, rows: Rows, settings: Settings) -> Any:
         """Logarithms of probabilities, shape (n, K), where they are added rather than taken of the mean."""
@@ -134,41 +160,26 @@ class Program:
                 return self.forest.leaf_id[leaves]
             return leaves.new_tensor(self.forest.leaf_id)[leaves]
         plan = self.plan(len(rows), settings)
-        # Circuits answer with sums; whoever wants leaves walks to them.
-        strategy = "tree_traversal" if plan.backend == "native" else plan.strategy
-        backend = self._backend(plan.backend, strategy, plan.device, rows)
-        return backend.leaves(rows, plan.rows_per_batch, _threads(plan, settings))
+        runner = self._runner(plan, plan.chosen.finding_leaves)
+        return runner.leaves(rows, plan.rows_per_batch, _threads(plan, settings))
 
-    def threads(self, n_rows: int, settings: Settings) -> int:
-        """Threads for a prediction of `n_rows` rows."""
-        return _threads(self.plan(n_rows, settings), settings)
-
-    def _backend(self, backend: str, strategy: str, device: str, rows: Rows | None = None) -> Any:
-        """What runs a strategy on a device; where features are float64, traversal kernels are for one dtype of rows."""
-        key: tuple[str, ...] = backend, strategy, device
-        if backend == "native" and strategy == "tree_traversal" and self.forest.feature_dtype == "float64":
-            key = *key, "float64" if rows is None else rows.dtype
-        if (found := self._backends.get(key)) is None:
+    def _runner(self, plan: Plan, option: Option) -> Runner:
+        """What runs an option, built the first time that it is asked for."""
+        key = plan.backend, option.name, plan.device
+        if (found := self._runners.get(key)) is None:
             with _compiling:
-                if (found := self._backends.get(key)) is None:
-                    found = self._backends[key] = self._built(*key)
+                if (found := self._runners.get(key)) is None:
+                    found = self._runners[key] = self._built(plan, option)
         return found
 
-    def _built(self, backend: str, strategy: str, device: str, rows_dtype: str = "float32") -> Any:
-        if backend == "native":
-            return BitslicedKernel(self.forest) if strategy == "bitsliced" else TraversalKernel(self.forest, rows_dtype)
-        if device == "cpu" and library() is None:
-            warnings.warn(
-                f"Predictions on the CPU go through torch, which is many times slower than sktensor's kernels: "
-                f"{why_missing()}.",
-                PerformanceWarning,
-                stacklevel=2,
-            )
-        return TensorBackend(self.forest, strategy, device)
+    def _built(self, plan: Plan, option: Option) -> Runner:
+        if plan.warning:
+            warnings.warn(plan.warning, PerformanceWarning, stacklevel=2)
+        return BACKENDS[plan.backend].build(self._work, option, plan.device)
 
 
 def _as_planned(plan: Plan, settings: Settings) -> Settings:
-    return settings._replace(strategy=plan.strategy, backend=plan.backend)
+    return settings if plan.chosen.gives_raw else settings._replace(strategy=plan.strategy, backend=plan.backend)
 
 
 def _threads(plan: Plan, settings: Settings) -> int:

@@ -123,7 +123,7 @@ def test_the_error_says_which_rows_outputs_and_trees_differ():
 def test_the_estimator_verifies_unless_told_not_to(monkeypatch):
     model = fitted("lightgbm")
     broken = BREAKS["the other comparison"](extract_forest(model))
-    monkeypatch.setattr(estimator, "extract_forest", lambda fitted: broken)
+    monkeypatch.setattr(estimator, "forest_of", lambda fitted, extractor: broken)
     with pytest.raises(VerificationError):
         TensorizedEstimator(model).predict(X)
     assert TensorizedEstimator(model, verify=False).predict(X).shape == Y.shape

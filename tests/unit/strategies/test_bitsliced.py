@@ -17,7 +17,7 @@ from sktensor.inputs.rows import as_columns
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
 from sktensor.strategies import bitsliced, tree_traversal
-from sktensor.strategies.bitsliced import circuits
+from sktensor.strategies.bitsliced import circuits, strategy
 from sktensor.strategies.bitsliced.code_plans import MAX_BITS
 from sktensor.strategies.costs import Shape
 from sktensor.strategies.tables import arrays, map_arrays
@@ -222,13 +222,13 @@ def test_a_forest_without_trees_has_no_leaves_to_find(n_rows):
 def test_planes_and_multiplexers_that_do_not_fit_at_once_follow_each_other(monkeypatch):
     rng = np.random.default_rng(2)
     forest = random_forest(rng, n_trees=9, max_depth=7, single_leaf="none")
-    monkeypatch.setattr(bitsliced, "PLANES_AT_ONCE", 7)
-    monkeypatch.setattr(bitsliced, "MUXES_AT_ONCE", 5)
+    monkeypatch.setattr(strategy, "PLANES_AT_ONCE", 7)
+    monkeypatch.setattr(strategy, "MUXES_AT_ONCE", 5)
     assert_same_leaves(forest, rows_for(forest, rng, 200))
 
 
 def test_a_module_is_compiled_whole_and_exported_with_any_number_of_rows(monkeypatch):
-    monkeypatch.setitem(bitsliced.LOOKUP, "float64", (0,) * (MAX_BITS + 1))  # cuts even small trees into pieces
+    monkeypatch.setitem(strategy.LOOKUP, "float64", (0,) * (MAX_BITS + 1))  # cuts even small trees into pieces
     rng = np.random.default_rng(3)
     forest = random_forest(
         rng, n_trees=3, max_depth=6, single_leaf="none", categorical=True, zero_dir=True, missing_value=-999.0
@@ -256,7 +256,7 @@ def test_a_module_finds_the_same_leaves_on_each_device(device):
 
 def test_trees_of_thousands_of_leaves_are_refused_before_anything_is_made(monkeypatch):
     forest = Forest.from_trees([_counting(0, bitsliced.MOST_LEAVES + 1)], n_features=1)
-    monkeypatch.setattr(bitsliced, "compile", lambda forest: pytest.fail("compiled all the same"))
+    monkeypatch.setattr(strategy, "compile", lambda forest: pytest.fail("compiled all the same"))
     with pytest.raises(ValueError, match="Use 'tree_traversal', or 'auto'"):
         Program(forest).plan(10, Settings(strategy="bitsliced", backend="torch"))
     assert Program(forest).plan(10, Settings()).strategy != "bitsliced"
