@@ -28,10 +28,10 @@ import numpy.typing as npt
 __all__ = [
     "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NOT_FINITE", "NO_MEMORY",
     "BitslicedStructure", "ColumnStructure", "ExpfStructure", "KeysStructure", "RowsStructure", "SumStructure",
-    "TraversalStructure", "filled",
+    "TraversalStructure", "WalkStructure", "filled",
 ]  # fmt: skip
 
-ABI = 3
+ABI = 4
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2
@@ -172,6 +172,23 @@ class TraversalStructure(Structure):
         ("linear_column", POINTER(c_int32)),
         ("linear_coef", POINTER(c_double)),
         ("linear_const", POINTER(c_double)),
+        ("sum", SumStructure),
+    )
+
+
+class WalkStructure(Structure):
+    """``skt_walk``: trees whose nodes compare values of X themselves."""
+
+    _fields_ = (
+        ("right_if_equal", c_int32),
+        ("n_trees", c_int32),
+        ("nodes", c_void_p),  # of cpu.walk.NODE
+        ("n_nodes", c_int64),
+        ("root", POINTER(c_int32)),
+        ("tree_output", POINTER(c_int32)),
+        ("n_leaf_outputs", c_int32),
+        ("values", c_void_p),
+        ("n_leaves", c_int64),
         ("sum", SumStructure),
     )
 

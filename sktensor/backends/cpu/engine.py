@@ -8,6 +8,7 @@ from typing import Any
 
 from sktensor.backends.cpu import costs
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
+from sktensor.backends.cpu.walk import WalkKernel
 from sktensor.backends.workload import Workload
 from sktensor.native.loader import why_missing
 from sktensor.strategies.auto import Option
@@ -33,15 +34,18 @@ def unavailable(device: str, strategy: str) -> str:
 
 
 def options(work: Workload, n_rows: int, device: str) -> Iterator[Option]:
-    """Circuits and traversal, with the times that their constants, fitted to measurements, tell."""
-    for name in STRATEGIES:
+    """Circuits, traversal and walking, with the times that their constants, fitted to measurements, tell."""
+    for name in (*STRATEGIES, costs.DIRECT):
         found = costs.option(name, work.forest, work.shape, n_rows)
         # Circuits answer with sums; whoever wants leaves walks to them.
-        yield replace(found, measured=True, batch_bytes=KERNEL_BYTES, leaves_by="tree_traversal")
+        leaves_by = "tree_traversal" if name == "bitsliced" else ""
+        yield replace(found, measured=True, batch_bytes=KERNEL_BYTES, leaves_by=leaves_by)
 
 
 def build(work: Workload, option: Option, device: str) -> Any:
     """The kernel with its tables; circuits are not asked for leaves."""
     if option.name == "bitsliced":
         return BitslicedKernel(work.forest, work.shape)
+    if option.name == costs.DIRECT:
+        return WalkKernel(work.forest)
     return TraversalKernel(work.forest)
