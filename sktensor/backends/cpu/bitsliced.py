@@ -72,9 +72,10 @@ def answer_bytes(forest: Forest) -> int:
         return 0
     assert forest.cat_words is not None
     feature, words = forest.feature[forest.is_cat], forest.cat_words[forest.is_cat]
-    largest = np.zeros(forest.n_columns, dtype=np.int64)
-    np.maximum.at(largest, feature, words)
-    return int(np.sum(32 * largest * np.bincount(feature, minlength=forest.n_columns)))
+    used, place = np.unique(feature, return_inverse=True)
+    largest = np.zeros(len(used), dtype=np.int64)
+    np.maximum.at(largest, place, words)
+    return int(np.sum(32 * largest * np.bincount(place)))
 
 
 def sum_structure(forest: Forest, is_first: bool = True, is_last: bool = True) -> abi.SumStructure:

@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -26,16 +27,18 @@ from sklearn.ensemble import (
 from xgboost import XGBClassifier
 
 from sktensor import Forest, PerformanceWarning, TensorizedEstimator, load, save
-from sktensor.backends.cpu import costs, traversal
+from sktensor.backends.cpu import costs, kernels, traversal
 from sktensor.backends.cpu.kernels import BitslicedKernel
 from sktensor.backends.torch import TensorBackend
 from sktensor.backends.workload import Workload
+from sktensor.estimator import estimator
 from sktensor.inputs.rows import Rows
 from sktensor.native import loader
+from sktensor.runtime import settings
 from sktensor.runtime.planner import Planner
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
-from sktensor.strategies import bitsliced
+from sktensor.strategies import bitsliced, ranks
 from sktensor.strategies.costs import Shape
 
 X, Y = load_breast_cancer(return_X_y=True)
@@ -249,3 +252,35 @@ def test_more_rows_are_never_expected_to_take_less_time():
     planner = Planner(Workload(random_forest(np.random.default_rng(0), n_trees=50, max_depth=6)))
     expected = [planner.plan(n, Settings()).expected_ns for n in (1, 8, 64, 512, 4096, 10**6)]
     assert expected == sorted(expected)
+
+
+def test_a_plan_takes_no_memory_for_columns_that_no_tree_looks_at():
+    forest = Forest.from_trees(
+        [{"feature": 10**8 - 1, "categories": [1, 3], "left": {"value": 1.0}, "right": {"value": 2.0}}],
+        n_features=10**8,
+    )
+    tracemalloc.start()
+    Program(forest).plan(1000, Settings())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+@needs_kernels
+def test_from_a_fitted_model_to_tables_nothing_is_computed_twice(model, monkeypatch):
+    counts = dict.fromkeys(("shape", "ranks", "extractor", "device"), 0)
+
+    def counted(name, function):
+        def call(*given):
+            counts[name] += 1
+            return function(*given)
+
+        return call
+
+    monkeypatch.setattr(Shape, "of", counted("shape", Shape.of))
+    monkeypatch.setattr(kernels, "compile_ranks", counted("ranks", kernels.compile_ranks))
+    monkeypatch.setattr(ranks, "compile_ranks", counted("ranks", ranks.compile_ranks))
+    monkeypatch.setattr(estimator, "find_extractor", counted("extractor", estimator.find_extractor))
+    monkeypatch.setattr(settings, "find_device", counted("device", settings.find_device))
+    TensorizedEstimator(model, strategy="bitsliced", verify=False).warmup([1000])
+    assert counts == {"shape": 1, "ranks": 1, "extractor": 1, "device": 1}
