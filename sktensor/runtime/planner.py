@@ -118,6 +118,11 @@ class Planner:
         device = self._device(settings)
         considered = sorted(self.options(n_rows, device, settings), key=_rank)
         fitting = [seen for seen in considered if not seen.refused]
+        if not considered:
+            raise ValueError(
+                f"backend={settings.backend!r} has nothing for strategy={settings.strategy!r}. "
+                "Use 'auto' for one of the two."
+            )
         if not fitting:
             raise ValueError(considered[0].refused)
         chosen = fitting[0]

@@ -120,7 +120,12 @@ class Program:
         if plan.chosen.gives_raw:
             runner: Any = self._runner(plan, plan.chosen)
             return runner.raw_scores(rows, plan.rows_per_batch, n_threads, start), n_threads
-        return outputs.raw_scores(self.forest, self._total(rows, settings, plan, n_threads, start)), n_threads
+        if self.forest.aggregate == "sum":  # at once: a row is ready in microseconds
+            runner = self._runners.get((plan.backend, plan.strategy, plan.device)) or self._runner(plan, plan.chosen)
+            total = runner.total(rows, plan.rows_per_batch, n_threads, start)
+        else:
+            total = self._total(rows, settings, plan, n_threads, start)
+        return outputs.raw_scores(self.forest, total), n_threads
 
     def _total(self, rows: Rows, settings: Settings, plan: Plan, n_threads: int, start: npt.NDArray[Any] | None) -> Any:
         if self.forest.aggregate == "weighted_median":

@@ -284,3 +284,9 @@ def test_from_a_fitted_model_to_tables_nothing_is_computed_twice(model, monkeypa
     monkeypatch.setattr(settings, "find_device", counted("device", settings.find_device))
     TensorizedEstimator(model, strategy="bitsliced", verify=False).warmup([1000])
     assert counts == {"shape": 1, "ranks": 1, "extractor": 1, "device": 1}
+
+
+def test_an_engine_without_the_strategy_is_refused_by_name(model, monkeypatch):
+    monkeypatch.setattr("sktensor.backends.torch.options", lambda work, n_rows, device: iter(()))
+    with pytest.raises(ValueError, match="backend='torch' has nothing for strategy='gemm'"):
+        TensorizedEstimator(model, backend="torch", strategy="gemm").predict(X)
