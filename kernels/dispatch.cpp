@@ -4,6 +4,7 @@
 #include "float_mode.h"
 #include "sktensor.h"
 #include "threads.h"
+#include "walk.h"
 
 #define SKT_DECLARE(ISA)                                                                                                               \
   namespace ISA {                                                                                                                      \
@@ -89,6 +90,20 @@ int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most
   });
 }
 
+// Runs run(first, last) on all rows, each few of them as soon as it is known that they are what they must be.
+template <class Run>
+int32_t for_walked(const skt_rows &rows, int32_t features, bool look, int32_t n_threads, int32_t isa, Run run) {
+  const int64_t step = walk_rows_at_once(rows);
+  return in_ranges(rows.n_rows, kWalkRows, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &) -> int32_t {
+    for (int64_t end; first < last; first = end) {
+      end = std::min(last, first + step);
+      if (look && rows.must_be_finite && !SKT_WITH(isa, all_finite, rows, features, first, end)) return kNotFinite;
+      run(first, end);
+    }
+    return kFine;
+  });
+}
+
 // Runs run(first, last, scratch) on all rows of a link.
 template <class Run>
 int32_t for_links(int64_t n, int64_t n_exponentials, int32_t n_threads, Run run) {
@@ -128,7 +143,7 @@ const char *skt_message(int32_t error) {
     case kWidth: return "the rows have more or fewer columns than the tables were made for";
     case kMisaligned: return "an array does not begin at a multiple of its items' size";
   }
-  const char *known = error >= 200 ? traversal_message(error) : error >= 100 ? bitsliced_message(error) : keys_message(error);
+  const char *known = error >= 400 ? walk_message(error) : error >= 200 ? traversal_message(error) : error >= 100 ? bitsliced_message(error) : keys_message(error);
   return known ? known : "unknown error";
 }
 
@@ -140,6 +155,11 @@ int32_t skt_check_bitsliced(const skt_bitsliced *tables) {
 int32_t skt_check_traversal(const skt_traversal *tables) {
   const IeeeMode mode;
   return check_traversal(*tables);
+}
+
+int32_t skt_check_walk(const skt_walk *tables) {
+  const IeeeMode mode;
+  return check_walk(*tables);
 }
 
 int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
@@ -168,6 +188,18 @@ int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t fe
   return for_rows(*rows, features, true, kWalkRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
     SKT_WITH(isa, traversal_leaves, *tables, *rows, features, first, last, tree_number, out, scratch);
   });
+}
+
+int32_t skt_run_walk(const skt_walk *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->n_columns, out, item_of(tables->sum), features, isa)) return error;
+  return for_walked(*rows, features, !tables->sum.continues, n_threads, isa,
+                    [&](int64_t first, int64_t last) { walk_sums(*tables, *rows, features, first, last, out); });
+}
+
+int32_t skt_walk_leaves(const skt_walk *tables, const skt_rows *rows, int32_t features, int32_t *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->n_columns, out, sizeof *out, features, isa)) return error;
+  return for_walked(*rows, features, true, n_threads, isa,
+                    [&](int64_t first, int64_t last) { walk_leaves(*tables, *rows, features, first, last, out); });
 }
 
 int32_t skt_check_keys(const skt_keys *tables) {

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 5
+#define SKT_ABI 6
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -190,6 +190,29 @@ typedef struct {
   skt_sum sum;
 } skt_traversal;
 
+/* A node that compares a value of X itself; a child is a node behind it, or ~leaf. */
+typedef struct {
+  double threshold;
+  int32_t column;
+  int32_t child[2];      /* left, right */
+  int32_t missing_right; /* 1: a missing value goes right, 0: left */
+} skt_node;
+
+/* Trees to walk (backends/cpu/walk.py), for few trees over many columns. Sizes: T trees, M nodes, L leaves. */
+typedef struct {
+  int64_t n_columns; /* of X */
+  int32_t right_if_equal; /* 1: x goes right iff x >= threshold; 0: iff x > threshold */
+  int32_t n_trees;
+  const skt_node *nodes; /* (M) */
+  int64_t n_nodes;
+  const int32_t *root;        /* (T) node or ~leaf */
+  const int32_t *tree_output; /* (T) the output that it adds to; with vector leaves unused */
+  int32_t n_leaf_outputs;     /* values a leaf: 1, or n_outputs for vector leaves */
+  const void *values;         /* accumulator dtype (L, n_leaf_outputs) */
+  int64_t n_leaves;
+  skt_sum sum;
+} skt_walk;
+
 /* Columns derived from keys. A row has one key for each table, made of parts of 64 bits, one after the other: key = m * (key + m * part)
  * modulo 2**64, from 0 on, m being `factor`. The table gives the key's number, and each derived column the value of that number. Sizes: K
  * keys, P parts, D derived columns.
@@ -247,14 +270,19 @@ SKT_API int32_t skt_best_isa(void);
 
 SKT_API int32_t skt_check_bitsliced(const skt_bitsliced *tables);
 SKT_API int32_t skt_check_traversal(const skt_traversal *tables);
+SKT_API int32_t skt_check_walk(const skt_walk *tables);
 
 /* Sums over trees of all rows into `out`, accumulator dtype (n_rows, n_outputs), C order. `features` is the dtype in which values are
  * compared; `n_threads` threads at most, this one included. */
 SKT_API int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa);
 SKT_API int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa);
+SKT_API int32_t skt_run_walk(const skt_walk *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa);
 
 /* Numbers of the leaves that rows reach, int32 (n_rows, n_trees), trees in the order of `tree_number` (T). */
 SKT_API int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads, int32_t isa);
+
+/* The same of walked trees, trees in their order. */
+SKT_API int32_t skt_walk_leaves(const skt_walk *tables, const skt_rows *rows, int32_t features, int32_t *out, int32_t n_threads, int32_t isa);
 
 /* Columns for trees that look at derived ones: rows first .. first + n of X as float32, column after column of n values each, then their
  * derived columns; `out` is (n_columns + n_derived, n), C order. `hashes` (n_columns) are those of all rows, or NULL for a column of numbers;

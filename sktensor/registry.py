@@ -23,6 +23,7 @@ __all__ = [
     "chosen_rounds",
     "extract_forest",
     "find_extractor",
+    "forest_of",
     "register_extractor",
 ]
 
@@ -215,7 +216,11 @@ def extract_forest(model: Any, *, iterations: tuple[int, int | None] | None = No
     >>> forest.n_leaves, forest.n_outputs
     (3, 3)
     """
-    extractor = find_extractor(model)
+    return forest_of(model, find_extractor(model), iterations)
+
+
+def forest_of(model: Any, extractor: Extractor, iterations: tuple[int, int | None] | None = None) -> Forest:
+    """The validated forest that an extractor makes of a model; as :func:`extract_forest`."""
     if iterations is None:
         forest = extractor.extract(model)
     elif "iterations" in inspect.signature(extractor.extract).parameters:

@@ -10,13 +10,14 @@ import torch
 
 from sktensor import outputs
 from sktensor.backends.torch import compiled
+from sktensor.backends.workload import Workload
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.inputs.categories import number_tables, numbered
 from sktensor.inputs.rows import as_columns
 from sktensor.registry import extract_forest
 from sktensor.runtime.planner import Planner
-from sktensor.runtime.settings import BACKENDS, Settings
+from sktensor.runtime.settings import Settings
 from sktensor.strategies import find_strategy, sums
 from sktensor.strategies.tables import arrays, map_arrays
 
@@ -117,9 +118,9 @@ def tensorize(
         )
     if backend == "native":
         raise ValueError("backend='native' runs no modules, which are tensor code. Use 'torch' or 'auto'.")
-    if backend not in BACKENDS:
+    if backend not in ("auto", "torch"):
         raise ValueError(f"Unknown backend {backend!r}. Known: 'auto', 'torch'.")
-    plan = Planner(forest).plan(TYPICAL_ROWS, Settings(device, strategy, "torch"))
+    plan = Planner(Workload(forest)).plan(TYPICAL_ROWS, Settings(device, strategy, "torch"))
     transform = POST_TRANSFORMS[post_transform] if isinstance(post_transform, str) else post_transform
     return ForestModule(forest, plan.strategy, output, transform).to(plan.device)
 

@@ -80,7 +80,7 @@ def _raw(
     forest = program.forest
     rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.accepts_nan)
     start = None if base_margin is None else margins(base_margin, len(rows), forest, fitted.model)
-    total, n_threads = program.total_and_threads(rows, settings, start)
-    if type(total) is not np.ndarray and not keeps_tensors:
-        total = as_scikit_learn_answers(total)
-    return forest, outputs.raw_scores(forest, total), n_threads
+    raw, n_threads = program.raw_scores(rows, settings, start)
+    if type(raw) is not np.ndarray and not keeps_tensors:
+        raw = as_scikit_learn_answers(raw)
+    return forest, raw, n_threads

@@ -16,7 +16,7 @@ from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
 from sktensor.estimator.training import check_model
 from sktensor.estimator.verification import verify
 from sktensor.inputs.names import compiled_names, fitted_attribute
-from sktensor.registry import extract_forest, find_extractor
+from sktensor.registry import find_extractor, forest_of
 from sktensor.runtime.program import Program
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def publish(est: TensorizedEstimator, model: Any, given: list[Any] | None = None
     if where is not None:
         hold(est, model, compose(model, where, partial(_tensorized, est)), **columns)
         return
-    forest = extract_forest(model)
+    forest = forest_of(model, extractor)
     names = compiled_names(extractor, model, forest, given, columns.get("feature_names_in_"))
     if "feature_names_in_" in columns and names.given is not None:
         columns["feature_names_in_"] = np.asarray(names.given, dtype=object)  # without those that are no features
-    program = Program(forest, names)
+    program = Program(forest, names, model, extractor)
     program.prepare(est._settings())
     if est.verify:
         verify(program, est._settings(), extractor, model)

@@ -23,7 +23,7 @@ STEPS = 100
 
 
 # Of a program, what goes through rows.
-RUNS = ("total_and_threads", "leaves", "reached", "log_mean")
+RUNS = ("raw_scores", "leaves", "reached", "log_mean")
 
 
 class Watched:

@@ -26,12 +26,12 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NOT_FINITE", "NO_MEMORY", "WIDTH",
+    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NODE", "NOT_FINITE", "NO_MEMORY", "WIDTH",
     "BitslicedStructure", "ColumnStructure", "ExpfStructure", "KeysStructure", "RowsStructure", "SumStructure",
-    "TraversalStructure", "filled",
+    "TraversalStructure", "WalkStructure", "filled",
 ]  # fmt: skip
 
-ABI = 5
+ABI = 6
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2
@@ -174,6 +174,28 @@ class TraversalStructure(Structure):
         ("linear_column", POINTER(c_int32)),
         ("linear_coef", POINTER(c_double)),
         ("linear_const", POINTER(c_double)),
+        ("sum", SumStructure),
+    )
+
+
+# ``skt_node``: a node that compares a value of X itself.
+NODE = np.dtype([("threshold", np.float64), ("column", np.int32), ("child", np.int32, 2), ("missing_right", np.int32)])
+
+
+class WalkStructure(Structure):
+    """``skt_walk``: trees whose nodes compare values of X themselves."""
+
+    _fields_ = (
+        ("n_columns", c_int64),
+        ("right_if_equal", c_int32),
+        ("n_trees", c_int32),
+        ("nodes", c_void_p),  # of NODE
+        ("n_nodes", c_int64),
+        ("root", POINTER(c_int32)),
+        ("tree_output", POINTER(c_int32)),
+        ("n_leaf_outputs", c_int32),
+        ("values", c_void_p),
+        ("n_leaves", c_int64),
         ("sum", SumStructure),
     )
 

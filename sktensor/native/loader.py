@@ -68,6 +68,9 @@ class Library:
         self.run_bitsliced = self._function("skt_run_bitsliced", pointer, rows, number, pointer, number, number)
         self.run_traversal = self._function("skt_run_traversal", pointer, rows, number, pointer, number, number)
         self.run_leaves = self._function("skt_leaves", pointer, rows, number, pointer, pointer, number, number)
+        self.check_walk = self._function("skt_check_walk", pointer)
+        self.run_walk = self._function("skt_run_walk", pointer, rows, number, pointer, number, number)
+        self.walk_leaves = self._function("skt_walk_leaves", pointer, rows, number, pointer, number, number)
         self.check_keys = self._function("skt_check_keys", pointer)
         self.all_finite = self._function("skt_all_finite", rows, number, number)
         long, double = ctypes.c_int64, ctypes.c_double

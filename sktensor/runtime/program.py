@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.backends.cpu import traversal
-from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
-from sktensor.backends.torch import TensorBackend
+from sktensor import outputs
+from sktensor.backends.base import BACKENDS, Runner
+from sktensor.backends.workload import Workload
 from sktensor.errors import PerformanceWarning
 from sktensor.forest import Forest
 from sktensor.inputs.rows import Rows, is_tensor
-from sktensor.native.loader import library, why_missing
 from sktensor.outputs import aggregates
-from sktensor.registry import ColumnNames
+from sktensor.registry import ColumnNames, find_extractor
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan, Planner
 from sktensor.runtime.settings import Settings
+from sktensor.strategies.auto import Option
 
 __all__ = ["Program"]
 
@@ -65,13 +65,18 @@ class Program:
         What to run.
     names : ColumnNames, optional
         What the columns of frames given to it are held against.
+    model : object, optional
+        The fitted model that it was made of, to be asked where no kernel runs the forest.
+    extractor : Extractor, optional
+        What made it.
     """
 
-    def __init__(self, forest: Forest, names: ColumnNames = NAMELESS) -> None:
+    def __init__(self, forest: Forest, names: ColumnNames = NAMELESS, model: Any = None, extractor: Any = None) -> None:
         self.forest = forest
         self.names = names
-        self._planner = Planner(forest)
-        self._backends: dict[tuple[str, ...], Any] = {}
+        self._work = Workload(forest, model, extractor)
+        self._planner = Planner(self._work)
+        self._runners: dict[tuple[str, str, str], Runner] = {}
         self._plans: dict[tuple[int, Settings], Plan] = {}
         self._ready: dict[tuple[int, Settings], tuple[Any, int, int]] = {}
 
@@ -82,11 +87,13 @@ class Program:
 
     def __getstate__(self) -> dict[str, Any]:
         # The names as a dict, so that there is no further type to trust for those who ask.
-        return stamp({"forest": self.forest, "names": dict(vars(self.names))})
+        return stamp({"forest": self.forest, "names": dict(vars(self.names)), "model": self._work.model})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = take_stamp(state, "Program")
-        Program.__init__(self, state["forest"], ColumnNames(**state["names"]))
+        model = state["model"]
+        extractor = None if model is None else find_extractor(model)
+        Program.__init__(self, state["forest"], ColumnNames(**state["names"]), model, extractor)
 
     def plan(self, n_rows: int, settings: Settings) -> Plan:
         """How `n_rows` rows would be predicted."""
@@ -107,11 +114,15 @@ class Program:
         plans = [plan for (_, given), plan in self._plans.copy().items() if given == settings]
         return max(plans, key=lambda plan: plan.n_rows, default=None)
 
+    def options(self, n_rows: int, settings: Settings) -> list[Option]:
+        """What the engines could do for `n_rows` rows, of what the settings leave to choose from."""
+        return list(self._planner.options(n_rows, settings.check(), settings))
+
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
         """Build the tables that predictions of `n_rows` rows will use, or raise the error that they would."""
         plan = self.plan(n_rows, settings)
-        if self.forest.aggregate == "sum":
-            self._backend(plan.backend, plan.strategy, plan.device)
+        if self.forest.aggregate == "sum" or plan.chosen.gives_raw:
+            self._runner(plan, plan.chosen)
         else:
             self._walk.prepare(_as_planned(plan, settings), n_rows)
 
@@ -120,28 +131,35 @@ class Program:
 
         A sum starts from the forest's base, or from `start`, shape (n, K), where the forest accepts that.
         """
-        return self.total_and_threads(rows, settings, start)[0]
+        n_rows = len(rows)
+        plan = self.plan(n_rows, settings)
+        return self._total(rows, settings, plan, _threads(plan, settings), start)
 
-    def total_and_threads(
-        self, rows: Rows, settings: Settings, start: npt.NDArray[Any] | None = None
-    ) -> tuple[Any, int]:
-        """What :meth:`total` gives, and the threads that may go on with it."""
+    def raw_scores(self, rows: Rows, settings: Settings, start: npt.NDArray[Any] | None = None) -> tuple[Any, int]:
+        """The library's raw scores, shape (n, K), and the threads that may go on with them."""
         n_rows = len(rows)
         try:
-            backend, rows_per_batch, n_threads = self._ready[n_rows, settings]
+            runner, rows_per_batch, n_threads = self._ready[n_rows, settings]
         except (KeyError, TypeError):  # not asked for before; an unhashable device, which is no device
-            if self.forest.aggregate == "weighted_median":
-                return self._aggregated(rows, settings, aggregates.weighted_median), self.threads(n_rows, settings)
-            if self.forest.aggregate == "per_tree":
-                raise ValueError(
-                    "This model has no raw scores: its answer is the leaves, which transform and apply give."
-                ) from None
             plan = self.plan(n_rows, settings)
-            backend = self._backend(plan.backend, plan.strategy, plan.device, rows)
-            rows_per_batch, n_threads = plan.rows_per_batch, _threads(plan, settings)
-            if _is_settled(plan, settings, self.forest):
-                self._ready[n_rows, settings] = backend, rows_per_batch, n_threads
-        return backend.total(rows, rows_per_batch, n_threads, start), n_threads
+            n_threads, rows_per_batch = _threads(plan, settings), plan.rows_per_batch
+            if plan.chosen.gives_raw:
+                asked: Any = self._runner(plan, plan.chosen)
+                return asked.raw_scores(rows, rows_per_batch, n_threads, start), n_threads
+            if self.forest.aggregate != "sum":
+                total = self._total(rows, settings, plan, n_threads, start)
+                return outputs.raw_scores(self.forest, total), n_threads
+            runner = self._runner(plan, plan.chosen)
+            if _is_settled(plan, settings):
+                self._ready[n_rows, settings] = runner, rows_per_batch, n_threads
+        return outputs.raw_scores(self.forest, runner.total(rows, rows_per_batch, n_threads, start)), n_threads
+
+    def _total(self, rows: Rows, settings: Settings, plan: Plan, n_threads: int, start: npt.NDArray[Any] | None) -> Any:
+        if self.forest.aggregate == "weighted_median":
+            return self._aggregated(rows, settings, aggregates.weighted_median)
+        if self.forest.aggregate == "per_tree":
+            raise ValueError("This model has no raw scores: its answer is the leaves, which transform and apply give.")
+        return self._runner(plan, plan.chosen).total(rows, plan.rows_per_batch, n_threads, start)
 
     def log_mean(self, rows: Rows, settings: Settings) -> Any:
         """Logarithms of probabilities, shape (n, K), where they are added rather than taken of the mean."""
@@ -173,53 +191,36 @@ class Program:
                 return self.forest.leaf_id[leaves]
             return leaves.new_tensor(self.forest.leaf_id)[leaves]
         plan = self.plan(len(rows), settings)
-        if plan.backend == "native":
-            # Circuits answer with sums; whoever wants leaves walks to them, with tensor code where no kernel does.
-            walker = "torch" if settings.backend == "auto" and traversal.refusal(self.forest) else "native"
-            plan = self.plan(len(rows), settings._replace(strategy="tree_traversal", backend=walker))
-        backend = self._backend(plan.backend, plan.strategy, plan.device, rows)
-        return backend.leaves(rows, plan.rows_per_batch, _threads(plan, settings))
+        option = plan.chosen.finding_leaves
+        if option is None:  # whoever has asked for kernels is told that none walks these trees; tensor code does
+            asked = "torch" if settings.backend == "auto" else settings.backend
+            plan = self.plan(len(rows), settings._replace(strategy="tree_traversal", backend=asked))
+            option = plan.chosen
+        runner = self._runner(plan, option)
+        return runner.leaves(rows, plan.rows_per_batch, _threads(plan, settings))
 
-    def threads(self, n_rows: int, settings: Settings) -> int:
-        """Threads for a prediction of `n_rows` rows."""
-        return _threads(self.plan(n_rows, settings), settings)
-
-    def _backend(self, backend: str, strategy: str, device: str, rows: Rows | None = None) -> Any:
-        """What runs a strategy on a device; where features are float64, traversal kernels are for one dtype of rows."""
-        key: tuple[str, ...] = backend, strategy, device
-        if backend == "native" and strategy == "tree_traversal" and self.forest.feature_dtype == "float64":
-            key = *key, "float64" if rows is None else rows.dtype
-        if (found := self._backends.get(key)) is None:
+    def _runner(self, plan: Plan, option: Option) -> Runner:
+        """What runs an option, built the first time that it is asked for."""
+        key = plan.backend, option.name, plan.device
+        if (found := self._runners.get(key)) is None:
             with _compiling:
-                if (found := self._backends.get(key)) is None:
-                    found = self._backends[key] = self._built(*key)
+                if (found := self._runners.get(key)) is None:
+                    found = self._runners[key] = self._built(plan, option)
         return found
 
-    def _built(self, backend: str, strategy: str, device: str, rows_dtype: str = "float32") -> Any:
-        if backend == "native":
-            return BitslicedKernel(self.forest) if strategy == "bitsliced" else TraversalKernel(self.forest, rows_dtype)
-        if device == "cpu" and library() is None:
-            warnings.warn(
-                f"Predictions on the CPU go through torch, which is many times slower than sktensor's kernels: "
-                f"{why_missing()}.",
-                PerformanceWarning,
-                stacklevel=2,
-            )
-        return TensorBackend(self.forest, strategy, device)
+    def _built(self, plan: Plan, option: Option) -> Runner:
+        if plan.warning:
+            warnings.warn(plan.warning, PerformanceWarning, stacklevel=2)
+        return BACKENDS[plan.backend].build(self._work, option, plan.device)
 
 
 def _as_planned(plan: Plan, settings: Settings) -> Settings:
-    return settings._replace(strategy=plan.strategy, backend=plan.backend)
+    return settings if plan.chosen.gives_raw else settings._replace(strategy=plan.strategy, backend=plan.backend)
 
 
-def _is_settled(plan: Plan, settings: Settings, forest: Forest) -> bool:
-    """Whether the backend and its threads are the same for all rows of a plan, and whatever joblib is told."""
-    n_jobs = settings.n_jobs
-    one_for_all_dtypes = forest.feature_dtype != "float64" or (plan.backend, plan.strategy) != (
-        "native",
-        "tree_traversal",
-    )
-    return one_for_all_dtypes and (not plan.worth_threads or (n_jobs is not None and n_jobs > 0))
+def _is_settled(plan: Plan, settings: Settings) -> bool:
+    """Whether the threads are the same for all calls with these settings, whatever joblib is told meanwhile."""
+    return not plan.worth_threads or (settings.n_jobs is not None and settings.n_jobs > 0)
 
 
 def _threads(plan: Plan, settings: Settings) -> int:

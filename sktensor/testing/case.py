@@ -13,12 +13,13 @@ import numpy.typing as npt
 from sklearn.exceptions import NotFittedError
 
 from sktensor import outputs
+from sktensor.backends.base import BACKENDS, backends_by_name
 from sktensor.estimator import TensorizedEstimator
 from sktensor.forest import Forest
 from sktensor.inputs.rows import as_rows
 from sktensor.registry import Extractor
 from sktensor.runtime.program import Program
-from sktensor.runtime.settings import NATIVE_STRATEGIES, Settings
+from sktensor.runtime.settings import Settings
 from sktensor.strategies import strategies
 from sktensor.testing.answers import LEAVES, METHODS, RAW, TRANSFORM, differ, same, tolerance_of_tensors
 from sktensor.testing.faults import why_labels, why_leaves, why_raw, why_values
@@ -219,8 +220,12 @@ class Case:
     def check_ways_to_run(self, X: Array) -> None:
         """Every strategy, kernel, batch size and memory layout gives the bits that were held against the library."""
         expected = self.total(X)
-        ways: list[dict[str, Any]] = [{"strategy": name, "backend": "torch"} for name in strategies()]
-        ways += [{"strategy": name, "backend": "native"} for name in NATIVE_STRATEGIES]
+        ways: list[dict[str, Any]] = [
+            {"strategy": strategy, "backend": backend}
+            for strategy in strategies()
+            for backend in backends_by_name()
+            if not BACKENDS[backend].unavailable("cpu", strategy)
+        ]
         ways += [{**way, "batch_size": size} for way in ways for size in BATCHES[1:]] + [{"n_jobs": 2}]
         for way in ways:
             try:

@@ -20,12 +20,12 @@ from agreement import STRATEGIES, library_leaves, library_raw, same_bits
 
 import sktensor
 from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest, tensorize
+from sktensor.backends.cpu.engine import STRATEGIES as NATIVE_STRATEGIES
 from sktensor.extractors.catboost import model as extractor
 from sktensor.extractors.catboost.ctrs import DerivedColumns
 from sktensor.extractors.catboost.model import extract
 from sktensor.inputs.cityhash import cityhash64
 from sktensor.native import loader
-from sktensor.runtime.settings import NATIVE_STRATEGIES
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Failed to import numba"),

@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 
 import sktensor
 from sktensor import TensorizedEstimator, extract_forest, tensorize
+from sktensor.backends.cpu.engine import STRATEGIES as NATIVE_STRATEGIES
 from sktensor.native import loader
-from sktensor.runtime.settings import NATIVE_STRATEGIES
 from sktensor.testing import check_extractor
 
 RNG = np.random.default_rng(5)

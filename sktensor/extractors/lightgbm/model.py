@@ -170,16 +170,22 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
 
 def predict_raw(model: Any, X: Array) -> Array:
     """The library's own raw scores, as they are compared when a model is compiled."""
-    return np.asarray(_booster(model).predict(X, raw_score=True))
+    return np.asarray(_booster(model).predict(X, raw_score=True, **_threads(model)))
 
 
 def predict_leaves(model: Any, X: Array) -> Array:
     """The library's own leaf numbers of the trees that it predicts with."""
-    return np.asarray(_booster(model).predict(X, pred_leaf=True))
+    return np.asarray(_booster(model).predict(X, pred_leaf=True, **_threads(model)))
 
 
 def _booster(model: Any) -> lightgbm.Booster:
     return model if isinstance(model, lightgbm.Booster) else model.booster_
+
+
+def _threads(model: Any) -> dict[str, Any]:
+    """The threads that an estimator predicts on, of which its booster knows nothing."""
+    n_jobs = getattr(model, "n_jobs", None)
+    return {"num_threads": int(n_jobs)} if isinstance(n_jobs, int) and n_jobs > 0 else {}
 
 
 def _refuse_early_stop(params: Mapping[str, Any]) -> None:

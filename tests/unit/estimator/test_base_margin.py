@@ -20,8 +20,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 import sktensor
 from sktensor import TensorizedEstimator
+from sktensor.backends.cpu.engine import STRATEGIES as NATIVE_STRATEGIES
 from sktensor.native import loader
-from sktensor.runtime.settings import NATIVE_STRATEGIES
 
 RNG = np.random.default_rng(0)
 N = 500
