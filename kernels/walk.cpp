@@ -71,7 +71,7 @@ void sums(const skt_walk &t, const skt_rows &rows, int64_t first, int64_t last, 
   const Acc *const base = static_cast<const Acc *>(t.sum.base), *const values = static_cast<const Acc *>(t.values);
   const int64_t width = t.sum.n_outputs;
   for (int64_t row = first; row < last && !t.sum.continues; row++)
-    for (int64_t k = 0; k < width; k++) out[row * width + k] = t.sum.base_last ? 0 : base[k];
+    for (int64_t k = 0; k < width; k++) out[row * width + k] = base[k];
   each<Feature>(t, rows, first, last, [&](int64_t row, int n, int32_t tree, const int32_t *leaf) {
     Acc *at = out + row * width;
     if (t.n_leaf_outputs == 1) {
@@ -81,9 +81,6 @@ void sums(const skt_walk &t, const skt_rows &rows, int64_t first, int64_t last, 
         for (int64_t k = 0; k < width; k++) at[i * width + k] += values[leaf[i] * width + k];
     }
   });
-  if (t.sum.base_last)
-    for (int64_t row = first; row < last; row++)
-      for (int64_t k = 0; k < width; k++) out[row * width + k] += base[k];
 }
 
 template <class Feature>
