@@ -283,8 +283,8 @@ def test_a_class_with_its_own_way_of_combining_keeps_it():
 @pytest.fixture
 def totals(monkeypatch):
     """Sums over trees taken in this process, each with its settings."""
-    seen, total = [], Program.total_and_threads
-    monkeypatch.setattr(Program, "total_and_threads", lambda self, *a: seen.append(a[1]) or total(self, *a))
+    seen, total = [], Program.raw_scores
+    monkeypatch.setattr(Program, "raw_scores", lambda self, *a: seen.append(a[1]) or total(self, *a))
     return seen
 
 
@@ -346,7 +346,7 @@ def test_the_plan_shows_parts_of_parts():
 
 def test_every_part_is_verified(monkeypatch):
     fast = TensorizedEstimator(fitted("voting, soft"))
-    monkeypatch.setattr(Program, "total_and_threads", lambda self, rows, *given: (np.zeros((len(rows), 3)), 1))
+    monkeypatch.setattr(Program, "raw_scores", lambda self, rows, *given: (np.zeros((len(rows), 3)), 1))
     with pytest.raises(VerificationError, match="RandomForestClassifier"):
         fast.predict(X)
     assert TensorizedEstimator(fitted("voting, soft"), verify=False).predict(X).shape == (len(X),)

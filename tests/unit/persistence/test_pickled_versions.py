@@ -33,13 +33,13 @@ def tree():
 def program():
     fast = TensorizedEstimator(tree())
     fast.predict(X)
-    return fast._program
+    return fast._compiled()
 
 
 def composite():
     fast = TensorizedEstimator(VotingClassifier([("a", tree()), ("b", tree())]).fit(X, Y))
     fast.predict(X)
-    return fast._program
+    return fast._compiled()
 
 
 def loaded_from_a_file(tmp_path):
