@@ -51,7 +51,7 @@ def measure(model, n):
     X = rows(5_000)
     y, names = labels(X), [f"column {j}" for j in range(X.shape[1])]
     plain, named = (TensorizedEstimator(model).fit(part, y) for part in (X, pd.DataFrame(X, columns=names)))
-    row, settings, program = X[:1], plain._settings(), plain._program
+    row, settings, program = X[:1], plain._settings(), plain._compiled()
     checked = {dtype: plain._predicted_rows(row.astype(dtype), plain.forest_) for dtype in ("float32", "float64")}
     kernels = {f"kernel, {dtype}": lambda at=at: program.total(at, settings) for dtype, at in checked.items()}
     kinds = {

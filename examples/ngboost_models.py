@@ -75,6 +75,7 @@ def parameter_forest(model, parameters=None):
         n_outputs=n_outputs,
         # From the trees: rows are cast to float32, thresholds stay float64, and x <= threshold goes left.
         feature_dtype="float32",
+        no_rows="error",
         cmp="le",
         accepts_nan=all(part.accepts_nan for part in parts),
         accepts_inf=False,

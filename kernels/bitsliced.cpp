@@ -5,10 +5,10 @@
 // tree after the other, in the order and dtype of the model.
 #include <algorithm>
 
-#include "lanes.h"
 #include "ranks.h"
 #include "rows.h"
 #include "scratch.h"
+#include "simd/simd.h"
 #include "sktensor.h"
 
 namespace SKT_ISA {
@@ -39,10 +39,14 @@ struct Panel {
   void load_rows(const skt_rows &rows, int64_t first_row, int n, const int32_t *columns, int n_columns) {
     const char *at = static_cast<const char *>(rows.data) + first_row * rows.row_stride + columns[0] * rows.column_stride;
     int i = 0;
-#if defined(__AVX512F__)
-    if constexpr (sizeof(Feature) == 4)
-      for (; i + 16 <= n; i += 16) load_tile(at + i * rows.row_stride, rows, i, columns, n_columns);
-#endif
+    if constexpr (sizeof(Feature) == 4 && kTileRows > 0) {
+      const int width = columns[n_columns - 1] - columns[0] + 1;
+      for (; i + kTileRows <= n; i += kTileRows) {
+        Tile tile;
+        load_tile(at + i * rows.row_stride, rows, width, tile);
+        for (int c = 0; c < n_columns; c++) store_tile(tile, columns[c] - columns[0], values[c] + i);
+      }
+    }
     for (; i < n; i++) {
       const char *row = at + i * rows.row_stride;
       for (int c = 0; c < n_columns; c++) {
@@ -51,45 +55,6 @@ struct Panel {
       }
     }
   }
-
-#if defined(__AVX512F__)
-  // 16 rows by 16 columns, turned over.
-  void load_tile(const char *at, const skt_rows &rows, int first, const int32_t *columns, int n_columns) {
-    const int width = columns[n_columns - 1] - columns[0] + 1;
-    const __mmask16 there = static_cast<__mmask16>((1u << width) - 1);
-    __m512 r[16], t[16];
-    if (rows.dtype == SKT_FLOAT32) {
-      for (int i = 0; i < 16; i++) r[i] = _mm512_maskz_loadu_ps(there, at + i * rows.row_stride);
-    } else {
-      for (int i = 0; i < 16; i++) {
-        const char *row = at + i * rows.row_stride;
-        const __m256 low = _mm512_cvtpd_ps(_mm512_maskz_loadu_pd(static_cast<__mmask8>(there), row));
-        const __m256 high = _mm512_cvtpd_ps(_mm512_maskz_loadu_pd(static_cast<__mmask8>(there >> 8), row + 64));
-        r[i] = _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
-      }
-    }
-    for (int i = 0; i < 16; i += 2) {
-      t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-      t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4)
-      for (int j = 0; j < 2; j++) {
-        const __m512d a = _mm512_castps_pd(t[i + j]), b = _mm512_castps_pd(t[i + j + 2]);
-        r[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
-        r[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
-      }
-    // r[4 g + c] holds, in lane l, rows 4 g .. 4 g + 3 of column 4 l + c: lanes and groups are what is left to turn over.
-    for (int c = 0; c < 4; c++) {
-      const __m512 a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88), b = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xDD);
-      const __m512 d = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88), e = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xDD);
-      t[c] = _mm512_shuffle_f32x4(a, d, 0x88);
-      t[8 + c] = _mm512_shuffle_f32x4(a, d, 0xDD);
-      t[4 + c] = _mm512_shuffle_f32x4(b, e, 0x88);
-      t[12 + c] = _mm512_shuffle_f32x4(b, e, 0xDD);
-    }
-    for (int c = 0; c < n_columns; c++) _mm512_store_ps(reinterpret_cast<float *>(values[c]) + first, t[columns[c] - columns[0]]);
-  }
-#endif
 };
 
 // Which of the n rows have a missing value, and which a zero.
@@ -159,14 +124,9 @@ void category_planes(const skt_bitsliced &t, const skt_rows &rows, int64_t first
     const int count = t.category_count[g], width = t.category_bytes[g];
     const uint8_t *answers = t.answers + t.category_first[g];
     const uint8_t *row_answers[kBlock];
-    for (int i = 0; i < kBlock; i++) {
-      int32_t number = count + 1; // missing
-      if (i < n && x[i] == x[i]) {
-        const Feature whole = t.truncate_first ? std::trunc(x[i]) : x[i];
-        number = whole >= 0 && whole < static_cast<Feature>(t.category_limit) && whole < count ? static_cast<int32_t>(whole) : count;
-      }
-      row_answers[i] = answers + static_cast<int64_t>(number) * width;
-    }
+    const bool truncate = t.truncate_first != 0;
+    for (int i = 0; i < n; i++) row_answers[i] = answers + category_of(x[i], count, truncate, t.category_limit) * width;
+    std::fill(row_answers + n, row_answers + kBlock, answers);
     const int first = t.category_planes[g], n_planes = t.category_planes[g + 1] - first;
     for (int byte = 0; byte < width; byte++) {
       alignas(64) uint8_t answer[kBlock];
@@ -176,149 +136,15 @@ void category_planes(const skt_bitsliced &t, const skt_rows &rows, int64_t first
   }
 }
 
-// Numbers of up to eight bits, lowest first, back into 512 bytes.
-void bytes_of_bits(const Bits *slots, const uint16_t *code, int n_bits, uint8_t *out) {
-#if defined(SKT_HAS_GFNI)
-  // Bit b of a byte comes from row 7 - b of its matrix, so the lowest bit's plane stands last.
-  const __m512i gather = _mm512_setr_epi64(0x3830282018100800ll, 0x3931292119110901ll, 0x3A322A221A120A02ll, 0x3B332B231B130B03ll,
-                                           0x3C342C241C140C04ll, 0x3D352D251D150D05ll, 0x3E362E261E160E06ll, 0x3F372F271F170F07ll);
-  __m512i r[8];
-  for (int i = 0; i < 8; i++) r[i] = (__m512i)slots[code[7 - i]];
-  transpose_words(r);
-  for (int s = 0; s < kSlices; s++)
-    _mm512_store_si512(out + 64 * s, columns_of_bits(_mm512_permutexvar_epi8(gather, r[s]), 0x0102040810204080ll));
-  (void)n_bits;
-#elif defined(__AVX2__)
-  const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101ll, 0x0202020202020202ll, 0x0303030303030303ll);
-  const __m256i bit_of = _mm256_set1_epi64x(0x8040201008040201ll);
-  for (int i = 0; i < kBlock / 32; i++) {
-    __m256i number = _mm256_setzero_si256();
-    for (int bit = 0; bit < n_bits; bit++) {
-      const __m256i word = _mm256_set1_epi32(read<int32_t>(reinterpret_cast<const char *>(slots + code[bit]) + 4 * i));
-      const __m256i own = _mm256_and_si256(_mm256_shuffle_epi8(word, spread), bit_of);
-      const __m256i set = _mm256_cmpeq_epi8(own, bit_of);
-      number = _mm256_or_si256(number, _mm256_and_si256(set, _mm256_set1_epi8(static_cast<char>(1 << bit))));
-    }
-    _mm256_store_si256(reinterpret_cast<__m256i *>(out) + i, number);
-  }
-#else
-  const uint8_t *plane[8];
-  for (int bit = 0; bit < 8; bit++) plane[bit] = reinterpret_cast<const uint8_t *>(slots + code[bit]);
-  (void)n_bits; // the slots beyond are clear
-  for (int q = 0; q < kBlock / 8; q++) {
-    uint64_t word = 0;
-    for (int bit = 0; bit < 8; bit++) word |= static_cast<uint64_t>(plane[bit][q]) << (8 * bit);
-    word = transposed(word);
-    std::memcpy(out + 8 * q, &word, 8);
-  }
-#endif
-}
-
-#if defined(__AVX512VBMI__)
-
-template <int kBits>
-inline __m512i bytes_at(const uint8_t *table, __m512i number, __mmask64 upper) {
-  const __m512i *t = reinterpret_cast<const __m512i *>(table);
-  if constexpr (kBits <= 6) return _mm512_permutexvar_epi8(number, t[0]);
-  if constexpr (kBits == 7) return _mm512_permutex2var_epi8(t[0], number, t[1]);
-  return _mm512_mask_blend_epi8(upper, _mm512_permutex2var_epi8(t[0], number, t[1]), _mm512_permutex2var_epi8(t[2], number, t[3]));
-}
-
-// Looks up the values of 64 rows a byte at a time and puts the bytes together. Register q of four (eight) then holds rows
-// 16 l + 4 q + i (16 l + 2 q + i) in its l-th quarter.
-template <int kBits>
-inline void add_values(float *, __m512 *acc, const uint8_t *table, __m512i number) {
-  constexpr int kStep = kBits <= 6 ? 64 : 1 << kBits;
-  const __mmask64 upper = kBits == 8 ? _mm512_movepi8_mask(number) : 0;
-  __m512i b[4];
-  for (int k = 0; k < 4; k++) b[k] = bytes_at<kBits>(table + k * kStep, number, upper);
-  const __m512i low0 = _mm512_unpacklo_epi8(b[0], b[1]), low1 = _mm512_unpackhi_epi8(b[0], b[1]);
-  const __m512i high0 = _mm512_unpacklo_epi8(b[2], b[3]), high1 = _mm512_unpackhi_epi8(b[2], b[3]);
-  acc[0] = _mm512_add_ps(acc[0], _mm512_castsi512_ps(_mm512_unpacklo_epi16(low0, high0)));
-  acc[1] = _mm512_add_ps(acc[1], _mm512_castsi512_ps(_mm512_unpackhi_epi16(low0, high0)));
-  acc[2] = _mm512_add_ps(acc[2], _mm512_castsi512_ps(_mm512_unpacklo_epi16(low1, high1)));
-  acc[3] = _mm512_add_ps(acc[3], _mm512_castsi512_ps(_mm512_unpackhi_epi16(low1, high1)));
-}
-
-template <int kBits>
-inline void add_values(double *, __m512d *acc, const uint8_t *table, __m512i number) {
-  constexpr int kStep = kBits <= 6 ? 64 : 1 << kBits;
-  const __mmask64 upper = kBits == 8 ? _mm512_movepi8_mask(number) : 0;
-  __m512i pair[4][2]; // two bytes of 8 values in each quarter
-  for (int k = 0; k < 4; k++) {
-    const __m512i even = bytes_at<kBits>(table + 2 * k * kStep, number, upper), odd = bytes_at<kBits>(table + (2 * k + 1) * kStep, number, upper);
-    pair[k][0] = _mm512_unpacklo_epi8(even, odd);
-    pair[k][1] = _mm512_unpackhi_epi8(even, odd);
-  }
-  for (int half = 0; half < 2; half++) {
-    const __m512i low0 = _mm512_unpacklo_epi16(pair[0][half], pair[1][half]), low1 = _mm512_unpackhi_epi16(pair[0][half], pair[1][half]);
-    const __m512i high0 = _mm512_unpacklo_epi16(pair[2][half], pair[3][half]), high1 = _mm512_unpackhi_epi16(pair[2][half], pair[3][half]);
-    __m512d *a = acc + 4 * half;
-    a[0] = _mm512_add_pd(a[0], _mm512_castsi512_pd(_mm512_unpacklo_epi32(low0, high0)));
-    a[1] = _mm512_add_pd(a[1], _mm512_castsi512_pd(_mm512_unpackhi_epi32(low0, high0)));
-    a[2] = _mm512_add_pd(a[2], _mm512_castsi512_pd(_mm512_unpacklo_epi32(low1, high1)));
-    a[3] = _mm512_add_pd(a[3], _mm512_castsi512_pd(_mm512_unpackhi_epi32(low1, high1)));
-  }
-}
-
 // Adds the values of pieces first .. last, whose leaf numbers of 512 rows each stand one after the other, to one output of all rows.
 template <class Acc>
 void add_pieces(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers, int n_slices, Acc *acc) {
-  constexpr int kRegisters = sizeof(Acc);
-  for (int s = 0; s < n_slices; s++) {
-    std::conditional_t<sizeof(Acc) == 4, __m512, __m512d> a[kRegisters];
-    std::memcpy(a, acc + kSlice * s, sizeof a);
-    for (int p = first; p < last; p++) {
-      const __m512i number = _mm512_load_si512(numbers + (p - first) * kBlock + kSlice * s);
-      const int bits = t.piece_bits[p];
-      const uint8_t *table = t.value_bytes + t.piece_bytes[p] + static_cast<int64_t>(output) * sizeof(Acc) * std::max(64, 1 << bits);
-      if (bits <= 6)
-        add_values<6>(static_cast<Acc *>(nullptr), a, table, number);
-      else if (bits == 7)
-        add_values<7>(static_cast<Acc *>(nullptr), a, table, number);
-      else
-        add_values<8>(static_cast<Acc *>(nullptr), a, table, number);
-    }
-    std::memcpy(acc + kSlice * s, a, sizeof a);
+  for (int row = 0; row < n_slices * kSlice; row += Sums<Acc>::kRows) {
+    Sums<Acc> sums(acc + row);
+    for (int p = first; p < last; p++) sums.add(t, p, output, numbers + (p - first) * kBlock + row);
+    sums.store(acc + row);
   }
 }
-
-// Where the sum of a block's row stands in the accumulators.
-template <class Acc>
-inline int place_of(int row) {
-  constexpr int kPart = 16 / sizeof(Acc); // values in a quarter of a register
-  const int in_slice = row % kSlice, quarter = in_slice / 16, part = in_slice % 16 / kPart;
-  return row - in_slice + part * 4 * kPart + quarter * kPart + in_slice % kPart;
-}
-
-#else
-
-// Adds the values of pieces first .. last to one output of all rows, whose sums stay in registers from piece to piece.
-template <class Acc>
-void add_pieces(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers, int n_slices, Acc *acc) {
-  constexpr int kRows = 16;
-  const int64_t width = t.n_leaf_outputs;
-  for (int row = 0; row < n_slices * kSlice; row += kRows) {
-    Acc a[kRows];
-    std::memcpy(a, acc + row, sizeof a);
-    for (int p = first; p < last; p++) {
-      const Acc *values = static_cast<const Acc *>(t.values) + t.piece_first[p] * width + output;
-      const uint8_t *number = numbers + (p - first) * kBlock + row;
-      if (width == 1)
-        for (int i = 0; i < kRows; i++) a[i] += values[number[i]];
-      else
-        for (int i = 0; i < kRows; i++) a[i] += values[number[i] * width];
-    }
-    std::memcpy(acc + row, a, sizeof a);
-  }
-}
-
-template <class Acc>
-inline int place_of(int row) {
-  return row;
-}
-
-#endif
 
 // Leaf numbers of a piece, from the planes.
 inline void evaluate(const skt_bitsliced &t, int piece, Bits *slots, uint8_t *numbers) {
@@ -347,7 +173,7 @@ void run(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int64_
   for (int64_t row = first_row; row < last_row; row += kBlock) {
     const int n = static_cast<int>(std::min<int64_t>(kBlock, last_row - row)), n_slices = (n + kSlice - 1) / kSlice;
     for (int k = 0; k < n_outputs; k++) {
-      std::fill_n(acc + k * kBlock, kBlock, t.sum.base_last ? Acc(0) : base[k]);
+      std::fill_n(acc + k * kBlock, kBlock, base[k]);
       if (t.sum.continues)
         for (int i = 0; i < n; i++) acc[k * kBlock + place_of<Acc>(i)] = out[(row + i) * n_outputs + k];
     }
@@ -365,10 +191,7 @@ void run(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int64_
       first = last;
     }
     for (int k = 0; k < n_outputs; k++)
-      for (int i = 0; i < n; i++) {
-        const Acc total = acc[k * kBlock + place_of<Acc>(i)];
-        out[(row + i) * n_outputs + k] = t.sum.base_last ? total + base[k] : total;
-      }
+      for (int i = 0; i < n; i++) out[(row + i) * n_outputs + k] = acc[k * kBlock + place_of<Acc>(i)];
   }
 }
 

@@ -20,12 +20,12 @@ bool ascends(const int32_t *begins, int64_t n, int64_t first, int64_t end) {
   return true;
 }
 
-int32_t check_searches(const skt_bitsliced &t, int64_t n_columns) {
+int32_t check_searches(const skt_bitsliced &t) {
   if (t.n_searches < 0 || t.n_codes < 0 || t.n_thresholds < 0) return kSearches;
   if (!ascends(t.search_codes, t.n_searches, 0, t.n_codes)) return kSearches;
   if (!t.search_codes || (t.n_searches && (!t.search_column || !t.search_levels || !t.search_first || !t.thresholds32))) return kSearches;
   for (int32_t s = 0; s < t.n_searches; s++) {
-    if (t.search_column[s] < 0 || t.search_column[s] >= n_columns) return kColumn;
+    if (t.search_column[s] < 0 || t.search_column[s] >= t.n_columns) return kColumn;
     if (s && t.search_column[s] < t.search_column[s - 1]) return kColumn;
     if (t.search_levels[s] < 0 || t.search_levels[s] > 8) return kSearches;
     if (t.search_first[s] < 0 || t.search_first[s] > t.n_thresholds - (int64_t(1) << t.search_levels[s])) return kSearches;
@@ -47,7 +47,7 @@ int32_t check_codes(const skt_bitsliced &t) {
   return ascends(t.code_planes, t.n_codes, 0, numeric) ? kFine : kPlanes;
 }
 
-int32_t check_categories(const skt_bitsliced &t, int64_t n_columns) {
+int32_t check_categories(const skt_bitsliced &t) {
   const int32_t g_end = t.n_category_columns, numeric = t.code_planes[t.n_codes];
   if (g_end < 0) return kCategories;
   if (g_end == 0) return numeric == t.n_planes ? kFine : kPlanes;
@@ -55,7 +55,7 @@ int32_t check_categories(const skt_bitsliced &t, int64_t n_columns) {
   if (!ascends(t.category_planes, g_end, numeric, t.n_planes)) return kPlanes;
   if (!(t.category_limit > 0) || t.category_limit > 2147483648.0) return kCategories;
   for (int32_t g = 0; g < g_end; g++) {
-    if (t.category_column[g] < 0 || t.category_column[g] >= n_columns) return kColumn;
+    if (t.category_column[g] < 0 || t.category_column[g] >= t.n_columns) return kColumn;
     const int64_t planes = t.category_planes[g + 1] - t.category_planes[g];
     if (t.category_bytes[g] != (planes + 7) / 8 || t.category_count[g] < 0 || t.category_first[g] < 0) return kCategories;
     if (t.category_first[g] > t.n_answers - (int64_t(t.category_count[g]) + 2) * t.category_bytes[g]) return kCategories;
@@ -96,13 +96,21 @@ int32_t check_pieces(const skt_bitsliced &t) {
   return kFine;
 }
 
+bool all_aligned(const skt_bitsliced &t) {
+  return aligned(t.search_column, t.search_levels, t.search_first, t.thresholds32, t.thresholds64, t.search_codes, t.code_zero, t.code_planes) &&
+         aligned(t.category_column, t.category_count, t.category_bytes, t.category_first, t.category_planes) &&
+         aligned(t.muxes, t.piece_muxes, t.piece_bits, t.piece_code, t.piece_first, t.piece_output, t.piece_bytes) &&
+         aligned_as(t.sum.acc_dtype, t.values) && aligned_as(t.sum.acc_dtype, t.sum.base);
+}
+
 } // namespace
 
-int32_t check_bitsliced(const skt_bitsliced &t, int64_t n_columns) {
+int32_t check_bitsliced(const skt_bitsliced &t) {
   int32_t error = check_sum(t.sum);
+  if (!error && !all_aligned(t)) error = kMisaligned;
   if (!error) error = check_codes(t);
-  if (!error) error = check_searches(t, n_columns);
-  if (!error) error = check_categories(t, n_columns);
+  if (!error) error = check_searches(t);
+  if (!error) error = check_categories(t);
   if (!error) error = check_pieces(t);
   return error;
 }

@@ -50,7 +50,7 @@ int32_t check_sum(const skt_sum &sum) {
   return kFine;
 }
 
-int32_t check_codes(const skt_traversal &t, int64_t n_columns) {
+int32_t check_codes(const skt_traversal &t) {
   if (t.n_base_slots < 16 || t.n_base_slots % 16 || t.n_slots < t.n_base_slots || t.n_slots % t.n_base_slots || t.n_slots > kMostSlots)
     return kSlots;
   if (t.n_codes < 0 || t.n_codes > t.n_slots) return kCodesMissing;
@@ -58,7 +58,7 @@ int32_t check_codes(const skt_traversal &t, int64_t n_columns) {
   if (!(t.zero_limit >= 0)) return kCodesMissing;
   int32_t base = 0; // codes in base slots: the first ones, since slots ascend
   for (int32_t c = 0; c < t.n_codes; c++) {
-    if (t.code_column[c] < 0 || t.code_column[c] >= n_columns) return kCodeColumn;
+    if (t.code_column[c] < 0 || t.code_column[c] >= t.n_columns) return kCodeColumn;
     if (t.code_slot[c] < 0 || t.code_slot[c] >= t.n_slots || (c && t.code_slot[c] <= t.code_slot[c - 1])) return kCodeSlot;
     if (t.code_slot[c] < t.n_base_slots) base = c + 1;
   }
@@ -82,7 +82,7 @@ int32_t check_thresholds(const skt_traversal &t) {
   return kFine;
 }
 
-int32_t check_categories(const skt_traversal &t, int64_t n_columns) {
+int32_t check_categories(const skt_traversal &t) {
   if (t.n_category_codes < 0) return kCategoryTables;
   if (t.n_category_codes == 0) return kFine;
   if (!t.category_column || !t.category_slot || !t.category_count || !t.category_first || !t.answers || t.n_answers < 0) return kCategoryTables;
@@ -90,7 +90,7 @@ int32_t check_categories(const skt_traversal &t, int64_t n_columns) {
   int32_t highest = -1; // base slot of a numeric code
   for (int32_t c = 0; c < t.n_codes && t.code_slot[c] < t.n_base_slots; c++) highest = t.code_slot[c];
   for (int32_t g = 0; g < t.n_category_codes; g++) {
-    if (t.category_column[g] < 0 || t.category_column[g] >= n_columns) return kCategoryColumn;
+    if (t.category_column[g] < 0 || t.category_column[g] >= t.n_columns) return kCategoryColumn;
     if (t.category_slot[g] <= highest || t.category_slot[g] >= t.n_base_slots) return kCategorySlot;
     highest = t.category_slot[g];
     const int64_t first = t.category_first[g], count = t.category_count[g];
@@ -151,7 +151,7 @@ int32_t check_trees(const skt_traversal &t) {
   return kFine;
 }
 
-int32_t check_leaves(const skt_traversal &t, int64_t n_columns) {
+int32_t check_leaves(const skt_traversal &t) {
   if (t.n_leaf_outputs != 1 && t.n_leaf_outputs != t.sum.n_outputs) return kLeafOutputs;
   if (t.n_leaves && (!t.values || !t.leaf)) return kLeafValues;
   if (!t.value_number && t.n_values != t.n_leaves) return kValueNumber;
@@ -167,19 +167,29 @@ int32_t check_leaves(const skt_traversal &t, int64_t n_columns) {
   if (t.n_leaf_outputs != 1 || t.sum.acc_dtype != SKT_FLOAT64 || t.value_number || terms < 0) return kLinear;
   if (!ascends(t.linear_first, t.n_leaves, 0, terms) || !t.linear_const || (terms && (!t.linear_column || !t.linear_coef))) return kLinear;
   for (int64_t j = 0; j < terms; j++)
-    if (t.linear_column[j] < 0 || t.linear_column[j] >= n_columns) return kLinearColumn;
+    if (t.linear_column[j] < 0 || t.linear_column[j] >= t.n_columns) return kLinearColumn;
   return kFine;
+}
+
+// But for the blocks, which have a number of their own.
+bool all_aligned(const skt_traversal &t) {
+  return aligned(t.code_column, t.code_slot, t.code_nan, t.code_zero, t.thresholds, t.code_first) &&
+         aligned(t.category_column, t.category_slot, t.category_count, t.category_first) &&
+         aligned(t.wide_code, t.tree_block, t.tree_leaf, t.tree_output, t.leaf, t.value_number) &&
+         aligned(t.linear_first, t.linear_column, t.linear_coef, t.linear_const) && aligned_as(t.sum.acc_dtype, t.values) &&
+         aligned_as(t.sum.acc_dtype, t.sum.base);
 }
 
 } // namespace
 
-int32_t check_traversal(const skt_traversal &t, int64_t n_columns) {
+int32_t check_traversal(const skt_traversal &t) {
   int32_t error = check_sum(t.sum);
-  if (!error) error = check_codes(t, n_columns);
+  if (!error && !all_aligned(t)) error = kMisaligned;
+  if (!error) error = check_codes(t);
   if (!error) error = check_thresholds(t);
-  if (!error) error = check_categories(t, n_columns);
+  if (!error) error = check_categories(t);
   if (!error) error = check_trees(t);
-  if (!error) error = check_leaves(t, n_columns);
+  if (!error) error = check_leaves(t);
   return error;
 }
 

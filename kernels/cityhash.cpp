@@ -1,5 +1,5 @@
-// CityHash64 of text in the version 1.0.2, from the description of the algorithm (G. Pike and J. Alakuijala, 2011); sktensor/cityhash.py
-// says the same more slowly.
+// CityHash64 of text in the version 1.0.2, from the description of the algorithm (G. Pike and J. Alakuijala, 2011); the
+// helpers have its names. sktensor/inputs/cityhash.py says the same more slowly.
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -9,92 +9,92 @@
 namespace {
 
 constexpr uint64_t k0 = 0xC3A5C85C97CB3127, k1 = 0xB492B66FBE98F273, k2 = 0x9AE16A3B2F90404F, k3 = 0xC949D7C7509E6557;
-constexpr uint64_t kFactor = 0x9DDFEA08EB382D69;
+constexpr uint64_t kMul = 0x9DDFEA08EB382D69;
 
-using Two = std::pair<uint64_t, uint64_t>;
+using uint128 = std::pair<uint64_t, uint64_t>;
 
-uint64_t word(const char *at) {
+uint64_t Fetch64(const char *at) {
   uint64_t value = 0;
   for (int i = 7; i >= 0; i--) value = value << 8 | static_cast<unsigned char>(at[i]);
   return value;
 }
 
-uint64_t half_word(const char *at) {
+uint64_t Fetch32(const char *at) {
   uint64_t value = 0;
   for (int i = 3; i >= 0; i--) value = value << 8 | static_cast<unsigned char>(at[i]);
   return value;
 }
 
-uint64_t turned(uint64_t value, int64_t bits) { return bits % 64 ? value >> (bits % 64) | value << (64 - bits % 64) : value; }
+uint64_t Rotate(uint64_t value, int64_t bits) { return bits % 64 ? value >> (bits % 64) | value << (64 - bits % 64) : value; }
 
-uint64_t folded(uint64_t value) { return value ^ value >> 47; }
+uint64_t ShiftMix(uint64_t value) { return value ^ value >> 47; }
 
-uint64_t joined(uint64_t low, uint64_t high) { return folded((high ^ folded((low ^ high) * kFactor)) * kFactor) * kFactor; }
+uint64_t HashLen16(uint64_t low, uint64_t high) { return ShiftMix((high ^ ShiftMix((low ^ high) * kMul)) * kMul) * kMul; }
 
-uint64_t up_to_16(const char *text, int64_t n) {
+uint64_t HashLen0to16(const char *text, int64_t n) {
   if (n > 8) {
-    const uint64_t last = word(text + n - 8);
-    return joined(word(text), turned(last + static_cast<uint64_t>(n), n)) ^ last;
+    const uint64_t last = Fetch64(text + n - 8);
+    return HashLen16(Fetch64(text), Rotate(last + static_cast<uint64_t>(n), n)) ^ last;
   }
-  if (n >= 4) return joined(static_cast<uint64_t>(n) + (half_word(text) << 3), half_word(text + n - 4));
+  if (n >= 4) return HashLen16(static_cast<uint64_t>(n) + (Fetch32(text) << 3), Fetch32(text + n - 4));
   if (!n) return k2;
   const auto byte = [=](int64_t i) { return static_cast<uint64_t>(static_cast<unsigned char>(text[i])); };
   const uint64_t y = byte(0) + (byte(n >> 1) << 8), z = static_cast<uint64_t>(n) + (byte(n - 1) << 2);
-  return folded(y * k2 ^ z * k3) * k2;
+  return ShiftMix(y * k2 ^ z * k3) * k2;
 }
 
-uint64_t up_to_32(const char *text, int64_t n) {
-  const uint64_t a = word(text) * k1, b = word(text + 8), c = word(text + n - 8) * k2, d = word(text + n - 16) * k0;
-  return joined(turned(a - b, 43) + turned(c, 30) + d, a + turned(b ^ k3, 20) - c + static_cast<uint64_t>(n));
+uint64_t HashLen17to32(const char *text, int64_t n) {
+  const uint64_t a = Fetch64(text) * k1, b = Fetch64(text + 8), c = Fetch64(text + n - 8) * k2, d = Fetch64(text + n - 16) * k0;
+  return HashLen16(Rotate(a - b, 43) + Rotate(c, 30) + d, a + Rotate(b ^ k3, 20) - c + static_cast<uint64_t>(n));
 }
 
-Two chained(uint64_t a, uint64_t second, uint64_t third, uint64_t last) {
-  uint64_t b = turned(a + last, 52), c = turned(a, 37);
+uint128 HashLen33to64Half(uint64_t a, uint64_t second, uint64_t third, uint64_t last) {
+  uint64_t b = Rotate(a + last, 52), c = Rotate(a, 37);
   a += second;
-  c += turned(a, 7);
+  c += Rotate(a, 7);
   a += third;
-  return {a + last, b + turned(a, 31) + c};
+  return {a + last, b + Rotate(a, 31) + c};
 }
 
-uint64_t up_to_64(const char *text, int64_t n) {
+uint64_t HashLen33to64(const char *text, int64_t n) {
   const char *const end = text + n;
-  const Two v = chained(word(text) + (static_cast<uint64_t>(n) + word(end - 16)) * k0, word(text + 8), word(text + 16), word(text + 24));
-  const Two w = chained(word(text + 16) + word(end - 32), word(end - 24), word(end - 16), word(end - 8));
-  const uint64_t r = folded((v.first + w.second) * k2 + (w.first + v.second) * k0);
-  return folded(r * k0 + v.second) * k2;
+  const uint128 v = HashLen33to64Half(Fetch64(text) + (static_cast<uint64_t>(n) + Fetch64(end - 16)) * k0, Fetch64(text + 8), Fetch64(text + 16), Fetch64(text + 24));
+  const uint128 w = HashLen33to64Half(Fetch64(text + 16) + Fetch64(end - 32), Fetch64(end - 24), Fetch64(end - 16), Fetch64(end - 8));
+  const uint64_t r = ShiftMix((v.first + w.second) * k2 + (w.first + v.second) * k0);
+  return ShiftMix(r * k0 + v.second) * k2;
 }
 
 // 32 bytes mixed into two numbers.
-Two weak(const char *text, uint64_t a, uint64_t b) {
-  a += word(text);
-  b = turned(b + a + word(text + 24), 21);
+uint128 WeakHashLen32WithSeeds(const char *text, uint64_t a, uint64_t b) {
+  a += Fetch64(text);
+  b = Rotate(b + a + Fetch64(text + 24), 21);
   const uint64_t c = a;
-  a += word(text + 8) + word(text + 16);
-  return {a + word(text + 24), b + turned(a, 44) + c};
+  a += Fetch64(text + 8) + Fetch64(text + 16);
+  return {a + Fetch64(text + 24), b + Rotate(a, 44) + c};
 }
 
-uint64_t longer(const char *text, int64_t n) {
+uint64_t HashLen65AndMore(const char *text, int64_t n) {
   const char *const end = text + n;
-  uint64_t x = word(text), y = word(end - 16) ^ k1, z = word(end - 56) ^ k0;
-  Two v = weak(end - 64, static_cast<uint64_t>(n), y), w = weak(end - 32, static_cast<uint64_t>(n) * k1, k0);
-  z += folded(v.second) * k1;
-  x = turned(z + x, 39) * k1;
-  y = turned(y, 33) * k1;
+  uint64_t x = Fetch64(text), y = Fetch64(end - 16) ^ k1, z = Fetch64(end - 56) ^ k0;
+  uint128 v = WeakHashLen32WithSeeds(end - 64, static_cast<uint64_t>(n), y), w = WeakHashLen32WithSeeds(end - 32, static_cast<uint64_t>(n) * k1, k0);
+  z += ShiftMix(v.second) * k1;
+  x = Rotate(z + x, 39) * k1;
+  y = Rotate(y, 33) * k1;
   for (int64_t left = (n - 1) / 64; left > 0; left--, text += 64) {
-    x = turned(x + y + v.first + word(text + 16), 37) * k1;
-    y = turned(y + v.second + word(text + 48), 42) * k1;
+    x = Rotate(x + y + v.first + Fetch64(text + 16), 37) * k1;
+    y = Rotate(y + v.second + Fetch64(text + 48), 42) * k1;
     x ^= w.second;
     y ^= v.first;
-    z = turned(z ^ w.first, 33);
-    v = weak(text, v.second * k1, x + w.first);
-    w = weak(text + 32, z + w.second, y);
+    z = Rotate(z ^ w.first, 33);
+    v = WeakHashLen32WithSeeds(text, v.second * k1, x + w.first);
+    w = WeakHashLen32WithSeeds(text + 32, z + w.second, y);
     std::swap(x, z);
   }
-  return joined(joined(v.first, w.first) + folded(y) * k1 + z, joined(v.second, w.second) + x);
+  return HashLen16(HashLen16(v.first, w.first) + ShiftMix(y) * k1 + z, HashLen16(v.second, w.second) + x);
 }
 
 } // namespace
 
 uint64_t cityhash64(const char *text, int64_t n) {
-  return n <= 16 ? up_to_16(text, n) : n <= 32 ? up_to_32(text, n) : n <= 64 ? up_to_64(text, n) : longer(text, n);
+  return n <= 16 ? HashLen0to16(text, n) : n <= 32 ? HashLen17to32(text, n) : n <= 64 ? HashLen33to64(text, n) : HashLen65AndMore(text, n);
 }

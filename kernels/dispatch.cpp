@@ -1,8 +1,10 @@
 // The functions of the C ABI: the choice of an instruction set, and of threads.
 #include "check.h"
 #include "cityhash.h"
+#include "float_mode.h"
 #include "sktensor.h"
 #include "threads.h"
+#include "walk.h"
 
 #define SKT_DECLARE(ISA)                                                                                                               \
   namespace ISA {                                                                                                                      \
@@ -45,8 +47,10 @@ constexpr int64_t kFloat64 = 4; // exponentials of float32 take as long as one o
 
 int32_t check_isa(int32_t isa) { return isa < 0 || isa > skt_best_isa() ? kNoSuchIsa : kFine; }
 
-int32_t check_call(const skt_rows *rows, const void *out, int32_t features, int32_t isa) {
-  if (!rows || rows->n_rows < 0 || (rows->n_rows && (!out || !(rows->data || rows->columns)))) return kNoRows;
+// Whether rows can be read.
+int32_t check_rows(const skt_rows *rows, int32_t features, int32_t isa) {
+  if (!rows || rows->n_rows < 0 || rows->n_columns < 0 || (rows->n_rows && rows->n_columns && !rows->data && !rows->columns)) return kNoRows;
+  if (!aligned(rows->columns)) return kMisaligned;
   if (features != SKT_FLOAT32 && features != SKT_FLOAT64) return kDtype;
   if (rows->columns) {
     for (int64_t c = 0; c < rows->n_columns; c++)
@@ -57,12 +61,45 @@ int32_t check_call(const skt_rows *rows, const void *out, int32_t features, int3
   return check_isa(isa);
 }
 
+// Whether tables for so many columns can be run on rows, with answers of `item` bytes each.
+int32_t check_call(const skt_rows *rows, int64_t n_columns, const void *out, uintptr_t item, int32_t features, int32_t isa) {
+  if (const int32_t error = check_rows(rows, features, isa)) return error;
+  if (rows->n_columns != n_columns) return kWidth;
+  if (rows->n_rows && !out) return kNoRows;
+  return reinterpret_cast<uintptr_t>(out) % item ? kMisaligned : kFine;
+}
+
+uintptr_t item_of(const skt_sum &sum) { return sum.acc_dtype == SKT_FLOAT32 ? 4 : 8; }
+
+// Whether so many raw scores can be turned into probabilities; `table` is what else is read.
+template <class Value>
+int32_t check_link(const Value *raw, const Value *out, int64_t n, int64_t n_classes, int32_t isa, const void *table) {
+  if (n < 0 || (n && (!raw || !out || !table))) return kNoRows;
+  if (n_classes < 1) return kOutputs;
+  if (!aligned(raw, out) || !aligned(static_cast<const double *>(table))) return kMisaligned;
+  return check_isa(isa);
+}
+
 // Runs run(first, last, scratch) on all rows, or finds that they are not what they must be.
 template <class Run>
 int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most, int32_t n_threads, int32_t isa, Run run) {
   return in_ranges(rows.n_rows, most, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
     if (look && rows.must_be_finite && !SKT_WITH(isa, all_finite, rows, features, first, last)) return kNotFinite;
     run(first, last, scratch);
+    return kFine;
+  });
+}
+
+// Runs run(first, last) on all rows, each few of them as soon as it is known that they are what they must be.
+template <class Run>
+int32_t for_walked(const skt_rows &rows, int32_t features, bool look, int32_t n_threads, int32_t isa, Run run) {
+  const int64_t step = walk_rows_at_once(rows);
+  return in_ranges(rows.n_rows, kWalkRows, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &) -> int32_t {
+    for (int64_t end; first < last; first = end) {
+      end = std::min(last, first + step);
+      if (look && rows.must_be_finite && !SKT_WITH(isa, all_finite, rows, features, first, end)) return kNotFinite;
+      run(first, end);
+    }
     return kFine;
   });
 }
@@ -103,17 +140,30 @@ const char *skt_message(int32_t error) {
     case kNoSuchIsa: return "this processor or this build lacks the instruction set";
     case kNoSuchTree: return "the numbers of trees are missing or out of range";
     case kNotFinite: return "a value is missing or infinite";
+    case kWidth: return "the rows have more or fewer columns than the tables were made for";
+    case kMisaligned: return "an array does not begin at a multiple of its items' size";
   }
-  const char *known = error >= 200 ? traversal_message(error) : error >= 100 ? bitsliced_message(error) : keys_message(error);
+  const char *known = error >= 400 ? walk_message(error) : error >= 200 ? traversal_message(error) : error >= 100 ? bitsliced_message(error) : keys_message(error);
   return known ? known : "unknown error";
 }
 
-int32_t skt_check_bitsliced(const skt_bitsliced *tables, int64_t n_columns) { return check_bitsliced(*tables, n_columns); }
+int32_t skt_check_bitsliced(const skt_bitsliced *tables) {
+  const IeeeMode mode;
+  return check_bitsliced(*tables);
+}
 
-int32_t skt_check_traversal(const skt_traversal *tables, int64_t n_columns) { return check_traversal(*tables, n_columns); }
+int32_t skt_check_traversal(const skt_traversal *tables) {
+  const IeeeMode mode;
+  return check_traversal(*tables);
+}
+
+int32_t skt_check_walk(const skt_walk *tables) {
+  const IeeeMode mode;
+  return check_walk(*tables);
+}
 
 int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
-  if (const int32_t error = check_call(rows, out, features, isa)) return error;
+  if (const int32_t error = check_call(rows, tables->n_columns, out, item_of(tables->sum), features, isa)) return error;
   if (features == SKT_FLOAT64 && tables->n_searches && !tables->thresholds64) return kSearches;
   if (!tables->value_bytes && isa > SKT_AVX2) isa = SKT_AVX2; // AVX-512 looks values up in registers
   return for_rows(*rows, features, !tables->sum.continues, kCircuitRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
@@ -122,7 +172,7 @@ int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int
 }
 
 int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
-  if (const int32_t error = check_call(rows, out, features, isa)) return error;
+  if (const int32_t error = check_call(rows, tables->n_columns, out, item_of(tables->sum), features, isa)) return error;
   return for_rows(*rows, features, !tables->sum.continues, kWalkRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
     SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out, scratch);
   });
@@ -130,8 +180,9 @@ int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int
 
 int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads,
                    int32_t isa) {
-  if (const int32_t error = check_call(rows, out, features, isa)) return error;
+  if (const int32_t error = check_call(rows, tables->n_columns, out, sizeof *out, features, isa)) return error;
   if (tables->n_trees && !tree_number) return kNoSuchTree;
+  if (!aligned(tree_number)) return kMisaligned;
   for (int32_t tree = 0; tree < tables->n_trees; tree++)
     if (tree_number[tree] < 0 || tree_number[tree] >= tables->n_trees) return kNoSuchTree;
   return for_rows(*rows, features, true, kWalkRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
@@ -139,12 +190,30 @@ int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t fe
   });
 }
 
-int32_t skt_check_keys(const skt_keys *tables, int64_t n_columns) { return check_keys(*tables, n_columns); }
+int32_t skt_run_walk(const skt_walk *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->n_columns, out, item_of(tables->sum), features, isa)) return error;
+  return for_walked(*rows, features, !tables->sum.continues, n_threads, isa,
+                    [&](int64_t first, int64_t last) { walk_sums(*tables, *rows, features, first, last, out); });
+}
+
+int32_t skt_walk_leaves(const skt_walk *tables, const skt_rows *rows, int32_t features, int32_t *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->n_columns, out, sizeof *out, features, isa)) return error;
+  return for_walked(*rows, features, true, n_threads, isa,
+                    [&](int64_t first, int64_t last) { walk_leaves(*tables, *rows, features, first, last, out); });
+}
+
+int32_t skt_check_keys(const skt_keys *tables) {
+  const IeeeMode mode;
+  return check_keys(*tables);
+}
 
 int32_t skt_derive(const skt_keys *tables, const skt_rows *rows, const uint64_t *const *hashes, int64_t first, int64_t n, float *out, int32_t n_threads,
                    int32_t isa) {
-  if (const int32_t error = check_call(rows, out, SKT_FLOAT32, isa)) return error;
+  if (const int32_t error = check_call(rows, tables->n_columns, out, sizeof *out, SKT_FLOAT32, isa)) return error;
   if (first < 0 || n < 0 || first > rows->n_rows - n || (rows->n_columns && !hashes)) return kNoRows;
+  if (!aligned(hashes)) return kMisaligned;
+  for (int64_t c = 0; c < rows->n_columns; c++)
+    if (!aligned(hashes[c])) return kMisaligned;
   for (int32_t p = 0; p < tables->n_parts; p++)
     if ((tables->part_test[p] == SKT_EXCEEDS) == (hashes[tables->part_column[p]] != nullptr)) return kPartColumn;
   return in_ranges(n, kKeyRows, n_threads, kNoMemory, [&](int64_t begin, int64_t end, Scratch &) -> int32_t {
@@ -154,6 +223,8 @@ int32_t skt_derive(const skt_keys *tables, const skt_rows *rows, const uint64_t 
 }
 
 int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t n, uint64_t *out) {
+  if (n < 0 || (n && (!text || !begins || !out))) return kNoRows;
+  if (!aligned(begins, out)) return kMisaligned;
   for (int64_t i = 0; i < n; i++) {
     if (begins[i] < 0 || begins[i] > begins[i + 1]) return kNoRows;
     out[i] = cityhash64(text + begins[i], begins[i + 1] - begins[i]);
@@ -162,30 +233,29 @@ int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t n, uint6
 }
 
 int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa) {
-  return !check_call(rows, rows, features, isa) && SKT_WITH(isa, all_finite, *rows, features, 0, rows->n_rows);
+  const IeeeMode mode;
+  return !check_rows(rows, features, isa) && SKT_WITH(isa, all_finite, *rows, features, 0, rows->n_rows);
 }
 
 int32_t skt_sigmoid32(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t n_threads, int32_t isa) {
-  if (const int32_t error = check_isa(isa)) return error;
+  if (const int32_t error = check_link(raw, out, n, 1, isa, table)) return error;
   return for_links(n, 1, n_threads, [&](int64_t first, int64_t last, Scratch &) { SKT_WITH(isa, sigmoid32, *table, raw, first, last, out); });
 }
 
 int32_t skt_sigmoid64(const double *raw, int64_t n, double factor, double *out, int32_t n_threads, int32_t isa) {
-  if (const int32_t error = check_isa(isa)) return error;
+  if (const int32_t error = check_link(raw, out, n, 1, isa, raw)) return error;
   return for_links(n, kFloat64, n_threads, [&](int64_t first, int64_t last, Scratch &) { SKT_WITH(isa, sigmoid64, raw, first, last, factor, out); });
 }
 
 int32_t skt_softmax32(const skt_expf *table, const float *raw, int64_t n, int64_t n_classes, float *out, int32_t n_threads, int32_t isa) {
-  if (const int32_t error = check_isa(isa)) return error;
-  if (n_classes < 1) return kOutputs;
+  if (const int32_t error = check_link(raw, out, n, n_classes, isa, table)) return error;
   return for_links(n, n_classes, n_threads, [&](int64_t first, int64_t last, Scratch &scratch) {
     SKT_WITH(isa, softmax32, *table, raw, first, last, n_classes, out, scratch);
   });
 }
 
 int32_t skt_softmax64(const double *raw, int64_t n, int64_t n_classes, double *out, int32_t n_threads, int32_t isa) {
-  if (const int32_t error = check_isa(isa)) return error;
-  if (n_classes < 1) return kOutputs;
+  if (const int32_t error = check_link(raw, out, n, n_classes, isa, raw)) return error;
   return for_links(n, kFloat64 * n_classes, n_threads, [&](int64_t first, int64_t last, Scratch &) {
     SKT_WITH(isa, softmax64, raw, first, last, n_classes, out);
   });

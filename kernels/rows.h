@@ -79,4 +79,13 @@ inline void load_column(const Column &column, int64_t first, int n, const Treatm
     for (int i = 0; i < n; i++) out[i] = treatment(out[i]);
 }
 
+// The number of a value's category: `count` for one beyond those that are known, `count` + 1 for a missing value.
+template <class Feature>
+inline int64_t category_of(Feature x, int64_t count, bool truncate_first, double limit) {
+  const double number = truncate_first ? std::trunc(static_cast<double>(x)) : static_cast<double>(x);
+  const bool known = number >= 0 && number < limit;
+  const int64_t category = known ? static_cast<int64_t>(number) : count;
+  return x != x ? count + 1 : category < count ? category : count;
+}
+
 } // namespace SKT_ISA

@@ -2,7 +2,7 @@
  *
  * Plain structures that point into arrays owned by the caller; a kernel keeps nothing between two calls, so any number of threads may
  * run the same tables at once, before and after a fork. Tables are checked once, by the functions named skt_check_*; the functions that
- * run them trust them.
+ * run them trust them, and check their rows. All of them compute in IEEE 754's default mode and leave the thread's own as it was.
  */
 #ifndef SKTENSOR_H
 #define SKTENSOR_H
@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 3
+#define SKT_ABI 6
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -58,8 +58,8 @@ typedef struct {
   const void *base; /* accumulator dtype (n_outputs) */
   int32_t acc_dtype;
   int32_t n_outputs;
-  int32_t base_last; /* whether the base is added after the trees */
   int32_t continues; /* whether the sums start from what `out` holds, the sums of the trees before these, instead of the base */
+  int32_t reserved;
 } skt_sum;
 
 /* Trees as circuits over bit planes (strategies/bitsliced.py). Sizes: S searches, C codes, D planes, O multiplexers, P pieces of trees.
@@ -68,6 +68,7 @@ typedef struct {
  * zeros; a plane is one bit a row, "code > rank".
  */
 typedef struct {
+  int64_t n_columns; /* of X */
   int32_t n_searches;
   int32_t right_if_equal; /* 1: x goes right iff x >= threshold; 0: iff x > threshold */
   const int32_t *search_column; /* (S) column of X, ascending */
@@ -140,6 +141,7 @@ typedef struct {
  * hold the same.
  */
 typedef struct {
+  int64_t n_columns; /* of X */
   int32_t n_codes;
   int32_t right_if_equal;     /* of ranks: whether thresholds equal to x count */
   const int32_t *code_column; /* (C) column of X */
@@ -188,6 +190,29 @@ typedef struct {
   skt_sum sum;
 } skt_traversal;
 
+/* A node that compares a value of X itself; a child is a node behind it, or ~leaf. */
+typedef struct {
+  double threshold;
+  int32_t column;
+  int32_t child[2];      /* left, right */
+  int32_t missing_right; /* 1: a missing value goes right, 0: left */
+} skt_node;
+
+/* Trees to walk (backends/cpu/walk.py), for few trees over many columns. Sizes: T trees, M nodes, L leaves. */
+typedef struct {
+  int64_t n_columns; /* of X */
+  int32_t right_if_equal; /* 1: x goes right iff x >= threshold; 0: iff x > threshold */
+  int32_t n_trees;
+  const skt_node *nodes; /* (M) */
+  int64_t n_nodes;
+  const int32_t *root;        /* (T) node or ~leaf */
+  const int32_t *tree_output; /* (T) the output that it adds to; with vector leaves unused */
+  int32_t n_leaf_outputs;     /* values a leaf: 1, or n_outputs for vector leaves */
+  const void *values;         /* accumulator dtype (L, n_leaf_outputs) */
+  int64_t n_leaves;
+  skt_sum sum;
+} skt_walk;
+
 /* Columns derived from keys. A row has one key for each table, made of parts of 64 bits, one after the other: key = m * (key + m * part)
  * modulo 2**64, from 0 on, m being `factor`. The table gives the key's number, and each derived column the value of that number. Sizes: K
  * keys, P parts, D derived columns.
@@ -207,6 +232,7 @@ typedef struct {
 } skt_place;
 
 typedef struct {
+  int64_t n_columns; /* of X */
   uint64_t factor;
   int32_t n_keys;
   int32_t n_parts;
@@ -242,28 +268,33 @@ SKT_API const char *skt_message(int32_t error);
 /* The best instruction set that this library and this processor share. */
 SKT_API int32_t skt_best_isa(void);
 
-SKT_API int32_t skt_check_bitsliced(const skt_bitsliced *tables, int64_t n_columns);
-SKT_API int32_t skt_check_traversal(const skt_traversal *tables, int64_t n_columns);
+SKT_API int32_t skt_check_bitsliced(const skt_bitsliced *tables);
+SKT_API int32_t skt_check_traversal(const skt_traversal *tables);
+SKT_API int32_t skt_check_walk(const skt_walk *tables);
 
 /* Sums over trees of all rows into `out`, accumulator dtype (n_rows, n_outputs), C order. `features` is the dtype in which values are
  * compared; `n_threads` threads at most, this one included. */
 SKT_API int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa);
 SKT_API int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa);
+SKT_API int32_t skt_run_walk(const skt_walk *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa);
 
 /* Numbers of the leaves that rows reach, int32 (n_rows, n_trees), trees in the order of `tree_number` (T). */
 SKT_API int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads, int32_t isa);
 
+/* The same of walked trees, trees in their order. */
+SKT_API int32_t skt_walk_leaves(const skt_walk *tables, const skt_rows *rows, int32_t features, int32_t *out, int32_t n_threads, int32_t isa);
+
 /* Columns for trees that look at derived ones: rows first .. first + n of X as float32, column after column of n values each, then their
  * derived columns; `out` is (n_columns + n_derived, n), C order. `hashes` (n_columns) are those of all rows, or NULL for a column of numbers;
  * where there are hashes, `rows` is not read, and 0.0 written. */
-SKT_API int32_t skt_check_keys(const skt_keys *tables, int64_t n_columns);
+SKT_API int32_t skt_check_keys(const skt_keys *tables);
 SKT_API int32_t skt_derive(const skt_keys *tables, const skt_rows *rows, const uint64_t *const *hashes, int64_t first, int64_t n, float *out,
                            int32_t n_threads, int32_t isa);
 
 /* CityHash64 (1.0.2) of n texts that stand one after the other; text i ends where the next one begins, at begins[i + 1]. */
 SKT_API int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t n, uint64_t *out);
 
-/* 1 if no value is missing or infinite in the dtype of the features, 0 if one is. */
+/* 1 if no value is missing or infinite in the dtype of the features, 0 if one is or the rows cannot be read. */
 SKT_API int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa);
 
 /* Probabilities from raw scores: of two classes into `out` (n, 2), of several into `out` (n, n_classes). */

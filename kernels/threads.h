@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "float_mode.h"
 #include "scratch.h"
 
 // What several threads do at once, each with memory of its own.
@@ -25,6 +26,7 @@ int32_t in_ranges(int64_t n, int64_t most, int32_t n_threads, int32_t no_memory,
   std::atomic<int64_t> next{0};
   std::atomic<int32_t> error{0};
   auto take = [&, n_threads = std::max(n_threads, 1)](Scratch &scratch) noexcept {
+    const IeeeMode mode; // of this thread
     try {
       int64_t first = next;
       while (!error && first < n) {

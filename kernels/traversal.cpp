@@ -8,13 +8,11 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include <type_traits>
 
 #include "rows.h"
 #include "scratch.h"
+#include "simd/simd.h"
 
 namespace SKT_ISA {
 namespace {
@@ -90,13 +88,8 @@ bool encode_values(const skt_traversal &t, int32_t c, const Feature *x, int n, u
 template <class Feature>
 void encode_categories(const skt_traversal &t, int32_t g, const Feature *x, int n, uint32_t *code) {
   const uint8_t *answers = t.answers + t.category_first[g];
-  const int64_t count = t.category_count[g];
-  for (int i = 0; i < n; i++) {
-    const double number = t.truncate_first ? std::trunc(static_cast<double>(x[i])) : static_cast<double>(x[i]);
-    const bool known = number >= 0 && number < t.category_limit;
-    const int64_t category = known ? static_cast<int64_t>(number) : count;
-    code[i] = answers[x[i] != x[i] ? count + 1 : category < count ? category : count];
-  }
+  const bool truncate = t.truncate_first != 0;
+  for (int i = 0; i < n; i++) code[i] = answers[category_of(x[i], t.category_count[g], truncate, t.category_limit)];
 }
 
 inline void put(const uint32_t *code, int n, int64_t width, uint32_t *slot) {
@@ -137,82 +130,39 @@ struct Trees {
 };
 
 // The codes of a row, and its answers to the questions of a block, node 0's lowest; bits beyond the nodes may be anything.
-template <int kWidth>
-struct Row {
+template <bool kIsWide>
+struct RowInMemory {
   const uint32_t *code;
 
-  Row(const uint32_t *codes, int64_t width, int64_t row) : code(codes + row * width) {}
+  RowInMemory(const uint32_t *codes, int64_t width, int64_t row) : code(codes + row * width) {}
 
   uint32_t answers(const Trees &trees, const skt_block &block) const {
-    const uint16_t *const wide_code = kWidth == kWide ? trees.wide_code + (&block - trees.blocks) * SKT_BLOCK_NODES : nullptr;
+    const uint16_t *const wide_code = kIsWide ? trees.wide_code + (&block - trees.blocks) * SKT_BLOCK_NODES : nullptr;
     uint32_t bits = 0;
     for (int i = SKT_BLOCK_NODES - 1; i >= 0; i--) {
-      const uint32_t slot = kWidth == kWide ? wide_code[i] : block.code[i];
+      const uint32_t slot = kIsWide ? wide_code[i] : block.code[i];
       bits = 2 * bits + (code[slot] > block.key[i]);
     }
     return bits;
   }
 };
 
-#if defined(__AVX512VBMI__)
+// Those of 16, 32 or 64 codes, a register for 16 of them.
+template <int kWidth>
+struct Row : RowInRegisters<kWidth / 16> {
+  Row(const uint32_t *codes, int64_t, int64_t row) : RowInRegisters<kWidth / 16>(codes, row) {}
 
-// The codes in registers, from which one instruction fetches those of all nodes. It looks at as many bits of a slot as there are codes, so
-// that slots from n_base_slots on become those of the same columns.
-template <int kRegisters>
-struct RowInRegisters {
-  __m512i part[kRegisters];
-
-  RowInRegisters(const uint32_t *codes, int64_t, int64_t row) {
-    for (int i = 0; i < kRegisters; i++) part[i] = _mm512_loadu_si512(codes + (row * kRegisters + i) * 16);
-  }
-
-  uint32_t answers(const Trees &, const skt_block &block) const {
-    const __m512i slot = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(block.code)));
-    __m512i code;
-    if constexpr (kRegisters == 1) code = _mm512_permutexvar_epi32(slot, part[0]);
-    if constexpr (kRegisters >= 2) code = _mm512_permutex2var_epi32(part[0], slot, part[1]);
-    if constexpr (kRegisters == 4) {
-      const __m512i high = _mm512_permutex2var_epi32(part[2], slot, part[3]);
-      code = _mm512_mask_mov_epi32(code, _mm512_test_epi32_mask(slot, _mm512_set1_epi32(32)), high);
-    }
-    return _mm512_cmpgt_epu32_mask(code, _mm512_loadu_si512(block.key));
-  }
+  uint32_t answers(const Trees &, const skt_block &block) const { return RowInRegisters<kWidth / 16>::answers(block); }
 };
 
 template <>
-struct Row<16> : RowInRegisters<1> {
-  using RowInRegisters::RowInRegisters;
+struct Row<kAnyWidth> : RowInMemory<false> {
+  using RowInMemory::RowInMemory;
 };
 template <>
-struct Row<32> : RowInRegisters<2> {
-  using RowInRegisters::RowInRegisters;
+struct Row<kWide> : RowInMemory<true> {
+  using RowInMemory::RowInMemory;
 };
-template <>
-struct Row<64> : RowInRegisters<4> {
-  using RowInRegisters::RowInRegisters;
-};
-
-#endif
-
-// The exit where the answers agree with the way to it. Lanes behind the last exit may match too, the first one that does is it.
-inline uint32_t exit_of(const skt_block &block, uint32_t bits) {
-#if defined(__AVX512VBMI__)
-  const __m256i care = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.care));
-  const __m256i want = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.want));
-  const __m256i told = _mm256_and_si256(_mm256_set1_epi16(static_cast<int16_t>(bits)), care);
-  return __builtin_ctz(_mm256_cmpeq_epi16_mask(told, want));
-#elif defined(__SSE2__)
-  const __m128i *care = reinterpret_cast<const __m128i *>(block.care), *want = reinterpret_cast<const __m128i *>(block.want);
-  const __m128i all = _mm_set1_epi16(static_cast<int16_t>(bits));
-  const __m128i low = _mm_cmpeq_epi16(_mm_and_si128(all, _mm_loadu_si128(care)), _mm_loadu_si128(want));
-  const __m128i high = _mm_cmpeq_epi16(_mm_and_si128(all, _mm_loadu_si128(care + 1)), _mm_loadu_si128(want + 1));
-  return __builtin_ctz(_mm_movemask_epi8(_mm_packs_epi16(low, high)));
-#else
-  uint32_t exit = 0; // one lane matches, and vectors find the sum over lanes faster than the first of them
-  for (uint32_t e = 0; e < SKT_BLOCK_EXITS; e++) exit += (bits & block.care[e]) == block.want[e] ? e : 0;
-  return exit;
-#endif
-}
 
 inline void prefetch(const void *at) { __builtin_prefetch(at); }
 inline void prefetch_far(const void *at) { __builtin_prefetch(at, 0, 2); }
@@ -382,11 +332,8 @@ void walk(const skt_traversal &t, const uint32_t *codes, int64_t width, int64_t 
 // Codes of n rows, as wide as they have to be; the width.
 template <class Feature>
 int64_t encode_rows(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, uint32_t *codes) {
-#if defined(__AVX512VBMI__)
-  // Widths for which there are permutations of registers.
-  const bool in_registers = (t.n_base_slots == 16 || t.n_base_slots == 32 || t.n_base_slots == 64) && !t.wide_code;
+  const bool in_registers = kCodesInRegisters && (t.n_base_slots == 16 || t.n_base_slots == 32 || t.n_base_slots == 64) && !t.wide_code;
   if (in_registers && t.n_base_slots < t.n_slots && !encode<Feature>(t, rows, first, n, t.n_base_slots, codes)) return t.n_base_slots;
-#endif
   encode<Feature>(t, rows, first, n, t.n_slots, codes);
   return t.n_slots;
 }
@@ -403,15 +350,18 @@ void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int
   for (int64_t row = first; row < last; row += at_once) {
     const int n = static_cast<int>(std::min(at_once, last - row));
     const int64_t width = encode_rows<Feature>(t, rows, row, n, codes);
-    switch (t.wide_code ? kWide : width) {
-      case kWide: walk<kWide>(t, codes, width, row, n, walkers, leaf, use); break;
-#if defined(__AVX512VBMI__)
-      case 16: walk<16>(t, codes, width, row, n, walkers, leaf, use); break;
-      case 32: walk<32>(t, codes, width, row, n, walkers, leaf, use); break;
-      case 64: walk<64>(t, codes, width, row, n, walkers, leaf, use); break;
-#endif
-      default: walk<kAnyWidth>(t, codes, width, row, n, walkers, leaf, use);
+    if (t.wide_code) {
+      walk<kWide>(t, codes, width, row, n, walkers, leaf, use);
+      continue;
     }
+    if constexpr (kCodesInRegisters) {
+      if (width == 16 || width == 32 || width == 64) {
+        const auto walk_in_registers = width == 16 ? walk<16, Use> : width == 32 ? walk<32, Use> : walk<64, Use>;
+        walk_in_registers(t, codes, width, row, n, walkers, leaf, use);
+        continue;
+      }
+    }
+    walk<kAnyWidth>(t, codes, width, row, n, walkers, leaf, use);
   }
 }
 
@@ -420,13 +370,10 @@ void sums(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t l
   const Acc *const base = static_cast<const Acc *>(t.sum.base);
   const int64_t width = t.sum.n_outputs;
   for (int64_t row = first; row < last && !t.sum.continues; row++)
-    for (int64_t k = 0; k < width; k++) out[row * width + k] = t.sum.base_last ? 0 : base[k];
+    for (int64_t k = 0; k < width; k++) out[row * width + k] = base[k];
   each_block<Feature>(t, rows, first, last, scratch, [&](int64_t row, int n, int32_t tree, int32_t end, uint32_t *leaf) {
     add<Feature>(t, rows, row, n, tree, end, leaf, out + row * width);
   });
-  if (t.sum.base_last)
-    for (int64_t row = first; row < last; row++)
-      for (int64_t k = 0; k < width; k++) out[row * width + k] += base[k];
 }
 
 template <class Feature>

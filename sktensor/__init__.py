@@ -5,7 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from sktensor.errors import DeviceWarning, PerformanceWarning, UnsupportedModelError, VerificationError
+from sktensor.errors import (
+    DeviceWarning,
+    InconsistentVersionWarning,
+    PerformanceWarning,
+    UnsupportedModelError,
+    VerificationError,
+)
 from sktensor.forest import Forest
 from sktensor.registry import extract_forest, register_extractor
 
@@ -21,6 +27,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "DeviceWarning",
     "Forest",
+    "InconsistentVersionWarning",
     "PerformanceWarning",
     "TensorizedEstimator",
     "UnsupportedModelError",

@@ -8,12 +8,24 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Protocol, runtime_checkable
+from operator import index
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 
-__all__ = ["Extractor", "Parts", "chosen_rounds", "extract_forest", "find_extractor", "register_extractor"]
+__all__ = [
+    "ColumnNames",
+    "Extractor",
+    "Fingerprint",
+    "RuleOfNames",
+    "Submodels",
+    "chosen_rounds",
+    "extract_forest",
+    "find_extractor",
+    "forest_of",
+    "register_extractor",
+]
 
 ENTRY_POINT_GROUP = "sktensor.extractors"
 
@@ -37,8 +49,18 @@ class Extractor(Protocol):
 
     With two more functions, ``predict_raw(model, X)`` and ``predict_leaves(model, X)``, which ask the library itself
     for raw scores and leaf numbers of an array, programs made of its models are verified when they are compiled.
-    With a function ``parts(model)`` that returns :class:`Parts`, or None for a model that is one forest, models that
-    combine others are taken, too.
+    With a function ``submodels(model)`` that returns :class:`Submodels`, or None for a model that is one forest, models
+    that combine others are taken, too. More functions that a library may need, each of them optional:
+
+    * ``check_class(model)`` raises :class:`~sktensor.UnsupportedModelError` for a model, fitted or not, whose class or
+      parameters say already that it is not supported, so that it is not trained in vain.
+    * ``unfitted(model)``: a copy of a model's parameters, where :func:`sklearn.base.clone` cannot make it.
+    * ``fingerprint(model)``: a :data:`Fingerprint`, which is another one after the library has fitted the model anew.
+      It is asked for with each prediction.
+    * ``columns(model)``: :class:`ColumnNames`, the library's own rules about the names of columns in frames; without
+      it, or where it gives None, scikit-learn's.
+    * ``score(model, X, y, predict, sample_weight=None)``: what the library's ``score`` makes of ``predict(X)``, where
+      it has rules of its own.
     """
 
     def extract(self, model: Any) -> Forest:
@@ -46,30 +68,78 @@ class Extractor(Protocol):
         ...
 
 
+Fingerprint: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
+"""Objects of a fitted model that another fit replaces, compared by identity, and numbers, compared by value."""
+
+
 @dataclass(frozen=True)
-class Parts:
+class Submodels:
     """Where a fitted model keeps the models that answer for it.
 
     Attributes
     ----------
     attributes : tuple of str
         The model's attributes, each of them a fitted model or a list of fitted models.
-    hands_on : bool
-        Whether the model has one part, and its predictions are that part's.
+    delegates : bool
+        Whether there is one, and the model's predictions are those of that one.
     rows : callable, optional
-        ``rows(model, X)``, the rows that such a part is given, where these are not X itself.
+        ``rows(model, X)``, the rows that such a one is given, where these are not X itself.
     alone : callable, optional
-        ``alone(model)``, for a model that adds trees of its own to what its parts say: a model of these trees alone.
+        ``alone(model)``, for a model that adds trees of its own to what the others say: a model of these trees alone.
     adds : callable, optional
         ``adds(model, total)``, beside `alone`: has `model`, a copy, call ``total(start, X)`` for the sums over these
         trees of rows X, from `start` on, shape (n, K).
     """
 
     attributes: tuple[str, ...]
-    hands_on: bool = False
+    delegates: bool = False
     rows: Callable[[Any, Any], Any] | None = None
     alone: Callable[[Any], Any] | None = None
     adds: Callable[[Any, Callable[[Any, Any], Any]], None] | None = None
+
+
+RuleOfNames = Literal["scikit-learn", "same", "name", "position"]
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """The names of columns that a fitted model knows, and what its library does about those of a frame.
+
+    Attributes
+    ----------
+    names : tuple of str, optional
+        As the library keeps them; ``""`` for a column without one, None for a model that knows none.
+    rule : {"scikit-learn", "same", "name", "position"}
+        For a model that knows names. ``"scikit-learn"``: names that are text have to be the same in the same order,
+        columns without are read by position, with a warning. ``"same"``: all names, as text, have to be the same in the
+        same order. ``"name"``: columns are found by their names, as text, in any order and among others.
+        ``"position"``: the library looks at no names, and only those that are text are held against the model's.
+        Columns of models without names are read by position.
+    joins_levels : bool
+        Whether a name of several levels becomes text with blanks between them, and not as Python writes a tuple.
+    replaces_blanks : bool
+        Whether blanks in names become underscores.
+    dropped : str, optional
+        The name of a column that the library takes out of frames of pandas.
+    categorical : tuple of int
+        For ``"name"``: columns that the library takes for categories, by their place in a frame, whatever their name.
+    shown : bool
+        Whether `names` are those that ``feature_names_in_`` shows of a model that came fitted.
+    needed : tuple of int, optional
+        For ``"name"``: the columns that a frame has to have; None for all. Set when the model is compiled.
+    given : tuple, optional
+        The names, of any type, in the frame that a wrapper was fitted on. Set when the model is compiled.
+    """
+
+    names: tuple[str, ...] | None = None
+    rule: RuleOfNames = "scikit-learn"
+    joins_levels: bool = False
+    replaces_blanks: bool = False
+    dropped: str | None = None
+    categorical: tuple[int, ...] = ()
+    shown: bool = True
+    needed: tuple[int, ...] | None = None
+    given: tuple[Any, ...] | None = None
 
 
 def register_extractor(package: str, extractor: Extractor) -> None:
@@ -117,7 +187,10 @@ def extract_forest(model: Any, *, iterations: tuple[int, int | None] | None = No
     iterations : tuple of (int, int or None), optional
         The first boosting round to use and the one behind the last, as XGBoost's ``iteration_range``, LightGBM's
         ``start_iteration`` and ``num_iteration``, CatBoost's ``ntree_start`` and ``ntree_end``; None for the end at
-        which the library's own ``predict`` stops. By default, what that uses.
+        which the library's own ``predict`` stops. By default, what that uses. An end of 0 means what it means to the
+        library: all rounds from the first on to a booster of XGBoost and to LightGBM; after a first round of 0 what
+        ``predict`` uses to an estimator of XGBoost, all trees to CatBoost; after a later one it is an error in these
+        two, of which XGBoost's estimator would use all rounds from 0 on.
 
     Returns
     -------
@@ -131,7 +204,7 @@ def extract_forest(model: Any, *, iterations: tuple[int, int | None] | None = No
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     ValueError
-        If the model has no such iterations.
+        If `iterations` are not two whole numbers, or one and None, or the model has no such iterations.
 
     Examples
     --------
@@ -143,7 +216,11 @@ def extract_forest(model: Any, *, iterations: tuple[int, int | None] | None = No
     >>> forest.n_leaves, forest.n_outputs
     (3, 3)
     """
-    extractor = find_extractor(model)
+    return forest_of(model, find_extractor(model), iterations)
+
+
+def forest_of(model: Any, extractor: Extractor, iterations: tuple[int, int | None] | None = None) -> Forest:
+    """The validated forest that an extractor makes of a model; as :func:`extract_forest`."""
     if iterations is None:
         forest = extractor.extract(model)
     elif "iterations" in inspect.signature(extractor.extract).parameters:
@@ -158,7 +235,12 @@ def extract_forest(model: Any, *, iterations: tuple[int, int | None] | None = No
     return forest.validate()
 
 
-def chosen_rounds(iterations: tuple[int, int | None] | None, usual: int, n_rounds: int) -> tuple[int, int]:
+def chosen_rounds(
+    iterations: tuple[int, int | None] | None,
+    usual: int,
+    n_rounds: int,
+    zero_end: tuple[int | None, int | None] = (None, None),
+) -> tuple[int, int]:
     """The first round to use and the one behind the last, for extractors of models with rounds.
 
     Parameters
@@ -169,6 +251,9 @@ def chosen_rounds(iterations: tuple[int, int | None] | None, usual: int, n_round
         Where the library's own ``predict`` stops.
     n_rounds : int
         Rounds that there are.
+    zero_end : tuple of (int or None, int or None), optional
+        Where the library stops for an end of 0, if the first round is 0 and if it is a later one; None where it
+        takes no such end.
 
     Returns
     -------
@@ -177,18 +262,26 @@ def chosen_rounds(iterations: tuple[int, int | None] | None, usual: int, n_round
     Raises
     ------
     ValueError
-        If there are no such rounds.
+        If `iterations` are not two whole numbers, or one and None, or there are no such rounds.
     """
     if iterations is None:
         return 0, usual
-    begin, end = iterations
-    end = usual if end is None else end
+    try:
+        first, last = iterations
+        begin, end = index(first), usual if last is None else index(last)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"iterations={iterations!r}: expected two whole numbers, the first round and the one behind the last, or "
+            "None for the second."
+        ) from None
+    if end == 0 and last is not None and (stated := zero_end[begin > 0]) is not None:
+        end = stated
     if not 0 <= begin < end <= n_rounds:
         raise ValueError(
             f"iterations={iterations!r}: expected a first one and one behind it, from 0 to {n_rounds}, "
             f"which the model has; None for the second is {usual}."
         )
-    return int(begin), int(end)
+    return begin, end
 
 
 def find_extractor(model: Any) -> Extractor:
@@ -216,6 +309,14 @@ class _OwnForest:
 
     def extract(self, model: Any) -> Forest:
         return model.__sktensor_forest__()  # type: ignore[no-any-return]
+
+    def columns(self, model: Any) -> ColumnNames | None:
+        own = getattr(type(model), "__sktensor_columns__", None)
+        return own(model) if callable(own) else None
+
+    def fingerprint(self, model: Any) -> Fingerprint:
+        ask = getattr(type(model), "__sktensor_fingerprint__", None)
+        return ((), ()) if ask is None else ask(model)
 
 
 def _packages(model: Any) -> list[str]:

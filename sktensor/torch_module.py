@@ -10,23 +10,26 @@ import torch
 
 from sktensor import outputs
 from sktensor.backends.torch import compiled
+from sktensor.backends.workload import Workload
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.inputs.categories import number_tables, numbered
 from sktensor.inputs.rows import as_columns
 from sktensor.registry import extract_forest
 from sktensor.runtime.planner import Planner
-from sktensor.runtime.settings import BACKENDS, Settings
+from sktensor.runtime.settings import Settings
 from sktensor.strategies import find_strategy, sums
 from sktensor.strategies.tables import arrays, map_arrays
 
 __all__ = ["ForestModule", "tensorize"]
 
-Output = Literal["value", "proba", "raw", "leaf"]
-OUTPUTS = ("value", "proba", "raw", "leaf")
+Output = Literal["value", "label", "proba", "log_proba", "raw", "decision", "score_samples", "leaf", "transform"]
 
 # Rows that a table's cost is weighed for when strategy="auto": a module does not know its batches beforehand.
 TYPICAL_ROWS = 1000
+
+# Strategies that view tensors as other dtypes.
+NOT_TRACED = ("bitsliced",)
 
 POST_TRANSFORMS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "linear": lambda x: x,
@@ -59,10 +62,11 @@ def tensorize(
         As for :class:`~sktensor.TensorizedEstimator`.
     backend : {"auto", "torch"}, default="auto"
         What runs it.
-    output : {"value", "proba", "raw", "leaf"}, default="value"
-        What ``forward`` returns: what the library's booster predicts (for a classifier of scikit-learn the
-        probabilities before they are arranged in columns), what ``predict_proba`` gives, raw scores, or the
-        library's leaf numbers.
+    output : str, default="value"
+        What ``forward`` returns: ``"value"``, what the library's booster predicts (for a classifier of scikit-learn the
+        probabilities before they are arranged in columns); ``"raw"``, raw scores; ``"leaf"``, the library's leaf
+        numbers; or what a method of the estimator gives: ``"label"`` (``predict``), ``"proba"``, ``"log_proba"``,
+        ``"decision"``, ``"score_samples"``, ``"transform"``.
     post_transform : str or callable, optional
         Applied to the result: ``"linear"``, ``"sigmoid"``, ``"log_sigmoid"``, ``"softmax"``, ``"log_softmax"``, or a
         function of a tensor.
@@ -93,8 +97,9 @@ def tensorize(
     >>> bool((module(torch.from_numpy(X)).numpy() == model.predict(X)).all())
     True
     """
-    if output not in OUTPUTS:
-        raise ValueError(f"Unknown output {output!r}. Known: {', '.join(map(repr, OUTPUTS))}.")
+    if output not in outputs.OUTPUTS:
+        raise ValueError(f"Unknown output {output!r}. Known: {', '.join(map(repr, outputs.OUTPUTS))}.")
+    wanted = outputs.OUTPUTS[output]
     if not (post_transform is None or callable(post_transform) or post_transform in POST_TRANSFORMS):
         known = ", ".join(map(repr, POST_TRANSFORMS))
         raise ValueError(f"Unknown post_transform {post_transform!r}. Known: {known}, or a function of a tensor.")
@@ -103,18 +108,19 @@ def tensorize(
             "iterations: a forest is what it is. Give the model, or extract_forest(model, iterations=...)."
         )
     forest = model if isinstance(model, Forest) else extract_forest(model, iterations=iterations)
-    if output == "proba" and forest.proba == "none":
-        raise ValueError(f"output='proba': {type(model).__name__} gives no probabilities. Use 'value' or 'raw'.")
-    if output != "leaf" and forest.aggregate != "sum":
+    if not wanted.given_by(forest):
+        given = "probabilities" if output == "proba" else "such answer"
+        raise ValueError(f"output={output!r}: {type(model).__name__} gives no {given}. Use 'value' or 'raw'.")
+    if wanted.needs == "sums" and forest.aggregate != "sum":
         raise UnsupportedModelError(
             f"output={output!r}: {type(model).__name__} has Forest.aggregate={forest.aggregate!r}, and modules only "
             "add up what trees say. Use output='leaf', or a TensorizedEstimator."
         )
     if backend == "native":
         raise ValueError("backend='native' runs no modules, which are tensor code. Use 'torch' or 'auto'.")
-    if backend not in BACKENDS:
+    if backend not in ("auto", "torch"):
         raise ValueError(f"Unknown backend {backend!r}. Known: 'auto', 'torch'.")
-    plan = Planner(forest).plan(TYPICAL_ROWS, Settings(device, strategy, "torch"))
+    plan = Planner(Workload(forest)).plan(TYPICAL_ROWS, Settings(device, strategy, "torch"))
     transform = POST_TRANSFORMS[post_transform] if isinstance(post_transform, str) else post_transform
     return ForestModule(forest, plan.strategy, output, transform).to(plan.device)
 
@@ -128,8 +134,8 @@ class ForestModule(torch.nn.Module):
         What to run.
     strategy : str
         A registered strategy.
-    output : {"value", "proba", "raw", "leaf"}
-        What ``forward`` returns.
+    output : str
+        What ``forward`` returns, as for :func:`tensorize`.
     post_transform : callable, optional
         Applied to the result.
     """
@@ -165,23 +171,31 @@ class ForestModule(torch.nn.Module):
         -------
         torch.Tensor, or list of them
             One row a row of `X`.
+
+        Raises
+        ------
+        RuntimeError
+            If :func:`torch.jit.trace` runs it and the strategy is one that it cannot write down.
         """
+        if self.strategy in NOT_TRACED and torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            raise RuntimeError(
+                f"strategy={self.strategy!r} reads bytes of one dtype as another, for which torch.jit.trace has no "
+                "operator. Use torch.export or torch.compile, or tensorize(model, strategy='tree_traversal')."
+            )
         if X.ndim != 2 or X.shape[1] != self.forest.n_features:
             raise ValueError(f"Expected a tensor of shape (n, {self.forest.n_features}), got {tuple(X.shape)}.")
         strategy_tables, sum_tables, leaf_id, numbers = self._tables
         rows = as_columns(numbered(numbers, X), self.forest)
         leaves = self._run(strategy_tables, rows)
-        if self.output == "leaf":
-            numbers = leaf_id.index_select(0, leaves.flatten()).view(leaves.shape).t()
-            return self._post(outputs.leaf_numbers(self.forest, numbers))
-        raw = outputs.raw_scores(self.forest, sums.run(sum_tables, leaves, rows))
-        match self.output:
-            case "raw":
-                return self._post(outputs.shaped_raw(self.forest, raw))
-            case "proba":
-                return self._post(outputs.probabilities(self.forest, raw))
-            case _:
-                return self._post(outputs.shaped_values(self.forest, raw))
+        output = outputs.OUTPUTS[self.output]
+        match output.needs:
+            case "sums":
+                needed = sums.run(sum_tables, leaves, rows)
+            case "leaf numbers":
+                needed = leaf_id.index_select(0, leaves.flatten()).view(leaves.shape).t()
+            case "leaves":
+                needed = leaves.t()
+        return self._post(output.finish(self.forest, needed))
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> ForestModule:
         if any(fn(t.new_empty(0)).dtype != t.dtype for t in self.buffers()):

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from sktensor.backends.workload import Workload
 from sktensor.forest import Forest
 from sktensor.inputs.rows import Rows, is_tensor
-from sktensor.strategies import find_strategy, sums
-from sktensor.strategies.auto import option
-from sktensor.strategies.costs import Shape
+from sktensor.strategies import auto, find_strategy, sums
+from sktensor.strategies.auto import Option
 from sktensor.strategies.tables import map_arrays
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["TensorBackend", "compiled"]
+__all__ = ["TensorBackend", "build", "compiled", "options", "unavailable"]
+
+
+def unavailable(device: str, strategy: str) -> str:
+    """Why there is no tensor code, whatever the forest: nothing, it is there for every strategy and device."""
+    return ""
+
+
+def options(work: Workload, n_rows: int, device: str) -> Iterator[Option]:
+    """Every strategy as tensor code."""
+    forest, slow = work.forest, ""
+    without_float64 = device.startswith("mps") and "float64" in (forest.feature_dtype, forest.acc_dtype)
+    if device == "cpu":
+        slow = "predictions on the CPU go through torch, which is many times slower than sktensor's kernels"
+    for seen in auto.options(work.shape, n_rows, device, work.width, work.sum_steps):
+        refused = "device='mps' has no float64, which this model computes in. Use 'cpu' or 'cuda'."
+        yield replace(seen, slow=slow, refused=refused if without_float64 else seen.refused)
+
+
+def build(work: Workload, option: Option, device: str) -> TensorBackend:
+    """The tables on the device."""
+    return TensorBackend(work.forest, option.name, device)
 
 
 def compiled(forest: Forest, strategy: str) -> tuple[Any, sums.SumTables]:
-    """The numpy tables of a strategy and of the sum; raises ValueError before allocating ones that do not fit."""
-    found = find_strategy(strategy)
-    if refused := option(strategy, found, Shape.of(forest)).refused:
-        raise ValueError(refused)
-    return found.compile(forest), sums.compile(forest)
+    """The numpy tables of a strategy and of the sum."""
+    return find_strategy(strategy).compile(forest), sums.compile(forest)
 
 
 class TensorBackend:

@@ -1,4 +1,4 @@
-"""Models that combine the answers of others: the library's own arithmetic over parts that run as programs.
+"""Models that combine the answers of others: the library's own arithmetic over submodels that run as programs.
 
 Nothing of a composite is computed anew. The fitted model is copied, not deeply, the models inside it give way to
 estimators with programs, and then the library's own methods are called.
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import numpy as np
-
 from sktensor.errors import UnsupportedModelError
+from sktensor.estimator.tensors import like_tensor
 from sktensor.forest import Forest
-from sktensor.inputs.rows import exchanged, is_exchangeable, is_tensor
-from sktensor.registry import Parts, extract_forest, find_extractor
+from sktensor.inputs.rows import exchanged, is_exchangeable
+from sktensor.inputs.tensors import is_tensor, on_host
+from sktensor.registry import Submodels, extract_forest, find_extractor
+from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan
 from sktensor.runtime.settings import Settings
 
@@ -30,12 +31,12 @@ OF_TREES = ("predict_raw", "apply")
 # What a model that only hands rows on does itself: a search scores in its own way, RFE transforms.
 OWN_METHODS = ("score", "transform")
 
-# The name of what a model adds to its parts' answers.
+# The name of what a model adds to its submodels' answers.
 OWN_TREES = "its own trees"
 
 
 @dataclass(frozen=True)
-class Part:
+class Submodel:
     """A model inside another.
 
     Attributes
@@ -73,7 +74,7 @@ class Part:
 
 @dataclass(frozen=True, repr=False)
 class CompositePlan:
-    """How a prediction of a model made of others would run; printed or shown in a notebook, a table for each part.
+    """How a prediction of a model made of others would run; printed or shown in a notebook, a table for each submodel.
 
     Attributes
     ----------
@@ -81,26 +82,26 @@ class CompositePlan:
         Rows that the plan is for.
     model : str
         The class that combines the answers.
-    parts : tuple of (str, Plan or CompositePlan or str)
-        Each part's name and class, and its plan, or why it has none and runs as the library runs it.
+    submodels : tuple of (str, Plan or CompositePlan or str)
+        Each submodel's name and class, and its plan, or why it has none and runs as the library runs it.
     """
 
     n_rows: int
     model: str
-    parts: tuple[tuple[str, Plan | CompositePlan | str], ...]
+    submodels: tuple[tuple[str, Plan | CompositePlan | str], ...]
 
     @property
     def title(self) -> str:
         """In a few words."""
-        return f"{self.model} of {len(self.parts)} models"
+        return f"{self.model} of {len(self.submodels)} models"
 
     def _repr_html_(self) -> str:
         """The tables for notebooks."""
         return f"<pre>{escape(str(self))}</pre>"
 
     def __repr__(self) -> str:
-        lines = [f"{self.model} combines the answers of {len(self.parts)} models, as the library does"]
-        for name, plan in self.parts:
+        lines = [f"{self.model} combines the answers of {len(self.submodels)} models, as the library does"]
+        for name, plan in self.submodels:
             if isinstance(plan, str):
                 lines.append(f"{name}: as the library runs it, since {plan.partition('. ')[0]}")
             else:
@@ -108,14 +109,14 @@ class CompositePlan:
         return "\n".join(lines)
 
 
-def compose(model: Any, where: Parts, tensorized: Callable[[Any], Any]) -> Composite:
+def compose(model: Any, where: Submodels, tensorized: Callable[[Any], Any]) -> Composite:
     """Put programs in the place of the models inside a model.
 
     Parameters
     ----------
     model : estimator
         Fitted.
-    where : Parts
+    where : Submodels
         Where they are.
     tensorized : callable
         Makes of a fitted model an estimator with a program, or raises UnsupportedModelError.
@@ -129,14 +130,14 @@ def compose(model: Any, where: Parts, tensorized: Callable[[Any], Any]) -> Compo
     UnsupportedModelError
         If none of them can have a program.
     """
-    parts = tuple(_parts(model, where, tensorized))
-    if all(part.refused for part in parts):
-        of_them = "its model is not" if len(parts) == 1 else f"none of its {len(parts)} models is"
+    submodels = tuple(_submodels(model, where, tensorized))
+    if all(submodel.refused for submodel in submodels):
+        of_them = "its model is not" if len(submodels) == 1 else f"none of its {len(submodels)} models is"
         raise UnsupportedModelError(
             f"Nothing in this {type(model).__name__} would be any faster: {of_them} supported. "
-            f"{parts[0].name}: {parts[0].refused}"
+            f"{submodels[0].name}: {submodels[0].refused}"
         )
-    return Composite(model, parts)
+    return Composite(model, submodels)
 
 
 class Composite:
@@ -146,29 +147,30 @@ class Composite:
     ----------
     model : estimator
         The library's, fitted. It stays as it is, and what becomes of it later is not seen here.
-    parts : tuple of Part
+    submodels : tuple of Submodel
         What answers in it.
     """
 
-    def __init__(self, model: Any, parts: tuple[Part, ...]) -> None:
+    def __init__(self, model: Any, submodels: tuple[Submodel, ...]) -> None:
         self.model = copy.copy(model)
-        self.parts = parts
-        self._where: Parts = find_extractor(model).parts(model)  # type: ignore[attr-defined]
+        self.submodels = submodels
+        self._where: Submodels = find_extractor(model).submodels(model)  # type: ignore[attr-defined]
         self._twin: tuple[Settings, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"model": self.model, "parts": self.parts}
+        return stamp({"model": self.model, "submodels": self.submodels})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Composite.__init__(self, state["model"], state["parts"])
+        state = take_stamp(state, "Composite")
+        Composite.__init__(self, state["model"], state["submodels"])
 
     @property
     def forest(self) -> Forest:
-        """The forest of a model that hands rows on to one part; of any other model, UnsupportedModelError."""
+        """The forest of a model that hands rows on to one submodel; of any other model, UnsupportedModelError."""
         return extract_forest(self.model)
 
     def ask(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of the model, with programs in the place of its parts.
+        """Call a method of the model, with programs in the place of its submodels.
 
         Parameters
         ----------
@@ -187,25 +189,25 @@ class Composite:
             The method's answer; where X is a tensor, arrays of numbers as tensors on its device.
         """
         model = self._with_programs(settings)
-        if self._where.hands_on and method not in OWN_METHODS:
+        if self._where.delegates and method not in OWN_METHODS:
             answering = getattr(model, self._where.attributes[0])
             if self._where.rows is None:
                 return getattr(answering, method)(X, *args, **kwargs)
         elif method in OF_TREES and not hasattr(model, method):
             raise AttributeError(
                 f"{type(self.model).__name__!r} combines the answers of other models and has no {method} of its own. "
-                f"Ask its parts: {', '.join(part.name for part in self.parts[:3])} and so on."
+                f"Ask its submodels: {', '.join(submodel.name for submodel in self.submodels[:3])} and so on."
             )
         else:
             answering = model
         if is_exchangeable(X):
             X = exchanged(X)
-        rows = _on_host(X)
+        rows = on_host(X)
         if answering is not model:
             rows = self._where.rows(model, rows)  # type: ignore[misc]
         with _threads_instead_of_processes(model):
             found = getattr(answering, method)(rows, *args, **kwargs)
-        return _beside(X, found) if is_tensor(X) else found
+        return like_tensor(X, found) if is_tensor(X) else found
 
     def set_output(self, *, transform: str | None = None) -> None:
         """Choose the container that ``transform`` gives."""
@@ -214,57 +216,62 @@ class Composite:
 
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
         """Build what predictions of `n_rows` rows will use, or raise the error that they would."""
-        for part in self.parts:
-            if not part.refused:
-                part.running(settings).warmup([n_rows])
+        for submodel in self.submodels:
+            if not submodel.refused:
+                submodel.running(settings).warmup([n_rows])
         self._with_programs(settings)
 
     def planned(self, settings: Settings) -> CompositePlan:
-        """A plan to show, for which its parts, which have been compiled, need not be compiled."""
+        """A plan to show, for which its submodels, which have been compiled, need not be compiled."""
         return self.plan(1000, settings)
 
     def plan(self, n_rows: int, settings: Settings) -> CompositePlan:
         """How `n_rows` rows would be predicted."""
-        plans = [(part, part.refused or part.running(settings).explain_plan(n_rows)) for part in self.parts]
+        plans = [
+            (submodel, submodel.refused or submodel.running(settings).explain_plan(n_rows))
+            for submodel in self.submodels
+        ]
         return CompositePlan(
             n_rows=n_rows,
             model=type(self.model).__name__,
-            parts=tuple((f"{part.name}, {part.model}", plan) for part, plan in plans),
+            submodels=tuple((f"{one.name}, {one.model}", plan) for one, plan in plans),
         )
 
     def _with_programs(self, settings: Settings) -> Any:
-        """A copy of the model, with programs that run as the settings say in the place of its parts."""
+        """A copy of the model, with programs that run as the settings say in the place of its submodels."""
         if (last := self._twin) is not None and last[0] == settings:
             return last[1]
         twin = copy.copy(self.model)
         for attribute in self._where.attributes:
-            inside = [part for part in self.parts if part.attribute == attribute]
-            running = [part.running(settings) for part in inside]
+            inside = [submodel for submodel in self.submodels if submodel.attribute == attribute]
+            running = [submodel.running(settings) for submodel in inside]
             setattr(twin, attribute, running[0] if inside[0].index is None else running)
-        for part in self.parts:
-            if part.attribute == OWN_TREES and not part.refused:
-                self._where.adds(twin, part.running(settings)._total_from)  # type: ignore[misc]
+        for submodel in self.submodels:
+            if submodel.attribute == OWN_TREES and not submodel.refused:
+                self._where.adds(twin, submodel.running(settings)._total_from)  # type: ignore[misc]
         self._twin = settings, twin
         return twin
 
 
-def _parts(model: Any, where: Parts, tensorized: Callable[[Any], Any]) -> Iterator[Part]:
+def _submodels(model: Any, where: Submodels, tensorized: Callable[[Any], Any]) -> Iterator[Submodel]:
     """The models inside a model, each with its program or the reason why it has none."""
     places: list[tuple[str, int | None, Any]] = []
     for attribute in where.attributes:
         inside = getattr(model, attribute)
         many = isinstance(inside, list)
-        places += [(attribute, i, part) for i, part in enumerate(inside)] if many else [(attribute, None, inside)]
+        places += (
+            [(attribute, i, submodel) for i, submodel in enumerate(inside)] if many else [(attribute, None, inside)]
+        )
     if where.alone is not None:
         places.append((OWN_TREES, None, where.alone(model)))
-    for attribute, index, part in places:
-        place = attribute, index, type(part).__name__
+    for attribute, index, submodel in places:
+        place = attribute, index, type(submodel).__name__
         try:
-            estimator = tensorized(part)
+            estimator = tensorized(submodel)
         except UnsupportedModelError as error:
-            yield Part(*place, part, refused=str(error))
+            yield Submodel(*place, submodel, refused=str(error))
         else:
-            yield Part(*place, estimator, follows=estimator is not part)
+            yield Submodel(*place, estimator, follows=estimator is not submodel)
 
 
 def _threads_instead_of_processes(model: Any) -> AbstractContextManager[Any]:
@@ -277,22 +284,3 @@ def _threads_instead_of_processes(model: Any) -> AbstractContextManager[Any]:
     import joblib
 
     return joblib.parallel_config(backend="threading")  # type: ignore[no-any-return]
-
-
-def _on_host(X: Any) -> Any:
-    """A tensor as numpy, its numbers unchanged; anything else as it is."""
-    if not is_tensor(X):
-        return X
-    X = X.detach().cpu().resolve_neg()
-    return (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()  # which numpy lacks
-
-
-def _beside(X: Any, found: Any) -> Any:
-    """An answer as tensors on the device of X; what torch has no dtype for stays as it is."""
-    if isinstance(found, list):
-        return [_beside(X, part) for part in found]
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "biuf":
-        return found
-    import torch
-
-    return torch.as_tensor(found, device=X.device)

@@ -13,13 +13,36 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-__all__ = ["with_bar"]
+__all__ = ["Watched", "with_bar"]
 
 # A prediction that takes less shows nothing.
 DELAY_S = 0.5
 
 # Steps of a bar, where rows lie such that they could be read in one.
 STEPS = 100
+
+
+# Of a program, what goes through rows.
+RUNS = ("raw_scores", "leaves", "reached", "log_mean")
+
+
+class Watched:
+    """A program that shows a bar while it runs.
+
+    Parameters
+    ----------
+    program : Program
+        What runs.
+    """
+
+    def __init__(self, program: Any) -> None:
+        self._program = program
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._program, name)
+        if name not in RUNS:
+            return found
+        return lambda rows, *given: with_bar(lambda watched: found(watched, *given), rows)
 
 
 def with_bar(run: Callable[[Rows], Any], rows: Rows) -> Any:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor import outputs
 from sktensor.errors import VerificationError
 from sktensor.forest import Forest
 from sktensor.inputs.rows import as_rows
@@ -20,6 +19,7 @@ __all__ = ["probe", "verify"]
 # Enough that each of hundreds of thresholds a feature comes up a few times; some milliseconds for 500 trees.
 N_ROWS = 256
 N_SINGLE = 8  # of them once more on their own
+PROBE_BYTES = 64 * 2**20
 
 # Values for columns of which a model keeps nothing but hashes; small integers are often among its categories.
 UNKNOWN_CATEGORIES = [*range(-3, 30), "", "no category of this model"]
@@ -35,13 +35,17 @@ def probe(forest: Forest) -> npt.NDArray[Any]:
 
     Returns
     -------
-    ndarray of the forest's feature dtype, shape (256, n_features)
-        The same for the same forest, column by column drawn from these values.
+    ndarray of the forest's feature dtype, shape (n, n_features)
+        The same for the same forest, column by column drawn from these values; 0.0 in columns that the forest does not
+        look at. 256 rows, or fewer where these would take more than 64 MiB, but 8 at least.
     """
     rng = np.random.default_rng(0)
     dtype = np.dtype(forest.feature_dtype)
+    n_rows = min(N_ROWS, max(N_SINGLE, PROBE_BYTES // (max(forest.n_features, 1) * dtype.itemsize)))
     special = np.array([0.0, -0.0, 1.0] + [np.nan] * forest.accepts_nan, dtype=dtype)
-    X = rng.choice(special, size=(N_ROWS, forest.n_features))
+    X = np.zeros((n_rows, forest.n_features), dtype=dtype)
+    for feature in _columns(forest):
+        X[:, feature] = rng.choice(special, size=n_rows)
     order = np.argsort(forest.feature, kind="stable")
     used, first = np.unique(forest.feature[order], return_index=True)
     for feature, nodes in zip(used, np.split(order, first)[1:], strict=True):
@@ -49,15 +53,22 @@ def probe(forest: Forest) -> npt.NDArray[Any]:
             continue
         if forest.is_cat is not None and forest.is_cat[nodes].any():
             assert forest.cat_words is not None
-            X[:, feature] = rng.integers(-1, 32 * forest.cat_words[nodes].max() + 2, size=N_ROWS)
+            X[:, feature] = rng.integers(-1, 32 * forest.cat_words[nodes].max() + 2, size=n_rows)
             continue
         with np.errstate(over="ignore"):
-            at = rng.choice(forest.threshold[nodes], size=N_ROWS).astype(dtype)
-            beside = np.nextafter(at, rng.choice(np.array([-np.inf, np.inf], dtype=dtype), size=N_ROWS))
-        drawn = np.where(rng.random(N_ROWS) < 0.6, at, beside)
-        usual = np.isfinite(drawn) & (rng.random(N_ROWS) < 0.9)
+            at = rng.choice(forest.threshold[nodes], size=n_rows).astype(dtype)
+            beside = np.nextafter(at, rng.choice(np.array([-np.inf, np.inf], dtype=dtype), size=n_rows))
+        drawn = np.where(rng.random(n_rows) < 0.6, at, beside)
+        usual = np.isfinite(drawn) & (rng.random(n_rows) < 0.9)
         X[usual, feature] = drawn[usual]
     return _with_values(X, forest, rng) if forest.reads_values else X
+
+
+def _columns(forest: Forest) -> npt.NDArray[Any]:
+    """The columns of X that trees, linear leaves or keys of derived columns look at."""
+    looked_at = [forest.feature, forest.lin_feature, forest.key_column]
+    columns = np.unique(np.concatenate([found for found in looked_at if found is not None]))
+    return columns[columns < forest.n_features]
 
 
 def _with_values(X: npt.NDArray[Any], forest: Forest, rng: np.random.Generator) -> npt.NDArray[Any]:
@@ -74,7 +85,7 @@ def _with_values(X: npt.NDArray[Any], forest: Forest, rng: np.random.Generator) 
     if any(not isinstance(value, (int, float)) for values in drawn.values() for value in values):
         X = X.astype(object)
     for column, values in drawn.items():
-        X[:, column] = [values[i] for i in rng.integers(0, len(values), N_ROWS)]
+        X[:, column] = [values[i] for i in rng.integers(0, len(values), len(X))]
     return X
 
 
@@ -109,7 +120,7 @@ def verify(program: Program, settings: Settings, extractor: Extractor, model: An
     expected = np.asarray(ask(model, X)).reshape(len(X), forest.n_outputs)
     # Single rows may take another way than many, through tables of their own.
     for part in (slice(None), *(slice(i, i + 1) for i in range(N_SINGLE))):
-        found = outputs.raw_scores(forest, program.total(as_rows(X[part], forest), settings))
+        found, _ = program.raw_scores(as_rows(X[part], forest), settings)
         if found.dtype != expected.dtype:
             raise VerificationError(f"Raw scores are {found.dtype}, those of {type(model).__name__} {expected.dtype}.")
         if (wrong := _wrong(expected[part], found)).any():

@@ -44,7 +44,6 @@ def _check_derived(inputs: InputSpec) -> None:
     assert inputs.key_off is not None and inputs.key_column is not None and inputs.key_test is not None
     assert inputs.table_off is not None and inputs.table_key is not None
     assert inputs.derived_key is not None and inputs.derived_value is not None
-    hashed = np.zeros(inputs.n_features, dtype=bool) if inputs.hashed is None else inputs.hashed
     for name, offset, size in (
         ("key_off", inputs.key_off, len(inputs.key_column)),
         ("table_off", inputs.table_off, len(inputs.table_key)),
@@ -59,7 +58,9 @@ def _check_derived(inputs: InputSpec) -> None:
         fail("key_column", f"part {at}: expected {legal}, got {inputs.key_column[at]}")
     for at in np.flatnonzero(outside(inputs.key_test, 3))[:1]:
         fail("key_test", f"part {at}: expected 0, 1 or 2, got {inputs.key_test[at]}")
-    for at in np.flatnonzero((inputs.key_test != 1) != hashed[inputs.key_column])[:1]:
+    # Nothing here is as long as X is wide: a number of columns is a number that anybody can write into a file.
+    hashed = False if inputs.hashed is None else inputs.hashed[inputs.key_column]
+    for at in np.flatnonzero((inputs.key_test != 1) != hashed)[:1]:
         kind = "hashes of a column that is not hashed" if inputs.key_test[at] != 1 else "numbers of a hashed column"
         fail("key_test", f"part {at}: asks for {kind}, {inputs.key_column[at]}")
     assert inputs.key_value is not None

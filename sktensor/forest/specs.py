@@ -37,8 +37,13 @@ class InputSpec:
         Number of input columns ``F``.
     missing_value : float, optional
         A value that counts as missing beside NaN, compared after the cast to `feature_dtype`.
-    sparse_absent : {"zero", "missing"}
-        What an absent entry of a sparse matrix means.
+    sparse_absent : {"zero", "missing", "refused"}
+        What an absent entry of a sparse matrix means, or that the library takes no sparse rows.
+    sparse_repeated : {"sum", "sum_if_cast", "last", "last_or_first", "refused"}
+        What entries of a sparse matrix for the same cell mean: ``"sum"``, their sum; ``"sum_if_cast"``, that of their
+        casts to `feature_dtype`, the last where they have it already, as in scikit-learn; ``"last"``, the last, as in
+        XGBoost, which refuses more entries than cells except in a ``csr_matrix``; ``"last_or_first"``, the first
+        in a ``csc_matrix``, the last in anything else, as in LightGBM; ``"refused"``, an error, as in CatBoost.
     csr_matrix_only : bool
         Whether these are the library's answers for sparse rows in a ``scipy.sparse.csr_matrix`` only: XGBoost's dart
         models take another way, which rounds differently, for every other kind of sparse rows, and for frames and
@@ -55,6 +60,13 @@ class InputSpec:
     accepts_masked : bool
         Whether masked values of a ``numpy.ma.MaskedArray`` are taken as if nothing masked them; where not, they are an
         error: CatBoost takes them so in some dtypes, and for missing values in others.
+    no_rows : {"answer", "flat", "error"}
+        What rows of none give: answers of no rows; the same in arrays of one dimension, (0,), and probabilities of
+        shape (0, 2), as in XGBoost; an error.
+    array_kinds : str
+        Kinds of numpy dtypes that the library reads as numbers; arrays and lists of others are an error.
+    accepts_1d : bool
+        Whether a 1-D array is taken for one column, where the model has no more.
     unused : ndarray of bool, shape (F,), optional
         Columns whose values nobody looks at, not even to refuse them: those that none of the trees of scikit-learn's
         bagging was given.
@@ -65,6 +77,9 @@ class InputSpec:
     categories : tuple of (ndarray or None), optional
         Per column the table of values whose position is the category's number, or None for a column
         that is used as it is.
+    categories_in_order : bool
+        Whether the first of `categories` belongs to the first column of categories in a frame, whichever that is, and
+        so on, as LightGBM has it: the others are None.
     unknown_category : {"nan", "error"}
         What a value missing from its table becomes.
     values_in_arrays : bool
@@ -96,7 +111,8 @@ class InputSpec:
 
     n_features: int
     missing_value: float | None = None
-    sparse_absent: Literal["zero", "missing"] = "zero"
+    sparse_absent: Literal["zero", "missing", "refused"] = "zero"
+    sparse_repeated: Literal["sum", "sum_if_cast", "last", "last_or_first", "refused"] = "sum"
     csr_matrix_only: bool = False
     flush_tiny: bool = False
     ints_as_float32: bool = False
@@ -104,10 +120,14 @@ class InputSpec:
     accepts_inf: bool = True
     sparse_accepts_nan: bool = True
     accepts_masked: bool = True
+    no_rows: Literal["answer", "flat", "error"] = "answer"
+    array_kinds: str = "biufOSUTmM"
+    accepts_1d: bool = False
     unused: Array | None = array("bool", axis="column", optional=True)
     leaves_accept_nan: bool = False
     accepts_margin: bool = False
     categories: tuple[Array | None, ...] | None = None
+    categories_in_order: bool = False
     unknown_category: Literal["nan", "error"] = "nan"
     values_in_arrays: bool = False
 
@@ -172,6 +192,8 @@ class OutputSpec:
     proba : {"none", "complement", "values", "softmax", "ada_softmax"}
         ``predict_proba``: not there; ``[1 - value, value]``; the values; the softmax of the raw scores; the softmax of
         the K raw scores divided by ``K - 1``, or of half of ``[-raw, raw]`` if there is one.
+    proba_warning : str, optional
+        What ``predict`` and ``predict_proba`` warn of, each time, as the library does.
     log_proba : {"log", "sigmoid", "softmax", "log_add_exp"}
         ``predict_log_proba``: the logarithm of the probabilities; straight from the raw scores
         ``-log(1 + exp(-raw))``, before it ``-log(1 + exp(raw))`` where `proba` is ``"complement"``; or the raw scores
@@ -211,6 +233,7 @@ class OutputSpec:
     link: Link = "identity"
     link_param: float = 1.0
     proba: Proba = "none"
+    proba_warning: str | None = None
     log_proba: LogProba = "log"
     decision: Decision = "none"
     decision_threshold: float = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -133,6 +133,9 @@ class Trees:
     def __post_init__(self) -> None:
         keep_arrays(self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {spec.name: getattr(self, spec.name) for spec in fields(self)}  # not what has been derived from them
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         restore(self, state)
 
@@ -152,7 +155,14 @@ class Trees:
         return len(self.leaf_id)
 
     @cached_property
-    def used_columns(self) -> Array:
-        """Columns that a node or a linear leaf looks at, ascending, int32."""
-        looked = self.feature if self.lin_feature is None else np.concatenate([self.feature, self.lin_feature])
-        return np.unique(looked)
+    def used_columns(self) -> npt.NDArray[np.intp]:
+        """The columns that some node or linear leaf looks at, ascending."""
+        looked_at = self.feature if self.lin_feature is None else np.concatenate([self.feature, self.lin_feature])
+        return np.unique(looked_at).astype(np.intp)
+
+    @cached_property
+    def place(self) -> Array:
+        """Of each column its place in `used_columns`, int32; the length of that for those that no tree looks at."""
+        found = np.full(self.n_columns, len(self.used_columns), dtype=np.int32)
+        found[self.used_columns] = np.arange(len(self.used_columns))
+        return found

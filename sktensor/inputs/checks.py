@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from sklearn.utils import assert_all_finite
 
 from sktensor.forest import Forest
 from sktensor.inputs.dataframe import is_lazy
-from sktensor.inputs.rows import Columns, as_columns, is_sparse, is_tensor
+from sktensor.inputs.rows import BYTES_CAST_TOGETHER, Columns, as_columns
+from sktensor.inputs.sparse import is_sparse
+from sktensor.inputs.tensors import on_host
 from sktensor.native import finite
 
 __all__ = [
@@ -18,8 +21,12 @@ __all__ = [
     "check_in_place",
     "check_kind",
     "check_masked",
+    "check_numbers",
+    "check_some",
     "check_sparse",
+    "check_sparse_missing",
     "check_tensor",
+    "check_width",
     "margins",
 ]
 
@@ -31,34 +38,78 @@ FRAMES_IN_PLACE = {
     ("pyarrow.lib", "Table"),
 }
 
-# Rows whose finiteness is looked at together, so that no cast copy of all of X is made.
-ROWS_AT_THE_DOOR = 65_536
+# Containers of libraries that hold rows together with labels, for training, and give no rows back.
+OF_LIBRARIES = {
+    ("catboost", "Pool"),
+    ("xgboost", "DMatrix"),
+    ("xgboost", "QuantileDMatrix"),
+    ("xgboost", "ExtMemQuantileDMatrix"),
+    ("lightgbm", "Dataset"),
+}
+
+# What arrays, frames and sparse rows have one of, and mere sequences have none of.
+ARRAY_PROTOCOLS = ("__array__", "__dlpack__", "__dataframe__", "__arrow_c_stream__", "dtype", "columns")
+
+# Rows whose finiteness is looked at together, at most, so that no cast copy of all of X is made.
+ROWS_CHECKED_TOGETHER = 65_536
 
 
 def check_kind(X: Any) -> None:
     """Refuse what is no rows yet, of which numpy would only say that it cannot make numbers of it."""
+    package, name = type(X).__module__.partition(".")[0], type(X).__name__
+    if (package, name) in OF_LIBRARIES:
+        raise TypeError(
+            f"X is a {package}.{name}, a container of that library, whose rows cannot be read from it. Give the array "
+            "or data frame that it was made of."
+        )
+    first = X[0] if isinstance(X, (list, tuple)) and X else X
+    if isinstance(first, Mapping) and not is_sparse(first):  # some of which are dicts, too
+        raise TypeError(
+            f"X is a {type(X).__name__}{'' if first is X else f' of {type(first).__name__}'}, whose keys have no order "
+            "that columns have. Give pandas.DataFrame(X), or rows of numbers."
+        )
     if getattr(getattr(X, "dtype", None), "names", None):
         raise TypeError(
             "X is a structured array, whose records are no rows of numbers. Give "
             "numpy.lib.recfunctions.structured_to_unstructured(X) or a data frame instead."
         )
-    if is_lazy(X):
+    if not isinstance(X, (list, tuple, np.ndarray)) and is_lazy(X):
         raise TypeError(
             f"X is a {type(X).__name__}, which holds no rows until it is collected. Give X.collect() instead."
         )
 
 
+def check_width(width: int, forest: Forest, estimator_name: str) -> None:
+    """Refuse another number of columns than the forest's, in scikit-learn's words."""
+    if width != forest.n_features:
+        raise ValueError(
+            f"X has {width} features, but {estimator_name} is expecting {forest.n_features} features as input."
+        )
+
+
+def check_numbers(X: Any, kind: str, forest: Forest) -> None:
+    """Refuse arrays of a kind of dtype that the library does not read as numbers."""
+    if kind not in forest.array_kinds:
+        what = {"M": "dates", "m": "durations", "U": "text", "S": "bytes"}.get(kind, "something else")
+        raise ValueError(
+            f"X holds {what}, an array of {X.dtype}, which the library does not read as numbers. Give numbers, for "
+            "instance numpy.asarray(X, dtype=float)."
+        )
+
+
 def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> None:
-    """Refuse a tensor of another shape, or with values that the library refuses."""
+    """Refuse a tensor that holds no rows of numbers, of another shape, or with values that the library refuses."""
+    if problem := _unreadable(X):
+        raise TypeError(
+            f"X is a {problem}, of which no rows can be read. Give a dense tensor instead: {_INSTEAD[problem]}."
+        )
     if X.ndim != 2:
         raise ValueError(
             f"Expected 2D array, got {X.ndim}D tensor instead. Reshape your data either using "
             "X.reshape(-1, 1) if your data has a single feature or X.reshape(1, -1) if it contains a single sample."
         )
-    if X.shape[1] != forest.n_features:
-        raise ValueError(
-            f"X has {X.shape[1]} features, but {estimator_name} is expecting {forest.n_features} features as input."
-        )
+    check_width(X.shape[1], forest, estimator_name)
+    check_some(X, forest)
     if X.is_complex():
         raise ValueError("Complex data not supported")
     X = _used(X, forest)
@@ -66,6 +117,27 @@ def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
         raise ValueError("Input X contains NaN.")
     if not forest.accepts_inf and as_columns(X, forest).isinf().any():
         raise ValueError(f"Input X contains infinity or a value too large for dtype('{forest.feature_dtype}').")
+
+
+# Kinds of tensors that hold no rows as they are, and what makes rows of them.
+_INSTEAD = {
+    "sparse tensor": "X.to_dense()",
+    "quantized tensor": "X.dequantize()",
+    "nested tensor": "torch.nested.to_padded_tensor(X, padding)",
+    "tensor on the meta device, which has no values": "one with values",
+}
+
+
+def _unreadable(X: Any) -> str:
+    """Which of these kinds a tensor is; empty for one that can be read."""
+    sparse, quantized, nested, meta = _INSTEAD
+    if X.is_nested:
+        return nested
+    if X.is_quantized:
+        return quantized
+    if X.is_meta:
+        return meta
+    return "" if str(X.layout) == "torch.strided" else sparse
 
 
 def check_masked(X: Any, forest: Forest) -> None:
@@ -77,14 +149,29 @@ def check_masked(X: Any, forest: Forest) -> None:
         )
 
 
+def check_some(X: Any, forest: Forest) -> None:
+    """Refuse a frame or tensor of no rows where the library does, in scikit-learn's words for arrays of none."""
+    if not X.shape[0] and forest.no_rows == "error":
+        raise ValueError(f"Found array with 0 sample(s) (shape={tuple(X.shape)}) while a minimum of 1 is required.")
+
+
 def check_sparse(X: Any, forest: Forest) -> None:
-    """Refuse the kinds of sparse rows that the library answers in another way."""
+    """Refuse sparse rows where the library takes none, or looks up no values in them."""
     if forest.reads_values:
         raise ValueError(
             f"{type(X).__name__}: the model was fitted with categories, and its library looks up no values in sparse "
             "rows. Give an array or a data frame instead."
         )
-    if not forest.sparse_accepts_nan and X.dtype.kind == "f" and np.isnan(_used(X.tocsr(), forest).data).any():
+    if forest.sparse_absent == "refused":
+        raise TypeError(
+            f"Sparse data was passed for X, a {type(X).__name__}, but the library takes dense data only. Give "
+            "X.toarray() instead."
+        )
+
+
+def check_sparse_missing(X: Any, forest: Forest) -> None:
+    """Refuse missing values of a CSR matrix where they go other ways than in an array."""
+    if not forest.sparse_accepts_nan and X.dtype.kind == "f" and np.isnan(_used(X, forest).data).any():
         raise ValueError(
             f"Input X contains NaN. {type(X).__name__}: in sparse rows, missing values go other ways in the library's "
             "trees than in dense ones, so that they are refused. Give X.toarray() instead."
@@ -96,7 +183,14 @@ def check_in_place(X: Any, forest: Forest) -> None:
 
     Which is which goes by the very class [python-package/xgboost/core.py inplace_predict, compat.py lazy_isinstance].
     """
-    if not forest.csr_matrix_only or isinstance(X, (list, tuple)) or hasattr(X, "__array_interface__"):
+    if isinstance(X, (list, tuple)) or hasattr(X, "__array_interface__"):
+        return
+    if forest.sparse_absent == "missing" and not any(hasattr(X, name) for name in ARRAY_PROTOCOLS):
+        raise TypeError(
+            f"X is a {type(X).__module__}.{type(X).__name__}, of which the library makes a sparse matrix, so that "
+            "zeros count as missing. Give numpy.asarray(X) if they are numbers."
+        )
+    if not forest.csr_matrix_only:
         return
     if is_sparse(X):
         from scipy.sparse import isspmatrix_csr
@@ -120,9 +214,10 @@ def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
     if type(X) is np.ndarray and finite.all_finite(X, forest.feature_dtype):
         return  # what follows finds the words, in ten times what a row's prediction takes
     values = X.data[:, None] if is_sparse(X) else X
-    for start in range(0, len(values), ROWS_AT_THE_DOOR):
+    together = min(ROWS_CHECKED_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(values.shape[1], 1))))
+    for start in range(0, len(values), together):
         with np.errstate(over="ignore"):
-            part = values[start : start + ROWS_AT_THE_DOOR].astype(forest.feature_dtype, copy=False)
+            part = values[start : start + together].astype(forest.feature_dtype, copy=False)
         if forest.accepts_inf:
             part = np.where(np.isinf(part), 0.0, part)
         assert_all_finite(part, allow_nan=allow_nan, estimator_name=estimator_name, input_name="X")
@@ -135,10 +230,8 @@ def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.ND
             f"{type(model).__name__} takes no base_margin. Models of XGBoost do, except estimators with booster='dart' "
             "up to xgboost 3.2, which subtract their base score from it."
         )
-    if is_tensor(base_margin):
-        base_margin = base_margin.detach().cpu().numpy()
     with np.errstate(over="ignore"):
-        start = np.asarray(base_margin, dtype=forest.acc_dtype)
+        start = np.asarray(on_host(base_margin), dtype=forest.acc_dtype)
     legal = [(n_rows, forest.n_outputs)] + [(n_rows,)] * (forest.n_outputs == 1)
     if start.shape not in legal:
         raise ValueError(f"base_margin: expected shape {' or '.join(map(str, legal))}, got {start.shape}.")

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import math
 import reprlib
+import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import Forest
-from sktensor.inputs import pandas_polars
 from sktensor.inputs.categories import Coded, coded, objects
+from sktensor.inputs.frames import ArrowFrame, Frame, adapter, is_direct
 from sktensor.inputs.rows import IN_PLACE, Columns, Rows, check_rounding, is_tensor, looked_up
 
-__all__ = ["frame_columns", "frame_names", "is_frame", "is_lazy"]
+__all__ = ["check_record_batch", "frame_columns", "frame_names", "is_frame", "is_lazy", "is_record_batch"]
 
 # narwhals' names of integers.
 WHOLE_NUMBERS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
 
-# Rows of a frame that are copied into one array faster than the columns are taken one by one.
-ROWS_AT_HAND = 256
+# A frame is copied into one array, faster than its columns are taken one by one, up to so many rows and bytes.
+ROWS_AT_HAND = 1024
+BYTES_AT_HAND = 2**25
 
 
 def is_frame(X: Any) -> bool:
     """Whether X is a data frame or table of a library that narwhals knows."""
     if isinstance(X, np.ndarray) or is_tensor(X):
         return False
-    if pandas_polars.is_plain(X):
+    if is_direct(X):
         return True
     import narwhals as nw
 
@@ -43,11 +45,7 @@ def is_lazy(X: Any) -> bool:
 
 def frame_names(X: Any) -> list[Any]:
     """Names of a frame's columns."""
-    if pandas_polars.is_plain(X):
-        return pandas_polars.names(X)
-    import narwhals as nw
-
-    return list(nw.from_native(X, eager_only=True).columns)
+    return adapter(X).names()
 
 
 def frame_columns(X: Any, forest: Forest) -> Rows:
@@ -66,72 +64,103 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     Returns
     -------
     Rows
-        Columns of float32 or float64, nulls as NaN; those that were so in the frame are not copied.
+        Columns of float32 or float64, nulls as NaN; those that were so in a frame of many rows are not copied.
+        Columns of numbers that no node looks at are not read where the forest takes any number.
 
     Raises
     ------
     ValueError
         If a column holds anything but numbers, or categories other than the model's.
     """
-    is_plain = pandas_polars.is_plain(X)
+    frame = adapter(X)
     if forest.reads_values:
-        return looked_up(frame_names(X), [_values(column) for column in _columns(X)], X.shape[0], forest)
-    if is_plain and forest.categories is None and len(X) <= ROWS_AT_HAND and pandas_polars.has_only_floats(X):
-        return Rows(X.to_numpy(), flush=pandas_polars.is_pandas(X))
-    columns = []
-    tables = forest.categories or (None,) * X.shape[1]
-    for name, column, table in zip(frame_names(X), _columns(X), tables, strict=True):
-        columns.append(
-            _numbers(name, column, forest) if table is None else _category_numbers(name, column, table, forest)
+        n_rows, n_columns = frame.shape
+        return looked_up(frame.names(), [_values(frame, j) for j in range(n_columns)], n_rows, forest)
+    if forest.categories is None and (values := _at_once(frame, forest)) is not None:
+        return Rows(values, flush=frame.flushes_tiny)
+    return Rows(_columns(frame, forest), flush=frame.flushes_tiny)
+
+
+def _at_once(frame: Frame, forest: Forest) -> npt.NDArray[Any] | None:
+    """A frame of numbers as one array, if it is one already or small; None where columns have to be asked."""
+    if (values := frame.in_place()) is not None:
+        return values
+    n_rows, n_columns = frame.shape
+    if n_rows > ROWS_AT_HAND or n_rows * n_columns * 8 > BYTES_AT_HAND:
+        return None
+    return frame.matrix(np.dtype(forest.feature_dtype), _read_columns(forest))
+
+
+def _read_columns(forest: Forest) -> npt.NDArray[Any] | None:
+    """The columns that have to be read; None for all, where the library refuses some numbers in any of them."""
+    return forest.used_columns if forest.accepts_nan and forest.accepts_inf else None
+
+
+def _columns(frame: Frame, forest: Forest) -> Columns:
+    """The columns of a frame, each where it lies; zeros for those of numbers that nobody reads."""
+    n_rows, n_columns = frame.shape
+    read, unread = _read_columns(forest), np.broadcast_to(np.float32(0), n_rows)
+    columns = [unread] * n_columns
+    tables: Any = forest.categories or (None,) * n_columns
+    if forest.categories_in_order:
+        tables = _in_order(frame, tables)
+    places: Any = range(n_columns)
+    if read is not None:
+        with_table = [j for j, table in enumerate(tables) if table is not None] if forest.categories else []
+        places = sorted({*read.tolist(), *with_table, *frame.others()})
+    names = frame.names()
+    for j in places:
+        table = tables[j]
+        columns[j] = (
+            _numbers(names[j], frame, j, forest)
+            if table is None
+            else _category_numbers(names[j], frame, j, table, forest)
         )
-    if len({values.dtype for values in columns}) > 1:
-        for name, values in zip(frame_names(X), columns, strict=True):
-            check_rounding(f"Column {name!r}", values, forest)
-    columns = [values if values.dtype in IN_PLACE else values.astype(forest.feature_dtype) for values in columns]
-    return Rows(
-        Columns(tuple(columns), X.shape[0]), flush=pandas_polars.is_pandas(X) if is_plain else _is_pandas_like(X)
-    )
+    if len({columns[j].dtype for j in places}) > 1:
+        for j in places:
+            check_rounding(f"Column {names[j]!r}", columns[j], forest)
+    for j in places:
+        if columns[j].dtype not in IN_PLACE:
+            columns[j] = columns[j].astype(forest.feature_dtype)
+    return Columns(tuple(columns), n_rows)
 
 
-def _is_pandas_like(X: Any) -> bool:
-    import narwhals as nw
-
-    return bool(nw.from_native(X, eager_only=True).implementation.is_pandas_like())
-
-
-def _columns(X: Any) -> list[Any]:
-    """A frame's columns: those of plain frames as they are, all others as narwhals has them."""
-    if pandas_polars.is_plain(X):
-        return pandas_polars.columns(X)
-    import narwhals as nw
-
-    frame = nw.from_native(X, eager_only=True)
-    return [frame[:, j] for j in range(len(frame.columns))]
+def _in_order(frame: Frame, tables: Any) -> list[Any]:
+    """Each column's table, where those of categories take them in turn [LightGBM basic.py _data_from_pandas]."""
+    is_categorical = [frame.is_categorical(j) for j in range(frame.shape[1])]
+    known = [table for table in tables if table is not None]
+    if sum(is_categorical) != len(known):
+        raise ValueError(
+            f"X has {sum(is_categorical)} categorical columns, and the model was fitted with {len(known)}: train and "
+            "valid dataset categorical_feature do not match."
+        )
+    in_turn = iter(known)
+    return [next(in_turn) if categorical else None for categorical in is_categorical]
 
 
-def _values(column: Any) -> npt.NDArray[Any] | Coded:
+def _values(frame: Frame, j: int) -> npt.NDArray[Any] | Coded:
     """A column of a frame as it is, with nulls as None or NaN."""
-    if (numbers := pandas_polars.numbers(column)) is not None:
+    if (numbers := frame.numbers(j)) is not None:
         return numbers
-    if (distinct := pandas_polars.distinct(column)) is not None:
+    if (distinct := frame.distinct(j)) is not None:
         return Coded(*distinct)
-    if (values := pandas_polars.listed(column)) is not None:
+    if (values := frame.listed(j)) is not None:
         return objects(values)
     import narwhals as nw
 
-    column = nw.from_native(column, series_only=True)
+    column = nw.from_native(frame.series(j), series_only=True)
     if column.null_count() == 0 and (column.dtype.is_numeric() or column.dtype == nw.Boolean):
         return np.asarray(column.to_numpy())
     return objects(column.to_list())
 
 
-def _numbers(name: Any, column: Any, forest: Forest) -> npt.NDArray[Any]:
+def _numbers(name: Any, frame: Frame, j: int, forest: Forest) -> npt.NDArray[Any]:
     """A numeric column as numpy, with nulls as NaN."""
-    if (numbers := pandas_polars.numbers(column)) is not None:
+    if (numbers := frame.numbers(j)) is not None or (numbers := frame.numbers_or_nan(j)) is not None:
         return numbers
     import narwhals as nw
 
-    column = nw.from_native(column, series_only=True)
+    column = nw.from_native(frame.series(j), series_only=True)
     if column.dtype in (nw.Object, nw.String, nw.Unknown):  # all of which may be numbers, pandas' sparse ones are
         values = np.asarray(column.to_numpy())
         if values.dtype.kind in "biuf":
@@ -157,57 +186,56 @@ def _numbers(name: Any, column: Any, forest: Forest) -> npt.NDArray[Any]:
     return np.asarray(column.cast(nw.Float64).fill_null(float("nan")).to_numpy(), dtype=np.float64)
 
 
-def _category_numbers(name: Any, column: Any, table: npt.NDArray[Any], forest: Forest) -> npt.NDArray[Any]:
+def _category_numbers(name: Any, frame: Frame, j: int, table: npt.NDArray[Any], forest: Forest) -> npt.NDArray[Any]:
     """A categorical column as the numbers that its values have in the model, whatever their order in the frame."""
-    if not pandas_polars.is_categorical(column):
+    if not frame.is_categorical(j):
         import narwhals as nw
 
-        native = nw.from_native(column, series_only=True)
-        if native.dtype not in (nw.Categorical, nw.Enum):
-            raise ValueError(f"Column {name!r} is {native.dtype}, but the model was fitted with categories there.")
-        column = native.to_native()
-    by_pandas = hasattr(column, "array")  # its series, and those of its like
-    if by_pandas and forest.unknown_category == "nan":
-        return _numbers_by_pandas(column, table)
-    found = _values(column)
+        dtype = nw.from_native(frame.series(j), series_only=True).dtype
+        raise ValueError(f"Column {name!r} is {dtype}, but the model was fitted with categories there.")
+    by_pandas = frame.categorical(j)
+    if by_pandas is not None and forest.unknown_category == "nan":
+        return _numbers_by_pandas(by_pandas, table)
+    found = _values(frame, j)
     found = found if isinstance(found, Coded) else coded(found)
     number: dict[Any, float] = {value: float(i) for i, value in enumerate(table.tolist())} | {None: math.nan}
     unknown = [value for value in found.values if value not in number]
     if unknown and forest.unknown_category == "error":
         raise ValueError(f"Column {name!r} has categories that the model was not fitted with: {unknown[:5]}.")
     if forest.missing_value is not None:
-        _check_own_numbers(name, column, table, forest.missing_value, by_pandas=by_pandas)
+        own = _arrow_categories(frame, j) if by_pandas is None else by_pandas.categories.tolist()
+        _check_own_numbers(name, own, table.tolist(), forest.missing_value)
     numbers = np.array([number.get(value, math.nan) for value in found.values], dtype=np.float64)
     return numbers[found.position]
 
 
-def _numbers_by_pandas(column: Any, table: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _numbers_by_pandas(values: Any, table: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """As LightGBM has them, by pandas' idea of what equals what.
 
     For it, whether True is 1 depends on what else is among the categories [python basic.py _data_from_pandas].
     """
     known = table.tolist()
-    if column.cat.categories.tolist() != known:
-        column = column.cat.set_categories(known)
-    numbers: npt.NDArray[Any] = column.array.codes.astype(np.float64)
+    if values.categories.tolist() != known:
+        values = values.set_categories(known)
+    numbers: npt.NDArray[Any] = values.codes.astype(np.float64)
     numbers[numbers < 0] = np.nan
     return numbers
 
 
-def _check_own_numbers(name: Any, column: Any, table: npt.NDArray[Any], missing: float, *, by_pandas: bool) -> None:
+def _arrow_categories(frame: Frame, j: int) -> list[Any]:
+    """Categories in the order that XGBoost finds in all frames but pandas' [xgboost/data.py _transform_arrow_table]."""
+    import narwhals as nw
+
+    arrow = nw.from_native(frame.series(j), series_only=True).to_arrow()
+    return (arrow.combine_chunks() if hasattr(arrow, "chunks") else arrow).dictionary.to_pylist()  # type: ignore[no-any-return]
+
+
+def _check_own_numbers(name: Any, own: list[Any], known: list[Any], missing: float) -> None:
     """Refuse categories in an order of the frame's own, where XGBoost takes a number among them for missing.
 
     It asks that of the frame's number, before it looks up the model's, which no number of the model can stand for
     [src/predictor/cpu_predictor.cc AdapterView, src/data/cat_container.h].
     """
-    if by_pandas:
-        own = column.cat.categories.tolist()
-    else:  # as the library itself comes by the numbers [python-package/xgboost/data.py, _transform_arrow_table]
-        import narwhals as nw
-
-        arrow = nw.from_native(column, series_only=True).to_arrow()
-        own = (arrow.combine_chunks() if hasattr(arrow, "chunks") else arrow).dictionary.to_pylist()
-    known = table.tolist()
     if missing not in range(max(len(own), len(known))):
         return
     theirs, ours = (values[int(missing)] if missing < len(values) else None for values in (own, known))
@@ -217,3 +245,32 @@ def _check_own_numbers(name: Any, column: Any, table: npt.NDArray[Any], missing:
             f"missing, which is {theirs!r} here and was {ours!r} in training. Give the categories in the order of "
             f"training, {reprlib.repr(known)}, or train with missing=nan and nulls for missing values."
         )
+
+
+def is_record_batch(X: Any) -> bool:
+    """Whether X is a record batch of pyarrow, which every library reads as the array that numpy makes of it."""
+    return type(X) is getattr(sys.modules.get("pyarrow"), "RecordBatch", None)
+
+
+def check_record_batch(X: Any, forest: Forest) -> None:
+    """Refuse a record batch with columns of which numpy makes other numbers than a frame has, or rounds them twice.
+
+    Parameters
+    ----------
+    X : pyarrow.RecordBatch of shape (n, F)
+        The batch.
+    forest : Forest
+        The forest that asks.
+
+    Raises
+    ------
+    ValueError
+        For dates and times, and for integers that depend on what stands beside them.
+    """
+    frame = ArrowFrame(X)
+    if times := frame.times():
+        field = X.schema.field(times[0])
+        raise ValueError(f"Column {field.name!r} holds no numbers but {field.type}. Encode it as numbers.")
+    for j in frame.wide_integers():
+        if (numbers := frame.numbers(j)) is not None:
+            check_rounding(f"Column {X.schema.field(j).name!r}", numbers, forest)

@@ -8,24 +8,29 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from sktensor.forest import Forest
-from sktensor.inputs.checks import check_finite, check_in_place, check_kind, check_masked, check_sparse, check_tensor
-from sktensor.inputs.dataframe import frame_columns, frame_names, is_frame
-from sktensor.inputs.names import check_names, knows_names
-from sktensor.inputs.rows import (
-    IN_PLACE,
-    Rows,
-    as_rows,
-    exchanged,
-    from_sequence,
-    is_exchangeable,
-    is_sparse,
-    is_tensor,
+from sktensor.inputs.checks import (
+    check_finite,
+    check_in_place,
+    check_kind,
+    check_masked,
+    check_numbers,
+    check_some,
+    check_sparse,
+    check_sparse_missing,
+    check_tensor,
+    check_width,
 )
+from sktensor.inputs.dataframe import check_record_batch, frame_columns, is_frame, is_record_batch
+from sktensor.inputs.names import known_columns, take_columns
+from sktensor.inputs.rows import IN_PLACE, Rows, as_rows, exchanged, from_sequence, is_exchangeable
+from sktensor.inputs.sparse import as_csr, is_csc_matrix, is_sparse
+from sktensor.inputs.tensors import is_tensor
+from sktensor.registry import ColumnNames
 
 __all__ = ["read"]
 
 
-def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
+def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: bool) -> Rows:
     """X as numeric rows of the right width, or scikit-learn's error.
 
     Parameters
@@ -34,8 +39,10 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
         What was given.
     forest : Forest
         Whose columns they are to be.
+    names : ColumnNames
+        What its columns are called, and what that means for those of frames.
     fitted : TensorizedEstimator
-        Whose number and names of columns scikit-learn compares with.
+        Whose number and names of columns scikit-learn compares with those of anything but frames.
     allow_nan : bool
         Whether missing values are taken.
 
@@ -43,49 +50,95 @@ def read(X: Any, forest: Forest, fitted: Any, *, allow_nan: bool) -> Rows:
     -------
     Rows
     """
+    if _is_plain(X, forest, fitted):
+        return _plain_rows(X, forest, fitted, allow_nan)
     name = type(fitted.estimator_).__name__
-    if _is_plain(X, fitted) and not forest.reads_values:
-        if allow_nan and forest.accepts_inf:
-            return Rows(X)
-        return Rows(X, True, lambda: check_finite(X, forest, name, allow_nan=allow_nan))
     if is_tensor(X):
         check_tensor(X, forest, type(fitted).__name__, allow_nan=allow_nan)
         return as_rows(X, forest)
-    if is_frame(X):
-        if not knows_names(X, fitted):
-            check_names(frame_names(X), fitted.__dict__.get("feature_names_in_"))
-            validate_data(fitted, X, skip_check_array=True, reset=False)
+    if is_sparse(X):
+        rows = _sparse_rows(X, forest, fitted)
+    elif not isinstance(X, (list, tuple)) and is_frame(X):
+        places = known_columns(X, names, forest.n_features, type(fitted).__name__)
         check_in_place(X, forest)
+        if places is not None:
+            X = take_columns(X, places)
+        check_some(X, forest)
         rows = frame_columns(X, forest)
     elif is_exchangeable(X):
-        return read(exchanged(X), forest, fitted, allow_nan=allow_nan)
+        return read(exchanged(X), forest, names, fitted, allow_nan=allow_nan)
     else:
         check_kind(X)
         check_in_place(X, forest)
         check_masked(X, forest)
-        if is_sparse(X):
-            check_sparse(X, forest)
-        elif not (hasattr(X, "dtype") or hasattr(X, "__dataframe__") or forest.reads_values):
+        if not (hasattr(X, "dtype") or hasattr(X, "__dataframe__") or forest.reads_values):
             X = from_sequence(X, forest)  # what has names goes by scikit-learn, which may ask for them
+        if (dtype := getattr(X, "dtype", None)) is not None and getattr(dtype, "kind", "O") not in "biufcOV":
+            check_numbers(X, dtype.kind, forest)
+        if forest.accepts_1d and forest.n_features == 1 and np.ndim(X) == 1:
+            X = np.asarray(X)[:, None]
+        if _is_plain(X, forest, fitted):
+            return _plain_rows(X, forest, fitted, allow_nan)
         # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
         # unless it may be a category.
-        dtype: Any = None if getattr(getattr(X, "dtype", None), "kind", "O") in "biuf" else np.float64
+        as_dtype: Any = None if getattr(dtype, "kind", "O") in "biuf" else np.float64
+        if is_record_batch(X):
+            check_record_batch(X, forest)
+            as_dtype = None
         if forest.reads_values:
-            dtype = None if hasattr(X, "dtype") else object
-        data = validate_data(
-            fitted, X, reset=False, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_samples=0
-        )
-        rows = as_rows(data, forest, flush=getattr(X, "format", "csc") == "csc")
+            as_dtype = None if hasattr(X, "dtype") else object
+        least = int(forest.no_rows == "error")
+        data = validate_data(fitted, X, reset=False, dtype=as_dtype, ensure_all_finite=False, ensure_min_samples=least)
+        if as_dtype is None and not forest.reads_values and data.dtype.kind not in "biuf":
+            # Of a record batch's bools and nulls, or of its text, numpy makes objects.
+            data = data.astype(np.float32 if forest.ints_as_float32 else np.float64)
+        check_width(data.shape[1], forest, name)
+        rows = as_rows(data, forest)
     check_finite(rows.data, forest, name, allow_nan=allow_nan)
     return rows
 
 
-def _is_plain(X: Any, fitted: Any) -> bool:
-    """Whether X is an array about which nothing needs to be found out."""
+def _is_plain(X: Any, forest: Forest, fitted: Any) -> bool:
+    """Whether X is an array of numbers about which nothing but its values needs to be looked at."""
     return (
         type(X) is np.ndarray
         and X.ndim == 2
-        and X.dtype in IN_PLACE
-        and X.shape[1] == fitted.n_features_in_
+        and X.dtype.kind in "fiub"
+        and len(X) > 0
+        and X.shape[1] == forest.n_features
         and "feature_names_in_" not in fitted.__dict__
+        and not forest.reads_values
     )
+
+
+def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows:
+    """Rows of such an array; what the kernels read where it lies is checked there."""
+    if X.dtype.kind != "f" or (allow_nan and forest.accepts_inf):
+        return Rows(X)
+    name = type(fitted.estimator_).__name__
+    if X.dtype in IN_PLACE:
+        return Rows(X, True, lambda: check_finite(X, forest, name, allow_nan=allow_nan))
+    check_finite(X, forest, name, allow_nan=allow_nan)
+    return Rows(X)
+
+
+def _sparse_rows(X: Any, forest: Forest, fitted: Any) -> Rows:
+    """Rows of a sparse matrix or array."""
+    check_in_place(X, forest)
+    check_sparse(X, forest)
+    if X.dtype.kind not in "biuf":
+        raise ValueError(
+            "Complex data not supported"
+            if X.dtype.kind == "c"
+            else f"X is a {type(X).__name__} of {X.dtype}. Give one of numbers instead."
+        )
+    if X.ndim != 2:
+        raise ValueError(f"Expected a 2-dimensional sparse matrix, got {X.ndim} dimensions. Give X.reshape(1, -1).")
+    if "feature_names_in_" in fitted.__dict__ or X.shape[1] != forest.n_features:
+        validate_data(fitted, X, skip_check_array=True, reset=False)  # its words for another width, and for names
+        check_width(X.shape[1], forest, type(fitted).__name__)
+    check_some(X, forest)
+    data = as_csr(X, forest)
+    check_sparse_missing(data, forest)
+    # LightGBM makes CSR rows of all but a csc_matrix [python-package/lightgbm/basic.py, _InnerPredictor.predict].
+    return Rows(data, flush=is_csc_matrix(X))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ import numpy.typing as npt
 from sktensor.forest import TINY, Forest
 from sktensor.inputs.categories import Coded, category_numbers, category_texts
 from sktensor.inputs.ctr_features import KeyedColumns
+from sktensor.inputs.sparse import dense_blocks, is_sparse
+from sktensor.inputs.tensors import is_tensor, on_host
 
 if TYPE_CHECKING:
     import torch
@@ -36,23 +37,13 @@ __all__ = [
 # Dtypes that kernels read, in native byte order.
 IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
 
-# A part of X that is cast: large enough that the cast costs little more than its arithmetic.
+# Rows that are cast together, at most, and the memory for them: large enough that the cast costs little more than its
+# arithmetic.
 ROWS_CAST_TOGETHER = 16_384
+BYTES_CAST_TOGETHER = 8 * 2**20
 
 # The kind of device that DLPack calls kDLCPU.
 HOST = 1
-
-
-def is_tensor(X: Any) -> bool:
-    """Whether X is a torch tensor, without loading torch."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(X, torch.Tensor)
-
-
-def is_sparse(X: Any) -> bool:
-    """Whether X is a scipy sparse matrix or array, without loading scipy."""
-    sparse = sys.modules.get("scipy.sparse")
-    return sparse is not None and sparse.issparse(X)
 
 
 def is_exchangeable(X: Any) -> bool:
@@ -96,8 +87,7 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     if is_tensor(X):
         import torch
 
-        host = X.detach().cpu().resolve_neg()
-        rows = as_rows((host.double() if host.dtype == torch.bfloat16 else host).numpy(), forest)
+        rows = as_rows(on_host(X), forest)
         return Rows(torch.from_numpy(rows.data[:]).to(X.device))
     return looked_up(range(X.shape[1]), list(X.T), len(X), forest)
 
@@ -137,7 +127,7 @@ def from_sequence(X: Any, forest: Forest) -> Any:
     except ValueError:  # which is said better elsewhere
         return X
     if found.dtype.kind not in "biuf":
-        return X
+        return X if found.dtype.kind in "OcV" else found
     check_rounding("X", found, forest)
     return found
 
@@ -233,30 +223,55 @@ class Rows:
             return "float32" if self.data.dtype == IN_PLACE[0] else "float64"
         return "float32" if str(self.data.dtype) == "torch.float32" else "float64"
 
+    def _lie(self) -> bool:
+        """Whether the rows can be read where they lie, rather than have to be cast."""
+        data = self.data
+        if isinstance(data, np.ndarray):
+            return data.dtype in IN_PLACE  # in native byte order
+        if is_tensor(data):
+            return str(data.dtype) in ("torch.float32", "torch.float64")
+        return isinstance(data, Columns)
+
+    def is_narrow(self, forest: Forest) -> bool:
+        """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: of all rows that it casts."""
+        if type(self.data) is np.ndarray and self.data.dtype in IN_PLACE:  # the most frequent case, in the least time
+            return False
+        if self._lie() or isinstance(self.data, KeyedColumns):
+            return False
+        return len(forest.used_columns) < forest.n_features
+
     def arrays(self, forest: Forest) -> Iterator[tuple[int, npt.NDArray[Any] | Columns]]:
         """The rows as arrays or columns of float32 or float64 numbers, and the number of the first row of each.
 
         Arrays, tensors and columns of these dtypes are handed over as they lie, whatever their strides; anything else
-        is cast a part at a time.
+        is cast a part at a time, and of it the columns that the trees look at. A part may be overwritten when the next
+        one is asked for.
         """
-        data, cast = self.data, _dense
-        if type(data) is np.ndarray and data.dtype in IN_PLACE:  # in native byte order
-            yield 0, data
+        data = self.data
+        if (type(data) is np.ndarray and data.dtype in IN_PLACE) or self._lie():
+            yield 0, data if type(data) is np.ndarray else on_host(data)
             return
-        if is_tensor(data):
-            data, cast = data.detach().cpu().resolve_neg(), _tensor_dense
-            data = data.numpy() if str(data.dtype) in ("torch.float32", "torch.float64") else data
-        if isinstance(data, Columns) or (isinstance(data, np.ndarray) and data.dtype in IN_PLACE):
-            yield 0, data
+        columns = forest.used_columns if self.is_narrow(forest) else None
+        n_columns = forest.n_columns if columns is None else len(columns)
+        together = min(ROWS_CAST_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(n_columns, 1))))
+        if is_sparse(self.data):
+            yield from dense_blocks(self.data, forest, columns, together)
             return
-        for start in range(0, len(self), ROWS_CAST_TOGETHER):
-            yield start, cast(data[start : start + ROWS_CAST_TOGETHER], forest)
+        for start in range(0, len(self), together):
+            yield start, _cast(self.data[start : start + together], forest, columns)
 
     def parts(self, n_rows: int) -> Iterator[Rows]:
         """The rows, so many at a time, once nothing is left to check; of none, one part without any."""
         rows = self.checked()
         for start in range(0, max(len(rows), 1), n_rows):
             yield replace(rows, data=rows.data[start : start + n_rows])
+
+    def _array(self, start: int, stop: int, forest: Forest) -> npt.NDArray[Any]:
+        """Rows ``start:stop``, with all columns, as an array of their own in the forest's feature dtype."""
+        part = self.data[start:stop]
+        if is_sparse(part):
+            return next(dense_blocks(part, forest, None, stop - start))[1]
+        return _cast(part, forest)
 
     def batch(self, start: int, stop: int, forest: Forest, device: Any) -> torch.Tensor:
         """Rows ``start:stop`` on a device, as the forest's trees see them."""
@@ -265,38 +280,20 @@ class Rows:
         if is_tensor(self.data):
             part = self.data[start:stop].detach()
         else:
-            part = torch.from_numpy(_dense(self.data[start:stop], forest))
+            part = torch.from_numpy(self._array(start, stop, forest))
         return as_columns(part.to(device, non_blocking=True), forest, flush=self.flush)
 
 
-def _dense(part: Any, forest: Forest) -> npt.NDArray[Any]:
-    """Some rows of an array or CSR matrix as an array of their own, in the forest's feature dtype."""
-    if is_sparse(part):
-        part = _filled(part, forest)
+def _cast(part: Any, forest: Forest, columns: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    """Some rows of an array or tensor, or some columns of them, as an array in the forest's feature dtype."""
+    part = on_host(part)
+    if columns is not None:
+        part = part[:, columns]
     with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
         if forest.ints_as_float32 and part.dtype not in (np.float32, np.float64):
             # LightGBM's Python package hands anything else over as float32 [basic.py, _data_from_numpy].
             part = part.astype(np.float32)
         return np.array(part, dtype=forest.feature_dtype, order="C")
-
-
-def _tensor_dense(part: torch.Tensor, forest: Forest) -> npt.NDArray[Any]:
-    """Some rows of a tensor of any dtype, some of which numpy lacks, as an array in the forest's feature dtype."""
-    import torch
-
-    if forest.ints_as_float32:
-        part = part.to(torch.float32)
-    return part.to(getattr(torch, forest.feature_dtype)).numpy()
-
-
-def _filled(part: Any, forest: Forest) -> npt.NDArray[Any]:
-    """A CSR matrix as an array, absent entries standing for what the library takes them for."""
-    if forest.sparse_absent == "zero":
-        return np.asarray(part.toarray())
-    dense = np.full(part.shape, np.nan, dtype=np.result_type(part.dtype, np.float32))
-    row = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
-    dense[row, part.indices] = part.data
-    return dense
 
 
 def as_columns(rows: torch.Tensor, forest: Forest, *, flush: bool = True) -> torch.Tensor:

@@ -26,16 +26,16 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NOT_FINITE", "NO_MEMORY",
+    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NODE", "NOT_FINITE", "NO_MEMORY", "WIDTH",
     "BitslicedStructure", "ColumnStructure", "ExpfStructure", "KeysStructure", "RowsStructure", "SumStructure",
-    "TraversalStructure", "filled",
+    "TraversalStructure", "WalkStructure", "filled",
 ]  # fmt: skip
 
-ABI = 3
+ABI = 6
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2
-NO_MEMORY, NOT_FINITE = 2, 5  # the numbers of these errors
+NO_MEMORY, NOT_FINITE, WIDTH = 2, 5, 6  # the numbers of these errors
 
 S = TypeVar("S", bound=Structure)
 
@@ -77,8 +77,8 @@ class SumStructure(Structure):
         ("base", c_void_p),
         ("acc_dtype", c_int32),
         ("n_outputs", c_int32),
-        ("base_last", c_int32),
         ("continues", c_int32),
+        ("reserved", c_int32),
     )
 
 
@@ -86,6 +86,7 @@ class BitslicedStructure(Structure):
     """``skt_bitsliced``: trees as circuits over bit planes."""
 
     _fields_ = (
+        ("n_columns", c_int64),
         ("n_searches", c_int32),
         ("right_if_equal", c_int32),
         ("search_column", POINTER(c_int32)),
@@ -133,6 +134,7 @@ class TraversalStructure(Structure):
     """``skt_traversal``: trees as blocks of nodes to walk."""
 
     _fields_ = (
+        ("n_columns", c_int64),
         ("n_codes", c_int32),
         ("right_if_equal", c_int32),
         ("code_column", POINTER(c_int32)),
@@ -176,10 +178,33 @@ class TraversalStructure(Structure):
     )
 
 
+# ``skt_node``: a node that compares a value of X itself.
+NODE = np.dtype([("threshold", np.float64), ("column", np.int32), ("child", np.int32, 2), ("missing_right", np.int32)])
+
+
+class WalkStructure(Structure):
+    """``skt_walk``: trees whose nodes compare values of X themselves."""
+
+    _fields_ = (
+        ("n_columns", c_int64),
+        ("right_if_equal", c_int32),
+        ("n_trees", c_int32),
+        ("nodes", c_void_p),  # of NODE
+        ("n_nodes", c_int64),
+        ("root", POINTER(c_int32)),
+        ("tree_output", POINTER(c_int32)),
+        ("n_leaf_outputs", c_int32),
+        ("values", c_void_p),
+        ("n_leaves", c_int64),
+        ("sum", SumStructure),
+    )
+
+
 class KeysStructure(Structure):
     """``skt_keys``: columns derived from keys."""
 
     _fields_ = (
+        ("n_columns", c_int64),
         ("factor", c_uint64),
         ("n_keys", c_int32),
         ("n_parts", c_int32),
@@ -242,9 +267,15 @@ def filled(kind: type[S], **values: Any) -> S:
     """
     structure = kind()
     types = {name: type_ for name, type_, *_ in kind._fields_}
+    kept = []
     for name, value in values.items():
-        setattr(structure, name, _pointer(name, value, types[name]) if isinstance(value, np.ndarray) else value)
-    structure.kept = tuple(values.values())  # type: ignore[attr-defined]
+        if isinstance(value, np.ndarray):
+            value = np.require(value, requirements=["ALIGNED"])  # which an array in the middle of a file may not be
+            setattr(structure, name, _pointer(name, value, types[name]))
+        else:
+            setattr(structure, name, value)
+        kept.append(value)
+    structure.kept = tuple(kept)  # type: ignore[attr-defined]
     return structure
 
 

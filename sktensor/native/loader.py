@@ -63,12 +63,15 @@ class Library:
             raise OSError(f"{path} has interface {found}, this package needs {abi.ABI}: install it again.")
         self._calls.skt_message.restype = ctypes.c_char_p
         pointer, number, rows = ctypes.c_void_p, ctypes.c_int32, ctypes.c_char_p
-        self.check_bitsliced = self._function("skt_check_bitsliced", pointer, ctypes.c_int64)
-        self.check_traversal = self._function("skt_check_traversal", pointer, ctypes.c_int64)
+        self.check_bitsliced = self._function("skt_check_bitsliced", pointer)
+        self.check_traversal = self._function("skt_check_traversal", pointer)
         self.run_bitsliced = self._function("skt_run_bitsliced", pointer, rows, number, pointer, number, number)
         self.run_traversal = self._function("skt_run_traversal", pointer, rows, number, pointer, number, number)
         self.run_leaves = self._function("skt_leaves", pointer, rows, number, pointer, pointer, number, number)
-        self.check_keys = self._function("skt_check_keys", pointer, ctypes.c_int64)
+        self.check_walk = self._function("skt_check_walk", pointer)
+        self.run_walk = self._function("skt_run_walk", pointer, rows, number, pointer, number, number)
+        self.walk_leaves = self._function("skt_walk_leaves", pointer, rows, number, pointer, number, number)
+        self.check_keys = self._function("skt_check_keys", pointer)
         self.all_finite = self._function("skt_all_finite", rows, number, number)
         long, double = ctypes.c_int64, ctypes.c_double
         self.derive = self._function("skt_derive", pointer, rows, pointer, long, long, pointer, number, number)
@@ -95,6 +98,30 @@ class Library:
     def message(self, error: int) -> str:
         """What an error number means."""
         return self._calls.skt_message(error).decode()  # type: ignore[no-any-return]
+
+    def check(self, error: int, subject: str = "The CPU kernels refuse this call") -> None:
+        """Raise what the number that a kernel returned stands for; nothing where it is 0.
+
+        Parameters
+        ----------
+        error : int
+            What the kernel returned.
+        subject : str
+            What the words about the error follow on.
+
+        Raises
+        ------
+        MemoryError
+            If there was no memory for what the kernel keeps at hand.
+        ValueError
+            If the rows have another number of columns than the tables were made for.
+        RuntimeError
+            Of everything else, which sktensor's own code never leads to.
+        """
+        if not error:
+            return
+        kind = {abi.NO_MEMORY: MemoryError, abi.WIDTH: ValueError}.get(error, RuntimeError)
+        raise kind(f"{subject}: {self.message(error)}.")
 
 
 @cache

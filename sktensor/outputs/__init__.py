@@ -1,22 +1,22 @@
-"""From sums to what the methods of an estimator return."""
+"""From sums and leaves to what the methods of an estimator return."""
 
+from sktensor.outputs.decisions import decision_scores, labels, sample_scores
+from sktensor.outputs.leaves import leaf_columns, leaf_numbers
 from sktensor.outputs.links import (
     EXPF_LIMIT,
-    decision_scores,
-    labels,
-    leaf_columns,
-    leaf_numbers,
     log_probabilities,
     probabilities,
     raw_scores,
-    sample_scores,
     shaped_raw,
     shaped_values,
     values,
 )
+from sktensor.outputs.table import OUTPUTS, Output
 
 __all__ = [
     "EXPF_LIMIT",
+    "OUTPUTS",
+    "Output",
     "decision_scores",
     "labels",
     "leaf_columns",

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import secrets
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FORMAT", "read", "write"]
+from sktensor.persistence.formats import FORMAT, upgrade
+from sktensor.persistence.paths import check_readable
+from sktensor.persistence.replacement import write_whole
+
+__all__ = ["read", "write"]
 
 Array = npt.NDArray[Any]
-
-# To be raised when a file's content changes its meaning: a field that comes, goes or says something else. Readers keep
-# reading every older number; the file in tests/unit/persistence holds them to it.
-FORMAT = 1
 
 # The one entry of safetensors' own metadata. With more, their order, and so the file's bytes, would be left to chance.
 ENTRY = "sktensor"
@@ -29,17 +27,19 @@ LARGEST_HEADER = 100_000_000
 DTYPES = {"BOOL", "I8", "I32", "U32", "U64", "F32", "F64"}
 
 
-def write(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, Array]) -> None:
+def write(target: str, header: dict[str, Any], arrays: dict[str, Array], *, overwrite: bool = False) -> None:
     """Write a file, or leave things as they were.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        Where to.
+    target : str
+        Where to: the file itself, no link to it.
     header : dict
         Anything that JSON holds.
     arrays : dict of ndarray
         C-contiguous, each dtype one of bool, int8, int32, uint32, uint64, float32, float64.
+    overwrite : bool
+        Whether a file that is there is replaced.
 
     Raises
     ------
@@ -47,6 +47,8 @@ def write(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str
         If safetensors is not installed.
     ValueError
         If the header is larger than safetensors allows, 100 MB.
+    OSError
+        If writing fails.
     """
     safetensors = _safetensors()
     header = {"format": FORMAT, **header}
@@ -54,24 +56,24 @@ def write(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str
     try:
         data = safetensors.numpy.save(arrays, metadata={ENTRY: _text(header)})
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{os.fspath(path)} cannot be written: {error}.") from error
+        raise ValueError(f"{target} cannot be written: {error}.") from error
     if int.from_bytes(data[:8], "little") > LARGEST_HEADER:  # which older versions of safetensors write all the same
-        raise ValueError(f"{os.fspath(path)} cannot be written: header too large for safetensors.")
-    _replace(os.path.realpath(os.fsdecode(path)), data)  # a link stays one: what it leads to is replaced
+        raise ValueError(f"{target} cannot be written: header too large for safetensors.")
+    write_whole(target, data, overwrite=overwrite)
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]]:
+def read(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """Read a file that :func:`write` wrote.
 
     Parameters
     ----------
-    path : str or os.PathLike
+    path : str
         The file.
 
     Returns
     -------
     header : dict
-        With its ``"format"``.
+        In the newest format, whichever the file's is.
     arrays : dict of ndarray
 
     Raises
@@ -79,15 +81,14 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]
     ImportError
         If safetensors is not installed.
     OSError
-        If the file cannot be opened.
+        If the file cannot be opened, or is no regular file.
     ValueError
         If it is not such a file, is of another format, or was damaged.
     """
     safetensors = _safetensors()
-    with open(path, "rb"):
-        pass  # safetensors' own errors do not name the file that cannot be opened
+    check_readable(path)  # safetensors' own errors do not name the file, and it waits for a FIFO
     try:
-        with safetensors.safe_open(os.fsdecode(path), framework="numpy") as file:
+        with safetensors.safe_open(path, framework="numpy") as file:
             header = _header((file.metadata() or {}).get(ENTRY))
             dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (no mapping)
             for name, dtype in dtypes.items():
@@ -98,7 +99,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]
         raise ValueError(f"not a safetensors file, or a damaged one ({error})") from error
     if header.pop("sha256", None) != _checksum(header, arrays):
         raise ValueError("the file is damaged: its content is not the one that its checksum was made of")
-    return header, arrays
+    return upgrade(header), arrays
 
 
 def _safetensors() -> Any:
@@ -120,11 +121,7 @@ def _header(text: str | None) -> dict[str, Any]:
         raise ValueError(f"its header is not the JSON that sktensor.save writes ({error})") from error
     if not isinstance(header, dict) or type(header.get("format")) is not int:
         raise ValueError("its header has no format number")
-    if header["format"] != FORMAT:
-        raise ValueError(
-            f"it is of format {header['format']}, and this version of sktensor reads format {FORMAT}. "
-            "Load it with the version that wrote it, or a newer one"
-        )
+    upgrade(header)  # an unknown format is refused as one, whatever checksum it has
     return header
 
 
@@ -146,23 +143,6 @@ def _checksum(header: dict[str, Any], arrays: dict[str, Array]) -> str:
     found = hashlib.sha256(_text(header).encode())
     for name, array in sorted(arrays.items()):
         found.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
-        found.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        found.update(little.reshape(-1).view(np.uint8).data)
     return found.hexdigest()
-
-
-def _replace(target: str, data: bytes) -> None:
-    """Put a file in its place in one step, so that nobody ever reads half of it."""
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"There is no folder {folder}.")
-    part = os.path.join(folder, f".sktensor-{secrets.token_hex(8)}")
-    try:
-        with open(part, "xb") as file:  # not tempfile: its files are for their owner's eyes only
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(part)
-        raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import reprlib
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,13 @@ from sklearn.frozen import FrozenEstimator
 import sktensor
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.estimator import FITTED_ATTRIBUTES, TensorizedEstimator, innermost
-from sktensor.forest import Forest
 from sktensor.persistence import archive
-from sktensor.persistence.codec import check_size, forest_from_plain, plain_forest, plain_value, value_from_plain
-from sktensor.persistence.saved_model import METHODS, SavedModel, plain_tags, tags_from_plain
+from sktensor.persistence.codec import check_padding, encode_value
+from sktensor.persistence.fitted import check_answers, decode_fitted, decode_parameters, encode_parameters, is_legal
+from sktensor.persistence.forest_codec import decode_forest, encode_forest
+from sktensor.persistence.names_codec import decode_names, encode_names
+from sktensor.persistence.paths import file_path, find_target
+from sktensor.persistence.saved_model import METHODS, SavedModel, decode_tags, encode_tags
 from sktensor.runtime.devices import device_here
 from sktensor.runtime.program import Program
 
@@ -36,23 +38,16 @@ PARTS = {
     "adopted": bool,  # whether the wrapper was one around a model that came fitted
     "parameters": dict,
     "fitted": dict,
+    "columns": dict,  # what frames are held against
     "forest": dict,
 }
 
+LONGEST_ERROR = 1000
+
 CONTAINERS = ("default", "pandas", "polars")
 
-# Parameters of the wrapper, and the types that they have in a file.
-PARAMETERS: dict[str, tuple[type, ...]] = {
-    "device": (str,),
-    "strategy": (str,),
-    "backend": (str,),
-    "batch_size": (int, type(None)),
-    "n_jobs": (int, type(None)),
-    "verify": (bool,),
-}
 
-
-def save(est: TensorizedEstimator, path: str | os.PathLike[str]) -> None:
+def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, overwrite: bool = False) -> None:
     """Save a fitted estimator in sktensor's own format: safetensors with a JSON header.
 
     What is saved is all that predictions need: the forest with every rule, the wrapper's parameters, the fitted
@@ -62,13 +57,21 @@ def save(est: TensorizedEstimator, path: str | os.PathLike[str]) -> None:
     ----------
     est : TensorizedEstimator
         Fitted, or around a fitted model.
-    path : str or os.PathLike
-        The file; one that is there is replaced, in one step.
+    path : str, bytes or os.PathLike
+        The file. It is written whole or not at all: if anything fails, what was there is there still. A symbolic link
+        stays one, and what it leads to is written.
+    overwrite : bool, default=False
+        Whether a file that is there is replaced. The new one has its permissions and, where the system lets us, its
+        owner.
 
     Raises
     ------
     TypeError
-        If `est` is no :class:`~sktensor.TensorizedEstimator`.
+        If `est` is no :class:`~sktensor.TensorizedEstimator`, or `path` is no path, as a file descriptor.
+    FileExistsError
+        If the file is there, and `overwrite` is not set.
+    OSError
+        If there is a folder, a FIFO or a device in its place, or it cannot be written.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     UnsupportedModelError
@@ -102,11 +105,12 @@ def save(est: TensorizedEstimator, path: str | os.PathLike[str]) -> None:
             f"sktensor.save takes a TensorizedEstimator, got {type(est).__name__}. Around a fitted model one needs no "
             "fit: save(TensorizedEstimator(model), path). Of a pipeline, save the last step, or use joblib or skops."
         )
+    target = find_target(file_path(path, "sktensor.save"), overwrite=overwrite)
     program = est._compiled()  # now if it has not been, so that what is saved was verified
     if not isinstance(program, Program):
         raise UnsupportedModelError(
             f"sktensor.save keeps one forest; {type(est.estimator_).__name__} answers through the models in its "
-            f"{' and '.join(dict.fromkeys(part.attribute for part in program.parts))}. Save TensorizedEstimators of "
+            f"{' and '.join(dict.fromkeys(one.attribute for one in program.submodels))}. Save TensorizedEstimators of "
             "these one by one, or all together with joblib or skops."
         )
     forest = program.forest
@@ -114,24 +118,27 @@ def save(est: TensorizedEstimator, path: str | os.PathLike[str]) -> None:
     # The offset is the forest's threshold.
     fitted = {name: vars(est)[name] for name in FITTED_ATTRIBUTES if name in vars(est) and name != "offset_"}
     importances = _importances(model)
-    if isinstance(importances, np.ndarray) and _is_legal("feature_importances_", importances, forest.n_features):
+    if isinstance(importances, np.ndarray) and is_legal("feature_importances_", importances, forest.n_features):
         fitted["feature_importances_"] = importances
-    scalars, arrays = plain_forest(forest)
+    check_answers(forest, fitted)
+    scalars, arrays = encode_forest(forest)
     header = {
         "sktensor": sktensor.__version__,
         "model": _class_name(model),
         "methods": [name for name in METHODS if hasattr(model, name)],
-        "tags": plain_tags(est.estimator),
+        "tags": encode_tags(est.estimator),
         "output": dict(getattr(innermost(est), "_sklearn_output_config", {})),
         "adopted": "_prefit" in vars(est),
-        "parameters": _parameters({name: _plain_parameter(getattr(est, name)) for name in PARAMETERS}),
-        "fitted": {name: plain_value(value, name) for name, value in fitted.items()},
+        "parameters": encode_parameters(est),
+        "fitted": {name: encode_value(value, name) for name, value in fitted.items()},
+        "columns": encode_names(program.names),
         "forest": scalars,
     }
-    archive.write(path, header, arrays)
+    check_padding([header["forest"], header["fitted"]])
+    archive.write(target, header, arrays, overwrite=overwrite)
 
 
-def load(path: str | os.PathLike[str]) -> TensorizedEstimator:
+def load(path: str | bytes | os.PathLike[Any]) -> TensorizedEstimator:
     """Load what :func:`save` has saved.
 
     No code in the file is executed, no model library and, for ``device="cpu"``, no torch is imported. Whatever the
@@ -139,8 +146,8 @@ def load(path: str | os.PathLike[str]) -> TensorizedEstimator:
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file.
+    path : str, bytes or os.PathLike
+        The file. Whatever it says, loading takes no more memory than 50 times its size and 128 MiB.
 
     Returns
     -------
@@ -154,8 +161,10 @@ def load(path: str | os.PathLike[str]) -> TensorizedEstimator:
     ValueError
         Naming the file and what is wrong with it: it is not one of :func:`save`, it was damaged, its format number
         is unknown, or what it describes is no forest.
+    TypeError
+        If `path` is no path, as a file descriptor or an open file.
     OSError
-        If the file cannot be opened.
+        If the file cannot be opened, or is a folder, a FIFO or a device.
     ImportError
         If safetensors is not installed.
 
@@ -172,10 +181,13 @@ def load(path: str | os.PathLike[str]) -> TensorizedEstimator:
     ...     print("not a safetensors file" in str(error))
     True
     """
+    file = file_path(path, "sktensor.load")
     try:
-        est = _estimator(*archive.read(path))
+        est = _estimator(*archive.read(file))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{os.fsdecode(path)} cannot be loaded: {error}") from error
+        said = str(error)  # which may quote from the file
+        said = said if len(said) <= LONGEST_ERROR else f"{said[:LONGEST_ERROR]}..."
+        raise ValueError(f"{file} cannot be loaded: {said}") from error
     est.device = device_here(est.device)
     return est
 
@@ -183,8 +195,10 @@ def load(path: str | os.PathLike[str]) -> TensorizedEstimator:
 def _estimator(header: dict[str, Any], arrays: dict[str, Array]) -> TensorizedEstimator:
     """The estimator that a header and arrays describe, which may be anything."""
     part = _parts(header)
-    forest = forest_from_plain(part["forest"], arrays)
-    fitted = _fitted(part["fitted"], forest)
+    check_padding([part["forest"], part["fitted"]])
+    forest = decode_forest(part["forest"], arrays)
+    fitted = decode_fitted(part["fitted"], forest)
+    check_answers(forest, fitted)
     methods = part["methods"]
     if not all(isinstance(name, str) and name in METHODS for name in methods):
         raise ValueError(f"methods: expected some of {', '.join(METHODS)}, got {reprlib.repr(methods)}")
@@ -192,10 +206,11 @@ def _estimator(header: dict[str, Any], arrays: dict[str, Array]) -> TensorizedEs
     if not (output.keys() <= {"transform"} and all(value in CONTAINERS for value in output.values())):
         raise ValueError(f"output: expected transform to be one of {', '.join(CONTAINERS)}, got {reprlib.repr(output)}")
     model = SavedModel.of(part["model"], forest, methods, part["tags"], fitted, output)
-    tags_from_plain(model.__sklearn_tags__(), part["tags"])
-    est = TensorizedEstimator(model, **_parameters(part["parameters"]))
+    decode_tags(model.__sklearn_tags__(), part["tags"])
+    est = TensorizedEstimator(model, **decode_parameters(part["parameters"]))
     shown = {name: value for name, value in fitted.items() if name in FITTED_ATTRIBUTES}
-    est._hold(model, Program(forest), **shown, **({"_prefit": True} if part["adopted"] else {}))
+    names = decode_names(part["columns"], shown.get("feature_names_in_"), forest)
+    est._hold(model, Program(forest, names), **shown, **({"_prefit": True} if part["adopted"] else {}))
     return est
 
 
@@ -225,51 +240,3 @@ def _importances(model: Any) -> Any:
         return getattr(model, "feature_importances_", None)
     except Exception:  # a property of the library's: CatBoost, for one, asks for training data that is gone
         return None
-
-
-def _plain_parameter(value: Any) -> Any:
-    if value is None or isinstance(value, (str, bool)):
-        return value
-    return int(value) if isinstance(value, Integral) else str(value)  # a torch.device is its name
-
-
-def _parameters(found: dict[str, Any]) -> dict[str, Any]:
-    if found.keys() != PARAMETERS.keys():
-        raise ValueError(f"parameters: expected {', '.join(PARAMETERS)}, got {', '.join(found)}")
-    for name, value in found.items():
-        if type(value) not in PARAMETERS[name]:
-            raise ValueError(f"parameters: {name} cannot be {reprlib.repr(value)}")
-        check_size(name, value)
-    return found
-
-
-def _fitted(found: dict[str, Any], forest: Forest) -> dict[str, Any]:
-    """Fitted attributes, held against the forest."""
-    if unknown := found.keys() - {*FITTED_ATTRIBUTES, "feature_importances_"}:
-        raise ValueError(f"fitted: none of the attributes that are saved: {', '.join(sorted(unknown))}")
-    values = {name: value_from_plain(plain, name) for name, plain in found.items()}
-    for name, value in values.items():
-        if not _is_legal(name, value, forest.n_features):
-            raise ValueError(f"fitted: {name} is not what a model of {forest.n_features} columns can have")
-    if "n_features_in_" not in values:
-        raise ValueError("fitted: n_features_in_ is missing")
-    return values
-
-
-def _is_legal(name: str, value: Any, n_features: int) -> bool:
-    match name:
-        case "offset_":
-            return False
-        case "n_features_in_":
-            return type(value) is int and value == n_features
-        case "n_outputs_":
-            return type(value) is int
-        case "classes_":
-            return all(isinstance(part, np.ndarray) for part in (value if isinstance(value, list) else [value]))
-        case "feature_names_in_":
-            is_one_each = isinstance(value, np.ndarray) and value.shape == (n_features,)
-            return is_one_each and all(isinstance(column, str) for column in value)
-        case "feature_importances_":
-            return isinstance(value, np.ndarray) and value.shape == (n_features,) and value.dtype.kind in "iuf"
-        case _:  # n_classes_, of one target or several
-            return value is not None

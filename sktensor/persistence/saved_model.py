@@ -13,8 +13,9 @@ from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, Target
 
 from sktensor.forest import Forest
 from sktensor.forest.structure import levels
+from sktensor.runtime.pickled_state import stamp, take_stamp
 
-__all__ = ["METHODS", "SavedModel", "plain_tags", "tags_from_plain"]
+__all__ = ["METHODS", "SavedModel", "decode_tags", "encode_tags"]
 
 # Which of them a model has is what a wrapper around it shows.
 METHODS = (
@@ -81,7 +82,7 @@ class SavedModel(BaseEstimator):
         methods : list of str
             Which of `METHODS` the model had.
         tags : dict
-            As :func:`plain_tags` gives them.
+            As :func:`encode_tags` gives them.
         fitted : dict
             Fitted attributes and their values.
         output : dict
@@ -97,6 +98,12 @@ class SavedModel(BaseEstimator):
             saved._sklearn_output_config = output
         return saved
 
+    def __getstate__(self) -> dict[str, Any]:
+        return stamp(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(take_stamp(state, "SavedModel"))
+
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> NoReturn:
         """Raise TypeError: what would be fitted was not saved."""
         self._refuse("fitted")
@@ -108,7 +115,7 @@ class SavedModel(BaseEstimator):
         return self.forest_  # type: ignore[no-any-return]
 
     def __sklearn_tags__(self) -> Tags:
-        tags = tags_from_plain(super().__sklearn_tags__(), self._tags)
+        tags = decode_tags(super().__sklearn_tags__(), self._tags)
         tags.transformer_tags = TransformerTags() if "transform" in self._methods else None
         return tags
 
@@ -128,7 +135,8 @@ class SavedModel(BaseEstimator):
         for trees, nodes in levels(forest.root, forest.left, forest.right):
             for tree, leaf in zip(trees[nodes < 0], ~nodes[nodes < 0], strict=True):
                 names[leaf] = f"randomtreesembedding_{tree}_{forest.leaf_id[leaf]}"
-        return names
+        with_column: npt.NDArray[Any] = names[~np.isnan(forest.leaf_value[:, 0])]
+        return with_column
 
     def _set_output(self, *, transform: str | None = None) -> SavedModel:
         if transform is not None:
@@ -155,7 +163,7 @@ class SavedModel(BaseEstimator):
         )
 
 
-def plain_tags(model: Any) -> dict[str, Any]:
+def encode_tags(model: Any) -> dict[str, Any]:
     """Give the tags that a wrapper takes from a model as what JSON holds.
 
     Parameters
@@ -169,23 +177,23 @@ def plain_tags(model: Any) -> dict[str, Any]:
         Kind, flags, and groups of flags; None for a group that the model lacks.
     """
     tags = get_tags(model)
-    plain: dict[str, Any] = {"estimator_type": tags.estimator_type}
+    encoded: dict[str, Any] = {"estimator_type": tags.estimator_type}
     for name in FLAGS:
-        plain[name] = bool(getattr(tags, name))
+        encoded[name] = bool(getattr(tags, name))
     for name in GROUPS:
         group = getattr(tags, name)
-        plain[name] = None if group is None else {flag: bool(value) for flag, value in asdict(group).items()}
-    return plain
+        encoded[name] = None if group is None else {flag: bool(value) for flag, value in asdict(group).items()}
+    return encoded
 
 
-def tags_from_plain(tags: Tags, plain: dict[str, Any]) -> Tags:
-    """Set on `tags` what :func:`plain_tags` has given.
+def decode_tags(tags: Tags, encoded: dict[str, Any]) -> Tags:
+    """Set on `tags` what :func:`encode_tags` has given.
 
     Parameters
     ----------
     tags : Tags
         To be changed.
-    plain : dict
+    encoded : dict
         Given by this version of scikit-learn or another: flags that this one does not know say nothing to it.
 
     Returns
@@ -197,14 +205,14 @@ def tags_from_plain(tags: Tags, plain: dict[str, Any]) -> Tags:
     ValueError
         If a tag is not what it can be.
     """
-    kind = plain.get("estimator_type")
+    kind = encoded.get("estimator_type")
     if not (kind is None or isinstance(kind, str)):
         raise ValueError(f"tags: expected estimator_type to be a string or None, got {reprlib.repr(kind)}")
     tags.estimator_type = kind
     for name in FLAGS:
-        setattr(tags, name, _flags({name: plain.get(name)})[name])
+        setattr(tags, name, _flags({name: encoded.get(name)})[name])
     for name, group in GROUPS.items():
-        value = plain.get(name)
+        value = encoded.get(name)
         if value is None and name in OPTIONAL_GROUPS:
             setattr(tags, name, None)
             continue

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from sktensor.backends.cpu import costs
-from sktensor.forest import Forest
-from sktensor.native.loader import library
-from sktensor.runtime.settings import NATIVE_STRATEGIES, Settings, check_dtypes, find_device
-from sktensor.strategies import find_strategy
-from sktensor.strategies.auto import Option, option, options, rows_in_flight
-from sktensor.strategies.costs import Shape
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from sktensor.backends.base import BACKENDS
+from sktensor.backends.workload import Workload
+from sktensor.native.loader import why_missing
+from sktensor.runtime.settings import Settings
+from sktensor.strategies.auto import Option
 
 __all__ = ["Plan", "Planner"]
 
 # Rows for which a second thread pays: what it does is worth some times its start.
 WORTH_A_THREAD_NS = 200_000.0
-
-
-# What a thread of a kernel keeps at hand, at most; it takes rows from where they lie, a block at a time.
-KERNEL_BYTES = 2 * 2**20
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,8 +36,12 @@ class Plan:
         Time that one thread is expected to take; None on accelerators.
     reason : str
         Why this strategy.
+    chosen : Option
+        What the engine builds.
     options : tuple of Option
         What else was considered, the best one first.
+    warning : str
+        What is to be said once when it is built: that it is no faster than the wrapped model; or an empty text.
     """
 
     n_rows: int
@@ -61,7 +53,9 @@ class Plan:
     batch_bytes: int
     expected_ns: float | None
     reason: str
+    chosen: Option
     options: tuple[Option, ...] = ()
+    warning: str = ""
 
     @property
     def worth_threads(self) -> bool:
@@ -111,37 +105,32 @@ class Planner:
 
     Parameters
     ----------
-    forest : Forest
+    work : Workload
         What is to run.
     """
 
-    def __init__(self, forest: Forest) -> None:
-        self.forest = forest
-
-    @cached_property
-    def shape(self) -> Shape:
-        """Depths and leaf counts of the trees."""
-        return Shape.of(self.forest)
-
-    @cached_property
-    def width(self) -> int:
-        """What a row holds beside the strategy's own memory: its columns, its outputs, its questions of categories."""
-        n_questions = 0 if self.forest.is_cat is None else int(np.count_nonzero(self.forest.is_cat))
-        return self.forest.n_columns + self.forest.n_outputs + 3 * n_questions
+    def __init__(self, work: Workload) -> None:
+        self.work = work
+        self._devices: dict[Settings, str] = {}
 
     def plan(self, n_rows: int, settings: Settings) -> Plan:
         """How `n_rows` rows would be predicted; raises the ValueError that their prediction would."""
-        settings.check()
-        device = find_device(settings.device)
-        check_dtypes(device, self.forest)
-        considered = sorted(self._options(n_rows, device, settings), key=_rank)
+        device = self._device(settings)
+        considered = sorted(self.options(n_rows, device, settings), key=_rank)
         fitting = [seen for seen in considered if not seen.refused]
+        if not considered:
+            raise ValueError(
+                f"backend={settings.backend!r} has nothing for strategy={settings.strategy!r}. "
+                "Use 'auto' for one of the two."
+            )
         if not fitting:
             raise ValueError(considered[0].refused)
         chosen = fitting[0]
-        in_flight = n_rows if chosen.backend == "native" else rows_in_flight(chosen.cost, device, self.width)
+        in_flight = chosen.rows_in_flight or n_rows
         batch = max(1, min(in_flight, settings.batch_size or in_flight, n_rows))
-        row_bytes = chosen.cost.row_bytes + 16 * self.width
+        batch_bytes = chosen.batch_bytes
+        if batch_bytes is None:
+            batch_bytes = int(batch * (chosen.cost.row_bytes + 16 * self.work.width))
         return Plan(
             n_rows=n_rows,
             strategy=chosen.name,
@@ -149,35 +138,59 @@ class Planner:
             device=device,
             rows_per_batch=batch,
             table_bytes=int(chosen.cost.table_bytes),
-            batch_bytes=KERNEL_BYTES if chosen.backend == "native" else int(batch * row_bytes),
+            batch_bytes=batch_bytes,
             expected_ns=chosen.expected_ns,
-            reason=self._reason(chosen, settings),
+            reason=self._reason(chosen, considered, device, settings),
             options=tuple(considered) if len(considered) > 1 else (),
+            chosen=chosen,
+            warning=self._warning(chosen, considered, device, settings),
         )
 
-    def _options(self, n_rows: int, device: str, settings: Settings) -> Iterable[Option]:
-        """What the settings leave to choose from."""
-        names = NATIVE_STRATEGIES if settings.strategy == "auto" else (settings.strategy,)
-        if device == "cpu" and settings.backend != "torch" and library() is not None:
-            for name in names:
-                if name in NATIVE_STRATEGIES:
-                    yield costs.option(name, self.forest, self.shape, n_rows)
-        if settings.backend == "native":
-            return
-        if settings.strategy == "auto":
-            yield from options(self.shape, n_rows, device, self.width)
-        else:
-            yield option(settings.strategy, find_strategy(settings.strategy), self.shape)
+    def options(self, n_rows: int, device: str, settings: Settings) -> Iterator[Option]:
+        """What the engines could do, of what the settings leave to choose from."""
+        for name, backend in BACKENDS.items():
+            if settings.backend not in ("auto", name) or backend.unavailable(device, settings.strategy):
+                continue
+            for seen in backend.options(self.work, n_rows, device):
+                if seen.name == settings.strategy or (settings.strategy == "auto" and not seen.by_name_only):
+                    yield seen
 
-    def _reason(self, chosen: Option, settings: Settings) -> str:
+    def _device(self, settings: Settings) -> str:
+        """The name of the device that is asked for; looked for once."""
+        try:
+            return self._devices[settings]
+        except TypeError:  # an unhashable device, which is no device
+            return settings.check()
+        except KeyError:
+            found = self._devices[settings] = settings.check()
+            return found
+
+    def _reason(self, chosen: Option, considered: list[Option], device: str, settings: Settings) -> str:
         if settings.strategy != "auto":
             return "as asked for"
-        deepest = self.shape.depth.max(initial=0)
+        if device == "cpu" and settings.backend == "auto" and chosen.slow:
+            return f"{chosen.slow}, since {no_kernel(considered)}"
+        deepest = self.work.shape.depth.max(initial=0)
         if chosen.expected_ns is None:
             return f"trees of depth up to {deepest} on an accelerator"
         return f"least expected time for trees of depth up to {deepest}"
 
+    def _warning(self, chosen: Option, considered: list[Option], device: str, settings: Settings) -> str:
+        """For who did not ask for it: not for ``backend="torch"`` or ``strategy="gemm"`` where there are kernels."""
+        asked_for = settings.strategy != "auto" or settings.backend != "auto"
+        if device != "cpu" or not chosen.slow or (asked_for and not why_missing()):
+            return ""
+        return f"{chosen.slow[0].upper()}{chosen.slow[1:]}, since {no_kernel(considered)}."
+
+
+def no_kernel(considered: Iterable[Option]) -> str:
+    """Why no kernel runs a forest: there are none, or what they refuse."""
+    if why := why_missing():
+        return f"there are no kernels: {why}"
+    refused = [seen.refused.partition(". Use ")[0] for seen in considered if seen.measured and seen.refused]
+    return "; ".join(refused) or "there are no kernels for it"
+
 
 def _rank(seen: Option) -> tuple[bool, bool, float]:
-    """Those that fit come first, kernels before tensor code that has nothing to say on its time, then the fastest."""
-    return bool(seen.refused), seen.expected_ns is None, seen.expected_ns or 0.0
+    """Those that fit come first; of these times that were measured, then what has nothing to say on its time."""
+    return bool(seen.refused), not seen.measured, seen.expected_ns or 0.0

@@ -1,11 +1,12 @@
 """A program: a forest, and its tables for each device, backend and strategy that somebody has asked for.
 
 Tables are compiled once, on first use, under a lock; rows pass through them a batch at a time. What is pickled
-is the forest alone: tables and devices come back when they are needed.
+is the forest, with the names of its columns: tables and devices come back when they are needed.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -16,15 +17,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
-from sktensor.backends.torch import TensorBackend
+from sktensor import outputs
+from sktensor.backends.base import BACKENDS, Runner
+from sktensor.backends.workload import Workload
 from sktensor.errors import PerformanceWarning
 from sktensor.forest import Forest
 from sktensor.inputs.rows import Rows, is_tensor
-from sktensor.native.loader import library, why_missing
 from sktensor.outputs import aggregates
+from sktensor.registry import ColumnNames, find_extractor
+from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan, Planner
 from sktensor.runtime.settings import Settings
+from sktensor.strategies.auto import Option
 
 __all__ = ["Program"]
 
@@ -35,8 +39,21 @@ PLANS_KEPT = 256
 AGGREGATE_BYTES = 16 * 2**20
 LEAF_BYTES = 48
 
+# Of a forest of which nothing is known but its trees.
+NAMELESS = ColumnNames()
+
 # One lock for all programs: one in each would have to be left out of every copy and pickle.
 _compiling = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """A forked process has no use for a lock that may be held by a thread which it does not have."""
+    global _compiling
+    _compiling = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Program:
@@ -46,13 +63,22 @@ class Program:
     ----------
     forest : Forest
         What to run.
+    names : ColumnNames, optional
+        What the columns of frames given to it are held against.
+    model : object, optional
+        The fitted model that it was made of, to be asked where no kernel runs the forest.
+    extractor : Extractor, optional
+        What made it.
     """
 
-    def __init__(self, forest: Forest) -> None:
+    def __init__(self, forest: Forest, names: ColumnNames = NAMELESS, model: Any = None, extractor: Any = None) -> None:
         self.forest = forest
-        self._planner = Planner(forest)
-        self._backends: dict[tuple[str, ...], Any] = {}
+        self.names = names
+        self._work = Workload(forest, model, extractor)
+        self._planner = Planner(self._work)
+        self._runners: dict[tuple[str, str, str], Runner] = {}
         self._plans: dict[tuple[int, Settings], Plan] = {}
+        self._ready: dict[tuple[int, Settings], tuple[Any, int, int]] = {}
 
     @cached_property
     def _walk(self) -> Program:
@@ -60,10 +86,14 @@ class Program:
         return Program(replace(self.forest, aggregate="sum", leaf_id=np.arange(self.forest.n_leaves)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"forest": self.forest}
+        # The names as a dict, so that there is no further type to trust for those who ask.
+        return stamp({"forest": self.forest, "names": dict(vars(self.names)), "model": self._work.model})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Program.__init__(self, state["forest"])
+        state = take_stamp(state, "Program")
+        model = state["model"]
+        extractor = None if model is None else find_extractor(model)
+        Program.__init__(self, state["forest"], ColumnNames(**state["names"]), model, extractor)
 
     def plan(self, n_rows: int, settings: Settings) -> Plan:
         """How `n_rows` rows would be predicted."""
@@ -75,6 +105,7 @@ class Program:
             return self._planner.plan(n_rows, settings)
         if len(self._plans) >= PLANS_KEPT:
             self._plans.clear()
+            self._ready.clear()
         self._plans[n_rows, settings] = plan
         return plan
 
@@ -83,11 +114,15 @@ class Program:
         plans = [plan for (_, given), plan in self._plans.copy().items() if given == settings]
         return max(plans, key=lambda plan: plan.n_rows, default=None)
 
+    def options(self, n_rows: int, settings: Settings) -> list[Option]:
+        """What the engines could do for `n_rows` rows, of what the settings leave to choose from."""
+        return list(self._planner.options(n_rows, settings.check(), settings))
+
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
         """Build the tables that predictions of `n_rows` rows will use, or raise the error that they would."""
         plan = self.plan(n_rows, settings)
-        if self.forest.aggregate == "sum":
-            self._backend(plan.backend, plan.strategy, plan.device)
+        if self.forest.aggregate == "sum" or plan.chosen.gives_raw:
+            self._runner(plan, plan.chosen)
         else:
             self._walk.prepare(_as_planned(plan, settings), n_rows)
 
@@ -96,13 +131,35 @@ class Program:
 
         A sum starts from the forest's base, or from `start`, shape (n, K), where the forest accepts that.
         """
+        n_rows = len(rows)
+        plan = self.plan(n_rows, settings)
+        return self._total(rows, settings, plan, _threads(plan, settings), start)
+
+    def raw_scores(self, rows: Rows, settings: Settings, start: npt.NDArray[Any] | None = None) -> tuple[Any, int]:
+        """The library's raw scores, shape (n, K), and the threads that may go on with them."""
+        n_rows = len(rows)
+        try:
+            runner, rows_per_batch, n_threads = self._ready[n_rows, settings]
+        except (KeyError, TypeError):  # not asked for before; an unhashable device, which is no device
+            plan = self.plan(n_rows, settings)
+            n_threads, rows_per_batch = _threads(plan, settings), plan.rows_per_batch
+            if plan.chosen.gives_raw:
+                asked: Any = self._runner(plan, plan.chosen)
+                return asked.raw_scores(rows, rows_per_batch, n_threads, start), n_threads
+            if self.forest.aggregate != "sum":
+                total = self._total(rows, settings, plan, n_threads, start)
+                return outputs.raw_scores(self.forest, total), n_threads
+            runner = self._runner(plan, plan.chosen)
+            if _is_settled(plan, settings):
+                self._ready[n_rows, settings] = runner, rows_per_batch, n_threads
+        return outputs.raw_scores(self.forest, runner.total(rows, rows_per_batch, n_threads, start)), n_threads
+
+    def _total(self, rows: Rows, settings: Settings, plan: Plan, n_threads: int, start: npt.NDArray[Any] | None) -> Any:
         if self.forest.aggregate == "weighted_median":
             return self._aggregated(rows, settings, aggregates.weighted_median)
         if self.forest.aggregate == "per_tree":
             raise ValueError("This model has no raw scores: its answer is the leaves, which transform and apply give.")
-        plan = self.plan(len(rows), settings)
-        backend = self._backend(plan.backend, plan.strategy, plan.device, rows)
-        return backend.total(rows, plan.rows_per_batch, _threads(plan, settings), start)
+        return self._runner(plan, plan.chosen).total(rows, plan.rows_per_batch, n_threads, start)
 
     def log_mean(self, rows: Rows, settings: Settings) -> Any:
         """Logarithms of probabilities, shape (n, K), where they are added rather than taken of the mean."""
@@ -134,41 +191,36 @@ class Program:
                 return self.forest.leaf_id[leaves]
             return leaves.new_tensor(self.forest.leaf_id)[leaves]
         plan = self.plan(len(rows), settings)
-        # Circuits answer with sums; whoever wants leaves walks to them.
-        strategy = "tree_traversal" if plan.backend == "native" else plan.strategy
-        backend = self._backend(plan.backend, strategy, plan.device, rows)
-        return backend.leaves(rows, plan.rows_per_batch, _threads(plan, settings))
+        option = plan.chosen.finding_leaves
+        if option is None:  # whoever has asked for kernels is told that none walks these trees; tensor code does
+            asked = "torch" if settings.backend == "auto" else settings.backend
+            plan = self.plan(len(rows), settings._replace(strategy="tree_traversal", backend=asked))
+            option = plan.chosen
+        runner = self._runner(plan, option)
+        return runner.leaves(rows, plan.rows_per_batch, _threads(plan, settings))
 
-    def threads(self, n_rows: int, settings: Settings) -> int:
-        """Threads for a prediction of `n_rows` rows."""
-        return _threads(self.plan(n_rows, settings), settings)
-
-    def _backend(self, backend: str, strategy: str, device: str, rows: Rows | None = None) -> Any:
-        """What runs a strategy on a device; where features are float64, traversal kernels are for one dtype of rows."""
-        key: tuple[str, ...] = backend, strategy, device
-        if backend == "native" and strategy == "tree_traversal" and self.forest.feature_dtype == "float64":
-            key = *key, "float64" if rows is None else rows.dtype
-        if (found := self._backends.get(key)) is None:
+    def _runner(self, plan: Plan, option: Option) -> Runner:
+        """What runs an option, built the first time that it is asked for."""
+        key = plan.backend, option.name, plan.device
+        if (found := self._runners.get(key)) is None:
             with _compiling:
-                if (found := self._backends.get(key)) is None:
-                    found = self._backends[key] = self._built(*key)
+                if (found := self._runners.get(key)) is None:
+                    found = self._runners[key] = self._built(plan, option)
         return found
 
-    def _built(self, backend: str, strategy: str, device: str, rows_dtype: str = "float32") -> Any:
-        if backend == "native":
-            return BitslicedKernel(self.forest) if strategy == "bitsliced" else TraversalKernel(self.forest, rows_dtype)
-        if device == "cpu" and library() is None:
-            warnings.warn(
-                f"Predictions on the CPU go through torch, which is many times slower than sktensor's kernels: "
-                f"{why_missing()}.",
-                PerformanceWarning,
-                stacklevel=2,
-            )
-        return TensorBackend(self.forest, strategy, device)
+    def _built(self, plan: Plan, option: Option) -> Runner:
+        if plan.warning:
+            warnings.warn(plan.warning, PerformanceWarning, stacklevel=2)
+        return BACKENDS[plan.backend].build(self._work, option, plan.device)
 
 
 def _as_planned(plan: Plan, settings: Settings) -> Settings:
-    return settings._replace(strategy=plan.strategy, backend=plan.backend)
+    return settings if plan.chosen.gives_raw else settings._replace(strategy=plan.strategy, backend=plan.backend)
+
+
+def _is_settled(plan: Plan, settings: Settings) -> bool:
+    """Whether the threads are the same for all calls with these settings, whatever joblib is told meanwhile."""
+    return not plan.worth_threads or (settings.n_jobs is not None and settings.n_jobs > 0)
 
 
 def _threads(plan: Plan, settings: Settings) -> int:

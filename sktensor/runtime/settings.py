@@ -7,15 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sktensor.forest import Forest
-from sktensor.native.loader import why_missing
+from sktensor.backends.base import BACKENDS, backends_by_name
 from sktensor.strategies import find_strategy
 
-__all__ = ["BACKENDS", "NATIVE_STRATEGIES", "Settings", "check_dtypes", "find_device"]
-
-BACKENDS = ("auto", "torch", "native")
-
-NATIVE_STRATEGIES = ("bitsliced", "tree_traversal")
+__all__ = ["Settings", "find_device"]
 
 
 class Settings(NamedTuple):
@@ -27,30 +22,20 @@ class Settings(NamedTuple):
     batch_size: int | None = None
     n_jobs: int | None = None
 
-    def check(self) -> None:
-        """Refuse what cannot be asked for, by name."""
+    def check(self) -> str:
+        """Refuse what cannot be asked for, by name; the name of the device."""
         if self.strategy != "auto":
             find_strategy(self.strategy)
-        if self.backend not in BACKENDS:
-            raise ValueError(f"Unknown backend {self.backend!r}. Known: {', '.join(map(repr, BACKENDS))}.")
+        if self.backend not in (known := ("auto", *backends_by_name())):
+            raise ValueError(f"Unknown backend {self.backend!r}. Known: {', '.join(map(repr, known))}.")
         if self.batch_size is not None and not (_is_integer(self.batch_size) and self.batch_size >= 1):
             raise ValueError(f"batch_size must be a positive integer or None, got {self.batch_size!r}.")
         if self.n_jobs is not None and not (_is_integer(self.n_jobs) and self.n_jobs != 0):
             raise ValueError(f"n_jobs must be an integer other than 0, or None, got {self.n_jobs!r}.")
         device = find_device(self.device)
-        if self.backend == "native":
-            self._check_native(device)
-
-    def _check_native(self, device: str) -> None:
-        if device != "cpu":
-            raise ValueError(
-                f"backend='native' has no kernels for device={device!r} yet. Use backend='torch' or 'auto'."
-            )
-        if (why := why_missing()) != "":
-            raise ValueError(f"backend='native' has no kernels here: {why}. Use backend='torch' or 'auto'.")
-        if self.strategy not in ("auto", *NATIVE_STRATEGIES):
-            known = ", ".join(map(repr, ("auto", *NATIVE_STRATEGIES)))
-            raise ValueError(f"backend='native' has no kernel for strategy={self.strategy!r}. Known: {known}.")
+        if self.backend != "auto" and (why := BACKENDS[self.backend].unavailable(device, self.strategy)):
+            raise ValueError(why)
+        return device
 
 
 def _is_integer(value: Any) -> bool:
@@ -81,9 +66,3 @@ def find_device(device: Any) -> str:
     if not there[found.type]():
         raise ValueError(f"device={device!r} is not there: torch finds no such device. Use 'cpu' or 'auto'.")
     return "cpu" if found.type == "cpu" else str(found)
-
-
-def check_dtypes(device: str, forest: Forest) -> None:
-    """Refuse a device that cannot compute in the forest's dtypes."""
-    if device.startswith("mps") and "float64" in (forest.feature_dtype, forest.acc_dtype):
-        raise ValueError("device='mps' has no float64, which this model computes in. Use 'cpu' or 'cuda'.")

@@ -1,8 +1,8 @@
-"""The choice of a strategy for a forest, a number of rows and a device."""
+"""What each strategy would cost as tensor code, for a forest, a number of rows and a device."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,13 +28,57 @@ PERFECT_DEPTH = 10
 
 @dataclass(frozen=True)
 class Option:
-    """A strategy that could run the forest: what it costs, and what speaks for or against it."""
+    """What an engine could do for a forest: what it costs, and what speaks for or against it.
+
+    Attributes
+    ----------
+    name : str
+        The strategy, or whatever else the engine calls it.
+    cost : Cost
+        Memory and work.
+    refused : str
+        Why it cannot be done; empty where it can.
+    expected_ns : float or None
+        Time that one thread is expected to take; None where nothing is known.
+    backend : str
+        The engine, as its table names it.
+    measured : bool
+        Whether `expected_ns` comes from constants fitted to measurements: such times are compared with each other, and
+        come before anything that is estimated.
+    by_name_only : bool
+        Whether it is only done when the user names it.
+    rows_in_flight : int or None
+        Rows that it takes at once; None where the engine takes them from where they lie.
+    batch_bytes : int or None
+        Memory that a batch takes; None where that follows from its rows.
+    gives_raw : bool
+        Whether what it builds has ``raw_scores``, with the arguments of ``total``, to be asked in its place.
+    leaves_by : str or None
+        Another option of the same engine that finds leaves in its place; empty where it does so itself, None where the
+        engine has none.
+    slow : str
+        Why it would be no faster than the wrapped model, for a warning; empty where there is nothing to say.
+    """
 
     name: str
     cost: Cost
     refused: str = ""
     expected_ns: float | None = None
     backend: str = "torch"
+    measured: bool = False
+    by_name_only: bool = False
+    rows_in_flight: int | None = None
+    batch_bytes: int | None = None
+    gives_raw: bool = False
+    leaves_by: str | None = ""
+    slow: str = ""
+
+    @property
+    def finding_leaves(self) -> Option | None:
+        """The option that finds leaves where this one was chosen."""
+        if self.leaves_by is None:
+            return None
+        return replace(self, name=self.leaves_by) if self.leaves_by else self
 
 
 def rows_in_flight(cost: Cost, device: str, width: int) -> int:
@@ -63,8 +107,8 @@ def option(name: str, strategy: Strategy, shape: Shape) -> Option:
     )
 
 
-def options(shape: Shape, n_rows: int, device: str, width: int) -> list[Option]:
-    """All strategies that can tell their cost, the best one first.
+def options(shape: Shape, n_rows: int, device: str, width: int, sum_steps: int) -> list[Option]:
+    """All strategies as tensor code, the best one first.
 
     Parameters
     ----------
@@ -76,6 +120,8 @@ def options(shape: Shape, n_rows: int, device: str, width: int) -> list[Option]:
         ``"cpu"``, ``"cuda:1"`` and so on.
     width : int
         What a row holds beside the strategy's own memory, in numbers: columns of X, outputs and so on.
+    sum_steps : int
+        Additions that follow each other, an operation each.
 
     Returns
     -------
@@ -85,19 +131,24 @@ def options(shape: Shape, n_rows: int, device: str, width: int) -> list[Option]:
     """
     found = []
     for name, strategy in strategies().items():
-        if tells_cost(strategy):
-            seen = option(name, strategy, shape)
-            batches = -(-n_rows // rows_in_flight(seen.cost, device, width))
-            expected = batches * seen.cost.kernels * KERNEL_NS + n_rows * seen.cost.row_ns
-            found.append(Option(seen.name, seen.cost, seen.refused, expected if device == "cpu" else None))
+        seen = option(name, strategy, shape)
+        in_flight = rows_in_flight(seen.cost, device, width)
+        expected = None
+        if tells_cost(strategy) and device == "cpu":
+            batches = -(-n_rows // in_flight)
+            expected = batches * (seen.cost.kernels + sum_steps) * KERNEL_NS + n_rows * seen.cost.row_ns
+        found.append(
+            replace(seen, expected_ns=expected, by_name_only=not tells_cost(strategy), rows_in_flight=in_flight)
+        )
     deepest = int(shape.depth.max(initial=0))
     by_depth = ["gemm"] * (deepest <= GEMM_DEPTH) + ["perfect_tree_traversal"] * (deepest <= PERFECT_DEPTH)
 
-    def rank(seen: Option) -> tuple[bool, float]:
+    def rank(seen: Option) -> tuple[bool, bool, float]:
         if seen.expected_ns is not None:
-            return bool(seen.refused), seen.expected_ns
+            return bool(seen.refused), seen.by_name_only, seen.expected_ns
         order = [*by_depth, "tree_traversal"]
-        return bool(seen.refused), order.index(seen.name) if seen.name in order else len(order)
+        place = order.index(seen.name) if seen.name in order else len(order)
+        return bool(seen.refused), seen.by_name_only, place
 
     return sorted(found, key=rank)
 

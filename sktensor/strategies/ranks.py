@@ -9,7 +9,7 @@ strategies, any device) compares integers, so it cannot be inexact, and a NaN ca
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,15 @@ from sktensor.strategies.tables import Array
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CategoryTables", "RankTables", "ThresholdBucket", "compile_ranks", "encode", "threshold_in_feature_dtype"]
+__all__ = [
+    "CategoryTables",
+    "RankTables",
+    "Ranked",
+    "ThresholdBucket",
+    "compile_ranks",
+    "encode",
+    "threshold_in_feature_dtype",
+]
 
 
 ANSWERS_LIMIT = 2**30  # bytes of answers about categories; more are refused rather than allocated
@@ -82,7 +90,11 @@ def threshold_in_feature_dtype(threshold: Array, feature_dtype: str, cmp: str) -
         return np.where(wide < threshold, np.nextafter(rounded, rounded.dtype.type(np.inf)), rounded)
 
 
-def compile_ranks(forest: Forest) -> tuple[RankTables, Array, Array]:
+Ranked: TypeAlias = tuple[RankTables, Array, Array]
+"""What :func:`compile_ranks` returns."""
+
+
+def compile_ranks(forest: Forest) -> Ranked:
     """Rank tables of a forest, and for each node the column and rank of its question.
 
     Returns

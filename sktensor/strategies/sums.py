@@ -40,7 +40,6 @@ class SumTables:
     steps: Array  # int64 (S, C): the trees that step s adds to the C accumulators, -1 for none
     every: bool  # whether the steps are simply the trees in order, C at a time
     base: Array  # acc dtype (K, 1)
-    base_last: bool
     linear: LinearLeaves | None
 
 
@@ -63,7 +62,7 @@ def compile(forest: Forest) -> SumTables:
         steps = np.arange(forest.n_trees, dtype=np.int64)[:, None]
     every = np.array_equal(steps.ravel(), np.arange(forest.n_trees))
     base = forest.base[:, None]
-    return SumTables(value, steps, every, base, forest.base_last, _linear(forest))
+    return SumTables(value, steps, every, base, _linear(forest))
 
 
 def _linear(forest: Forest) -> LinearLeaves | None:
@@ -97,15 +96,10 @@ def run(tables: SumTables, leaves: torch.Tensor, X: torch.Tensor, start: torch.T
     -------
     torch.Tensor of the forest's acc_dtype, shape (n, K)
     """
-    import torch
-
-    if start is not None:
-        total = start.t().clone()
-    else:
-        total = (torch.zeros_like(tables.base) if tables.base_last else tables.base).repeat(1, leaves.shape[1])
+    total = tables.base.repeat(1, leaves.shape[1]) if start is None else start.t().clone()
     for values in _added(tables, leaves, X):
         total += values
-    return (total + tables.base if tables.base_last else total).t()
+    return total.t()
 
 
 def _added(tables: SumTables, leaves: torch.Tensor, X: torch.Tensor) -> Iterable[torch.Tensor]:

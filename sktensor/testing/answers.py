@@ -11,11 +11,11 @@ import numpy.typing as npt
 from sktensor import outputs
 from sktensor.forest import Forest
 
-__all__ = ["LEAVES", "METHODS", "RAW", "TRANSFORM", "differ", "room", "same"]
+__all__ = ["LEAVES", "METHODS", "RAW", "TRANSFORM", "Tolerance", "differ", "same", "tolerance_of_tensors"]
 
 Array = npt.NDArray[Any]
 
-# Links go through exp, of which every library brings its own last bits; everything else has no tolerance.
+# Of tensors, links go through torch's exp and log, which are not the libraries'; nothing else has a tolerance.
 ULPS = 4
 LINKS_WITHOUT_EXP = ("identity", "hinge", "argmax", "sign_square")
 
@@ -30,7 +30,17 @@ METHODS: dict[str, Callable[[Forest, Any], Any]] = {
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal in every bit, for fields of a forest and answers of a library."""
+    """Whether two fields of a forest, or answers of a library, are equal in every bit.
+
+    Parameters
+    ----------
+    a, b : object
+        Arrays, sequences of them, or any other values.
+
+    Returns
+    -------
+    bool
+    """
     if isinstance(a, (tuple, list)) and isinstance(b, type(a)):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
@@ -38,40 +48,72 @@ def same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
-class Room(NamedTuple):
-    """So many ulp, an ulp being worth at least so much."""
+class Tolerance(NamedTuple):
+    """How far apart two answers may be.
+
+    Attributes
+    ----------
+    ulps : int
+        Units in the last place; 0 means every bit.
+    min_spacing : float or ndarray
+        The least that such a unit is worth, where an answer is the difference of larger numbers.
+    """
 
     ulps: int = 0
-    least: Any = 0.0
+    min_spacing: Any = 0.0
 
 
-EXACT = Room()
+EXACT = Tolerance()
 
 
-def room(forest: Forest, name: str) -> Room:
-    """How far apart a forest's and the library's answer may be."""
+def tolerance_of_tensors(forest: Forest, name: str) -> Tolerance:
+    """How far a forest's answer for tensors may be from that for arrays, which has the library's bits.
+
+    Parameters
+    ----------
+    forest : Forest
+        Whose answer it is.
+    name : str
+        One of `METHODS`.
+
+    Returns
+    -------
+    Tolerance
+        Of every element of the answer.
+    """
     eps = float(np.finfo(forest.acc_dtype).eps)
-    if name in (LEAVES, RAW, TRANSFORM, "decision_function", "score_samples") or (
-        name == "predict" and forest.decision != "none"
-    ):
+    if name in ("decision_function", "score_samples") or (name == "predict" and forest.decision != "none"):
         return EXACT
     if name == "predict_log_proba":  # the logarithm of what is off by some ulp of itself
-        return Room(ULPS, eps)
+        return Tolerance(ULPS, eps)
     if forest.link in LINKS_WITHOUT_EXP and not forest.proba.endswith("softmax"):
         return EXACT
     if name == "predict_proba" and forest.proba == "complement":
-        return Room(ULPS, np.array([eps / 2, 0.0]))  # 1 - p is off by as much as p
-    return Room(ULPS)
+        return Tolerance(ULPS, np.array([eps / 2, 0.0]))  # 1 - p is off by as much as p
+    return Tolerance(ULPS)
 
 
-def differ(ours: Array, theirs: Array, room: Room = EXACT) -> Array:
-    """Where two arrays of the same shape differ; any NaN equals any other."""
+def differ(ours: Array, theirs: Array, tolerance: Tolerance = EXACT) -> Array:
+    """Where two arrays differ; any NaN equals any other.
+
+    Parameters
+    ----------
+    ours, theirs : ndarray
+        Of the same shape.
+    tolerance : Tolerance, optional
+        By default every bit counts.
+
+    Returns
+    -------
+    ndarray of bool
+        Of the same shape.
+    """
     if theirs.dtype.kind != "f" or ours.dtype != theirs.dtype:
         return np.asarray(ours != theirs)
     both_nan = np.isnan(ours) & np.isnan(theirs)
-    if room.ulps:
-        unit = np.maximum(np.spacing(np.abs(theirs)), room.least)
-        return np.asarray(~((ours == theirs) | (np.abs(ours - theirs) <= room.ulps * unit) | both_nan))
+    if tolerance.ulps:
+        unit = np.maximum(np.spacing(np.abs(theirs)), tolerance.min_spacing)
+        return np.asarray(~((ours == theirs) | (np.abs(ours - theirs) <= tolerance.ulps * unit) | both_nan))
     bits = f"i{theirs.dtype.itemsize}"
     other = np.ascontiguousarray(ours).view(bits) != np.ascontiguousarray(theirs).view(bits)
     wrong: Array = other & ~both_nan

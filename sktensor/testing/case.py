@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn
@@ -12,14 +13,15 @@ import numpy.typing as npt
 from sklearn.exceptions import NotFittedError
 
 from sktensor import outputs
+from sktensor.backends.base import BACKENDS, backends_by_name
 from sktensor.estimator import TensorizedEstimator
 from sktensor.forest import Forest
 from sktensor.inputs.rows import as_rows
 from sktensor.registry import Extractor
 from sktensor.runtime.program import Program
-from sktensor.runtime.settings import NATIVE_STRATEGIES, Settings
+from sktensor.runtime.settings import Settings
 from sktensor.strategies import strategies
-from sktensor.testing.answers import LEAVES, METHODS, RAW, TRANSFORM, differ, room, same
+from sktensor.testing.answers import LEAVES, METHODS, RAW, TRANSFORM, differ, same, tolerance_of_tensors
 from sktensor.testing.faults import why_labels, why_leaves, why_raw, why_values
 from sktensor.testing.rows import GIVEN
 
@@ -132,7 +134,7 @@ class Case:
             a, b = getattr(ours, what), getattr(theirs, what)
             if a != b:
                 self.fail(f"{name} of {rows} have {what} {a} from the forest, {b} from the library", rule[name])
-        wrong = differ(ours, theirs, room(self.forest, name))
+        wrong = differ(ours, theirs)
         if not wrong.any():
             return
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -196,23 +198,34 @@ class Case:
                 self.fail(f"the library answers predict of a row of {value}", f"{rule}, which says that it refuses")
 
     def check_empty(self, X: Array) -> None:
-        """A batch of no rows gives answers of the dtype and shape that other batches have."""
-        raw, expected = self.raw(X[:0]), self.library(X)
-        for name, answer in expected.items():
-            found = self._answer(name, X[:0], raw)
+        """A batch of no rows gives what it gives in the library: answers of its dtypes and shapes, or an error."""
+        none, refused = X[:0], self.forest.no_rows == "error"
+        if _answers(self.library, none) == refused:
+            does = "refuses" if not refused else "answers"
+            self.fail(f"the library {does} a batch of 0", f"Forest.no_rows, which is {self.forest.no_rows!r}")
+        if refused:
+            return
+        raw = self.raw(none)
+        for name, answer in self.library(none).items():
+            found = self._answer(name, none, raw)
             pairs = zip(found, answer, strict=True) if isinstance(answer, list) else [(found, answer)]
             for ours, theirs in pairs:
-                if (ours.dtype, ours.shape) != (theirs.dtype, (0, *theirs.shape[1:])):
+                if (ours.dtype, ours.shape) != (theirs.dtype, theirs.shape):
                     self.fail(
-                        f"{name} of a batch of 0 are {ours.dtype} of shape {ours.shape}",
-                        f"{DTYPE_RULES[name]}, or {SHAPE_RULES[name]}",
+                        f"{name} of a batch of 0 are {ours.dtype} of shape {ours.shape} from the forest, "
+                        f"{theirs.dtype} of shape {theirs.shape} from the library",
+                        f"{DTYPE_RULES[name]}, or {SHAPE_RULES[name]}, or Forest.no_rows",
                     )
 
     def check_ways_to_run(self, X: Array) -> None:
         """Every strategy, kernel, batch size and memory layout gives the bits that were held against the library."""
         expected = self.total(X)
-        ways: list[dict[str, Any]] = [{"strategy": name, "backend": "torch"} for name in strategies()]
-        ways += [{"strategy": name, "backend": "native"} for name in NATIVE_STRATEGIES]
+        ways: list[dict[str, Any]] = [
+            {"strategy": strategy, "backend": backend}
+            for strategy in strategies()
+            for backend in backends_by_name()
+            if not BACKENDS[backend].unavailable("cpu", strategy)
+        ]
         ways += [{**way, "batch_size": size} for way in ways for size in BATCHES[1:]] + [{"n_jobs": 2}]
         for way in ways:
             try:
@@ -227,6 +240,22 @@ class Case:
         room[::2, 1::3] = X
         for name, rows in (("column-major", np.asfortranarray(X)), ("strided", room[::2, 1::3])):
             self._same_total(expected, self.total(rows), f"{name} rows")
+
+    def check_tensors(self, X: Array) -> None:
+        """What is made of raw scores in a tensor equals what is made of them in an array, but for torch's exp."""
+        if self.forest.aggregate != "sum":
+            return
+        torch = sys.modules["torch"]  # which strategies have loaded
+        raw = self.raw(X)
+        for name in self.methods():
+            if name not in METHODS or (name == "predict_log_proba" and self.forest.log_proba == "log_add_exp"):
+                continue
+            answers = [METHODS[name](self.forest, scores) for scores in (raw, torch.tensor(raw))]
+            expected, found = (answer if isinstance(answer, list) else [answer] for answer in answers)
+            for theirs, ours in zip(expected, found, strict=True):
+                wrong = differ(np.asarray(ours), theirs, tolerance_of_tensors(self.forest, name))
+                if wrong.any():
+                    self.fail(f"{name} differs for tensors", "sktensor, not the extractor; please report it")
 
     def _same_total(self, expected: Array, found: Array, way: str) -> None:
         if differ(found, expected).any():

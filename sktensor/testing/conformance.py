@@ -24,8 +24,7 @@ def assert_matches(model: Any, X: Any, *, extractor: Extractor | None = None) ->
 
     What the model has is compared, in this order: leaf numbers (the extractor's ``predict_leaves``, otherwise
     ``apply``), raw scores (its ``predict_raw``), ``decision_function``, ``score_samples``, ``predict_proba``,
-    ``predict_log_proba``, ``predict`` and ``transform``. Equal means in dtype, shape and every bit; behind a link with
-    an ``exp``, up to 4 ulp are let through (of ``p`` also in ``1 - p``, of 1 in a logarithm).
+    ``predict_log_proba``, ``predict`` and ``transform``. Equal means in dtype, shape and every bit.
 
     Parameters
     ----------
@@ -65,7 +64,8 @@ def check_extractor(model: Any, X: Any, *, extractor: Extractor | None = None) -
     holds for `X` and for rows made of the forest's own thresholds, the numbers beside them in the forest's dtype and
     in float64, missing values and infinities where the forest takes them (where it does not, the model's ``predict``
     has to refuse them, too), large integers, and batches of 0, 1, 2 and 7 rows. At last every strategy, with every
-    kernel that there is, every memory layout and a pickled copy have to give the same bits.
+    kernel that there is, every memory layout and a pickled copy have to give the same bits, and links of tensors the
+    same up to 4 ulp of torch's ``exp``.
 
     Parameters
     ----------
@@ -108,6 +108,7 @@ def check_extractor(model: Any, X: Any, *, extractor: Extractor | None = None) -
             case.check(enough[:size], f"a batch of {size}")
         case.check_empty(enough)
         case.check_ways_to_run(probe(case.forest))
+        case.check_tensors(probe(case.forest))
         case.check_copies(probe(case.forest), through_registry=extractor is None)
 
 

@@ -15,7 +15,7 @@ from sktensor.forest import TINY, Decision, Forest, Link
 from sktensor.inputs.rows import as_rows
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
-from sktensor.testing.answers import METHODS, differ, room
+from sktensor.testing.answers import METHODS, differ
 from sktensor.testing.trees import Trees
 
 __all__ = ["why_labels", "why_leaves", "why_raw", "why_values"]
@@ -106,7 +106,7 @@ def why_raw(forest: Forest, X: Array, ours: Array, theirs: Array, leaves_agree: 
     gap, rounding = gap[known], rounding[known]
     if len(gap) and (np.abs(gap) <= rounding).all():
         return (
-            "the order or the dtype of the sum (the order of the trees in Forest.root, acc_dtype, base_last, and what "
+            "the order or the dtype of the sum (the order of the trees in Forest.root, acc_dtype, and what "
             "is rounded before or after it, div, scale, leaf_value): only last bits differ"
         )
     clear = (rounding <= 1e-3 * np.abs(gap).max(initial=0.0)).all(axis=1)
@@ -168,8 +168,6 @@ def _why_splits(forest: Forest, X: Array, ours: Array, theirs: Array, wrong: Arr
 
 def _other_sums(forest: Forest) -> Iterator[tuple[str, Forest]]:
     """Forests whose sums follow another rule."""
-    base = f"the base score (Forest.base_last): with base_last={not forest.base_last}, all rows would agree"
-    yield base, replace(forest, base_last=not forest.base_last)
     pre = f"Forest.raw_is_pre_div: with raw_is_pre_div={not forest.raw_is_pre_div}, all rows would agree"
     yield pre, replace(forest, raw_is_pre_div=not forest.raw_is_pre_div)
     order = slice(None, None, -1)
@@ -187,7 +185,7 @@ def why_values(forest: Forest, name: str, raw: Array, theirs: Array, raw_agree: 
     def explains(other: Forest) -> bool:
         found = METHODS[name](other, raw)
         same_kind = isinstance(found, np.ndarray) and found.shape == theirs.shape
-        return same_kind and not differ(found, theirs, room(other, name)).any()
+        return same_kind and not differ(found, theirs).any()
 
     if forest.link == "sigmoid" and explains(replace(forest, link_param=1.0)):
         return "the link (Forest.link_param): with link_param=1.0, all rows would agree"
@@ -196,7 +194,7 @@ def why_values(forest: Forest, name: str, raw: Array, theirs: Array, raw_agree: 
             continue  # they give another number of values
         if explains(replace(forest, link=link)):
             return f"the link (Forest.link): with link={link!r} instead of {forest.link!r}, all rows would agree"
-    if theirs.ndim == 2 and not differ(METHODS[name](forest, raw), theirs[:, ::-1], room(forest, name)).any():
+    if theirs.ndim == 2 and not differ(METHODS[name](forest, raw), theirs[:, ::-1]).any():
         return "the order of the classes (Forest.classes, tree_target): columns have changed places"
     rules = "the link (Forest.link, link_param, proba, log_proba)"
     return rules if raw_agree else f"{rules}, or the raw scores before it, of which predict_raw(model, X) would tell"

@@ -12,9 +12,9 @@ from layouts import LAYOUTS
 from sklearn.ensemble._iforest import _parallel_compute_tree_depths
 
 from sktensor import TensorizedEstimator, extract_forest, tensorize
+from sktensor.backends.cpu.engine import STRATEGIES as NATIVE_STRATEGIES
 from sktensor.native import loader
 from sktensor.runtime import planner as plans
-from sktensor.runtime.settings import NATIVE_STRATEGIES
 from sktensor.strategies.bitsliced import MOST_LEAVES
 from sktensor.strategies.costs import Shape
 

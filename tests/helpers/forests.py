@@ -196,7 +196,7 @@ def random_rows(forest, rng, n=100, *, nan=True, inf=True):
 @st.composite
 def forests(draw, **fixed):
     """Forests of all kinds mixed; `fixed` arguments of random_forest are not drawn."""
-    flags = ("missing", "zero_dir", "categorical", "chain", "cover", "shuffle", "flush_tiny", "base_last")
+    flags = ("missing", "zero_dir", "categorical", "chain", "cover", "shuffle", "flush_tiny")
     options = {
         "n_trees": draw(st.integers(1, 7)),
         "max_depth": draw(st.integers(1, 6)),

@@ -239,3 +239,33 @@ def forge_an_array(rng, data):
 
 
 FORGERIES = (forge_an_entry, forge_an_array)
+
+# What a file may declare and not hold.
+SIZES = (10**7, 10**8, 2**31 - 1, 2**32, 2**40, 2**48, 2**62, 2**63 - 1)
+
+
+def forge_sizes(rng, data):
+    """Declare sizes that are not there: numbers of columns, of outputs, widths of texts, lengths of empty arrays."""
+    content, arrays = taken_apart(data)
+    forest, fitted = content["forest"], content["fitted"]
+    for way in (way for way in list(places(content)) if rng.random() < 0.05):
+        *way, last = way
+        inside = content
+        for key in way:
+            inside = inside[key]
+        if type(inside[last]) is int:
+            inside[last] = int(some(rng, SIZES))
+        elif last == "dtype" and inside[last][1] == "U":
+            inside[last] = f"<U{some(rng, (10**3, 10**5, 10**6, 10**7, 99_999_999))}"
+    if rng.random() < 0.7:  # so that the columns agree, whatever else does
+        forest["n_features"] = fitted["n_features_in_"] = int(some(rng, SIZES))
+        forest["categories"] = None
+        for name in ("feature_names_in_", "feature_importances_"):
+            fitted.pop(name, None)
+        for name in ("hashed", "unused"):
+            arrays.pop(name, None)
+    if rng.random() < 0.3:
+        name = some(rng, sorted(arrays))
+        shape = (0, int(some(rng, SIZES[:5]))) if arrays[name].ndim == 2 else (0,)
+        arrays[name] = np.zeros(shape, arrays[name].dtype)
+    return signed(content, arrays)

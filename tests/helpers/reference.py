@@ -96,8 +96,7 @@ def reference_sum(forest, X):
         return np.array([[weighted_median(row, forest.tree_weight)] for row in forest.leaf_value[leaves, 0]])
     ready = prepared(forest, X)
     acc = np.zeros((len(leaves), forest.n_outputs), dtype=forest.acc_dtype)
-    if not forest.base_last:
-        acc[:] = forest.base
+    acc[:] = forest.base
     with np.errstate(over="ignore", invalid="ignore"):
         for t, target in enumerate(forest.tree_target):
             add = leaf_outputs(forest, ready, leaves[:, t])
@@ -105,7 +104,7 @@ def reference_sum(forest, X):
                 acc = acc + add
             else:
                 acc[:, target] = acc[:, target] + add[:, 0]
-        return acc + forest.base if forest.base_last else acc
+        return acc
 
 
 def weighted_median(values, weights):

@@ -20,12 +20,12 @@ from agreement import STRATEGIES, library_leaves, library_raw, same_bits
 
 import sktensor
 from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest, tensorize
+from sktensor.backends.cpu.engine import STRATEGIES as NATIVE_STRATEGIES
 from sktensor.extractors.catboost import model as extractor
 from sktensor.extractors.catboost.ctrs import DerivedColumns
 from sktensor.extractors.catboost.model import extract
 from sktensor.inputs.cityhash import cityhash64
 from sktensor.native import loader
-from sktensor.runtime.settings import NATIVE_STRATEGIES
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Failed to import numba"),
@@ -263,8 +263,10 @@ def test_fitting_through_the_wrapper_and_columns_in_another_order():
     regressor = R(**{**QUIET, "cat_features": None})  # with a list of them, CatBoost's models cannot be cloned
     fast = TensorizedEstimator(regressor).fit(FRAME, REAL, cat_features=CATEGORIES)
     same_bits(fast.predict(awkward()), fast.estimator_.predict(awkward()))
+    turned = FRAME[FRAME.columns[::-1]]  # categories stand where categories stood
+    same_bits(fast.predict(turned), fast.estimator_.predict(turned))
     with pytest.raises(ValueError, match="must be in the same order"):
-        fast.predict(FRAME[FRAME.columns[::-1]])
+        fast.predict(FRAME[[*FRAME.columns[1:], FRAME.columns[0]]])
 
 
 def test_no_rows_give_no_answers():

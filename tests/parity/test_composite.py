@@ -283,8 +283,8 @@ def test_a_class_with_its_own_way_of_combining_keeps_it():
 @pytest.fixture
 def totals(monkeypatch):
     """Sums over trees taken in this process, each with its settings."""
-    seen, total = [], Program.total
-    monkeypatch.setattr(Program, "total", lambda self, *a: seen.append(a[1]) or total(self, *a))
+    seen, total = [], Program.raw_scores
+    monkeypatch.setattr(Program, "raw_scores", lambda self, *a: seen.append(a[1]) or total(self, *a))
     return seen
 
 
@@ -299,7 +299,7 @@ def test_boosted_trees_are_a_program_beside_that_of_what_they_start_from(totals,
     fast = TensorizedEstimator(fitted(name), verify=False, strategy="gemm")
     fast.predict(X)
     assert [settings.strategy for settings in totals] == ["gemm"] * programs
-    assert [place for place, _ in fast.explain_plan().parts][1].startswith("its own trees, GradientBoosting")
+    assert [place for place, _ in fast.explain_plan().submodels][1].startswith("its own trees, GradientBoosting")
 
 
 def test_jobs_of_bagging_share_the_programs_of_this_process(totals):
@@ -331,7 +331,7 @@ def test_an_estimator_that_is_there_already_keeps_its_settings(totals):
 def test_the_plan_shows_the_parts_and_which_runs_as_the_library_runs_it():
     plan = TensorizedEstimator(fitted("voting, soft, one that is no tree"), strategy="gemm").explain_plan(10)
     assert isinstance(plan, CompositePlan)
-    (forest, ours), (linear, theirs) = plan.parts
+    (forest, ours), (linear, theirs) = plan.submodels
     assert forest == "estimators_[0], RandomForestClassifier" and linear == "estimators_[1], LogisticRegression"
     assert isinstance(ours, Plan) and (ours.strategy, ours.n_rows) == ("gemm", 10)
     assert "LogisticRegression is not supported" in theirs
@@ -346,7 +346,7 @@ def test_the_plan_shows_parts_of_parts():
 
 def test_every_part_is_verified(monkeypatch):
     fast = TensorizedEstimator(fitted("voting, soft"))
-    monkeypatch.setattr(Program, "total", lambda self, rows, *given: np.zeros((len(rows), 3), dtype=np.float64))
+    monkeypatch.setattr(Program, "raw_scores", lambda self, rows, *given: (np.zeros((len(rows), 3)), 1))
     with pytest.raises(VerificationError, match="RandomForestClassifier"):
         fast.predict(X)
     assert TensorizedEstimator(fitted("voting, soft"), verify=False).predict(X).shape == (len(X),)

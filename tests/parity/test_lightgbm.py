@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import warnings
 
 import lightgbm as lgb
 import numpy as np
@@ -543,18 +544,56 @@ def of_other_kinds(values):
     ("data", "fit_params"),
     [
         (ordered(), {}),
-        (frame()[["size", "colour"]].assign(number=np.arange(N) % 5), {"categorical_feature": ["number"]}),
-        (of_other_kinds(np.array([1, "a"], dtype=object)[np.arange(N) % 2]), {}),
+        (frame().assign(number=np.arange(N) % 5), {"categorical_feature": ["number"]}),
+        (frame().assign(number=np.arange(N) % 5), {"categorical_feature": ["number", "colour"]}),
+        (frame()[["width", "size", "colour"]], {"categorical_feature": [2]}),
     ],
-    ids=["ordered", "explicit column", "mixed"],
-)
-def test_tables_that_cannot_be_told_or_kept_are_refused_by_name(data, fit_params):
-    model = lgb.LGBMRegressor(**CATS).fit(data, data["size"] + np.arange(N) % 5, **fit_params)
+    ids=["ordered", "explicit column", "explicit columns", "one of two"],
+)  # fmt: skip
+def test_categories_beside_an_explicit_list_are_numbered_in_the_order_of_the_frame(data, fit_params):
+    y = data["size"] + 2 * (data["colour"] == "red") + 3 * (data["width"] == 0.5) + np.arange(N) % 5
+    model = lgb.LGBMRegressor(**CATS).fit(data, y, **fit_params)
+    fast = TensorizedEstimator(model)
+    assert fast.forest_.categories_in_order
+    turned = data.assign(colour=data["colour"].cat.set_categories(data["colour"].cat.categories[::-1]))
+    fewer = data.assign(colour=data["colour"].cat.remove_categories(data["colour"].cat.categories[:1]))
+    for rows in (data, turned, fewer, data[:1]):
+        same(fast.predict(rows), model.predict(rows))
+    plain = data.assign(colour=data["colour"].cat.codes)
+    for est in (model, fast):
+        with pytest.raises(ValueError, match="train and valid dataset categorical_feature do not match"):
+            est.predict(plain)
+
+
+def test_categories_of_more_than_one_kind_are_refused_by_name():
+    data = of_other_kinds(np.array([1, "a"], dtype=object)[np.arange(N) % 2])
+    model = lgb.LGBMRegressor(**CATS).fit(data, np.arange(N) % 5)
     with pytest.raises(UnsupportedModelError, match="pandas_categorical"):
         extract(model)
 
 
-def test_a_table_for_a_column_of_numbers_is_refused_by_name(monkeypatch):
+@pytest.mark.parametrize("y", [np.arange(N) % 2, np.arange(N) % 3], ids=["two classes", "three classes"])
+def test_a_classifier_with_a_function_as_objective_warns_and_gives_raw_scores(y):
+    def gradients(truth, raw):
+        truth = truth.astype(int)
+        return (raw - (truth if raw.ndim == 1 else np.eye(3)[truth])), np.ones_like(raw)
+
+    rows = np.random.default_rng(0).normal(size=(N, 3))
+    model = lgb.LGBMClassifier(objective=gradients, n_estimators=3, n_jobs=1, verbose=-1).fit(rows, y)
+    fast = TensorizedEstimator(model)
+    for method in ("predict", "predict_proba"):
+        found = []
+        for est in (model, fast):
+            with pytest.warns(UserWarning, match="Cannot compute class probabilities or labels") as caught:
+                found.append(getattr(est, method)(rows))
+            assert len(caught) == 1
+        same(found[1], found[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(fast.predict_raw(rows), model.predict(rows, raw_score=True))
+
+
+def test_tables_that_fit_no_listed_column_belong_to_those_of_the_frame(monkeypatch):
     data = frame()[["size", "colour"]]
     booster = lgb.LGBMRegressor(**CATS).fit(data, data["size"]).booster_
     text = booster.model_to_string(num_iteration=-1)
@@ -562,8 +601,7 @@ def test_a_table_for_a_column_of_numbers_is_refused_by_name(monkeypatch):
     monkeypatch.setattr(
         booster, "model_to_string", lambda num_iteration: text.replace(line, "feature_infos=[0:2] [0:2]")
     )
-    with pytest.raises(UnsupportedModelError, match="pandas_categorical"):
-        extract(booster)
+    assert extract(booster).categories_in_order
 
 
 def test_categories_that_the_library_cannot_write_are_refused_by_name():

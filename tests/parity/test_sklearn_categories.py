@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 
 import sktensor
 from sktensor import TensorizedEstimator, extract_forest, tensorize
+from sktensor.backends.cpu.engine import STRATEGIES as NATIVE_STRATEGIES
 from sktensor.native import loader
-from sktensor.runtime.settings import NATIVE_STRATEGIES
 from sktensor.testing import check_extractor
 
 RNG = np.random.default_rng(5)
@@ -289,6 +289,8 @@ def test_saved_and_pickled_estimators_look_up_the_same_values(name, tmp_path):
     same_bits(pickle.loads(pickle.dumps(fast)).predict_raw(rows), expected)
 
 
-def test_no_rows_give_no_answers():
+def test_no_rows_are_refused():
     model, X = fitted("indices, missing")
-    assert TensorizedEstimator(model).predict_raw(X[:0]).shape == (0, 1)
+    for est in (model, TensorizedEstimator(model)):
+        with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+            est.predict(X[:0])

@@ -21,7 +21,7 @@ from versions import is_older, since
 from sktensor import TensorizedEstimator, UnsupportedModelError, extract_forest, outputs
 from sktensor.extractors.xgboost import model as extractor
 from sktensor.extractors.xgboost.outputs import LINKS, link_of
-from sktensor.extractors.xgboost.trees import leaf_width, tree_fields
+from sktensor.extractors.xgboost.trees import leaf_widths, tree_fields
 from sktensor.extractors.xgboost.ubjson import parse
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:xgboost")
@@ -355,14 +355,14 @@ def test_raw_scores_have_the_bits_of_the_library(case):
 def test_boosters_predict_in_place_with_the_same_bits_unless_dart(case):
     model, forest, rows = case
     if not isinstance(model, xgb.Booster) or config(model)["gradient_booster"]["name"] == "dart":
-        return
+        pytest.skip("dart rounds differently in place")
     same(raw_of(forest, rows), model.inplace_predict(rows, predict_type="margin", validate_features=False))
 
 
 def test_leaf_numbers_are_those_of_the_library(case):
     model, forest, rows = case
     if forest.n_trees == 0:
-        return  # the library returns an array without rows
+        pytest.skip("the library returns an array without rows")
     if isinstance(model, xgb.XGBModel):
         rows = finite(rows, model.missing)
         names = model.get_booster().feature_names
@@ -391,7 +391,7 @@ def test_whole_numbers_are_cast_to_float32_at_once(case):
 def test_float64_inputs_round_to_float32_before_they_are_compared(case):
     model, forest, _ = case
     if not forest.n_nodes or (np.abs(forest.threshold) > 1e37).any():
-        return
+        pytest.skip("no thresholds, or none whose neighbours are numbers")
     t = forest.threshold.astype(np.float64)
     gap = np.spacing(np.abs(forest.threshold)).astype(np.float64)
     near = np.concatenate([t - gap * share for share in (0.49, 0.5, 0.51, -0.49, 0.0, 1.0)])
@@ -403,7 +403,7 @@ def test_absent_entries_of_sparse_rows_are_missing(case):
     model, forest, rows = case
     assert forest.sparse_absent == "missing"
     if not isinstance(model, xgb.XGBModel) or not forest.accepts_inf or forest.missing_value is not None:
-        return
+        pytest.skip("a booster, or another value than NaN is missing")
     absent = np.random.default_rng(5).random(rows.shape) < 0.5
     stored = scipy.sparse.csr_matrix((rows[~absent], np.nonzero(~absent)), shape=rows.shape)
     same(raw_of(forest, np.where(absent, np.nan, rows)), model.predict(stored, output_margin=True))
@@ -632,7 +632,10 @@ def test_vector_leaves_are_read_from_base_weights_as_before_version_3_2():
         old = {**tree, "base_weights": weights.ravel(), "right_children": right}
         del old["leaf_weights"]
         before.append(old)
-    same(tree_fields(before, 3)[0]["leaf_value"], extractor.extract(VECTORS()).leaf_value)
+    same(
+        tree_fields(before, leaf_widths(before), np.zeros(len(before), dtype=int))[0]["leaf_value"],
+        extractor.extract(VECTORS()).leaf_value,
+    )
 
 
 def test_rounds_are_counted_where_the_model_does_not_divide_them_as_before_version_2():
@@ -800,9 +803,31 @@ def test_a_field_that_is_not_known_is_refused_by_name(where, monkeypatch):
         extractor.extract(trained(REAL, 2))
 
 
-def test_trees_with_leaves_of_both_kinds_are_refused():
-    with pytest.raises(UnsupportedModelError, match="multi_strategy"):
-        leaf_width(saved_trees(VECTORS()) + saved_trees(fit(R, X, TARGETS)()))
+STRATEGIES_OF_TARGETS = ("one_output_per_tree", "multi_output_tree")
+
+
+@pytest.mark.parametrize("first", STRATEGIES_OF_TARGETS)
+@pytest.mark.parametrize(("cls", "y"), [(R, TARGETS), (C, THREE), (C, np.c_[THREE > 0, THREE > 1].astype(int))])
+def test_training_goes_on_with_another_multi_strategy(cls, y, first):
+    (other,) = set(STRATEGIES_OF_TARGETS) - {first}
+    before = fit(cls, X, y, multi_strategy=first)()
+    model = cls(multi_strategy=other, n_estimators=3, max_depth=3, n_jobs=1).fit(X, y, xgb_model=before)
+    widths = {int(tree["tree_param"]["size_leaf_vector"]) for tree in saved_trees(model)}
+    assert len(widths) == 2
+    assert_agrees(model, X)
+    n_before = before.get_booster().num_boosted_rounds()
+    for span in ((0, n_before), (n_before - 1, n_before + 2), (n_before, n_before + 3)):
+        same(
+            raw_of(extractor.extract(model, iterations=span), X),
+            model.predict(X, output_margin=True, iteration_range=span),
+        )
+
+
+def test_a_scalar_tree_for_an_output_that_is_not_there_is_an_error():
+    trees = saved_trees(VECTORS()) + saved_trees(fit(R, X, TARGETS)())
+    widths = leaf_widths(trees)
+    with pytest.raises(ValueError, match="trees for others in its tree_info"):
+        tree_fields(trees, widths, np.full(len(trees), -1))
 
 
 def test_children_outside_their_tree_are_an_error_naming_tree_and_node():
@@ -811,14 +836,14 @@ def test_children_outside_their_tree_are_an_error_naming_tree_and_node():
     left[1] = len(left) + 2
     trees[1]["left_children"] = left
     with pytest.raises(ValueError, match="Tree 1, node 1 of the XGBoost model: expected children from 0"):
-        tree_fields(trees, 1)
+        tree_fields(trees, leaf_widths(trees), np.zeros(len(trees), dtype=int))
 
 
 def test_arrays_of_different_lengths_are_an_error_naming_the_tree():
     trees = saved_trees(trained(REAL, 3))
     trees[2]["split_indices"] = trees[2]["split_indices"][:-1]
     with pytest.raises(ValueError, match="Tree 2 of the XGBoost model: split_indices has"):
-        tree_fields(trees, 1)
+        tree_fields(trees, leaf_widths(trees), np.zeros(len(trees), dtype=int))
 
 
 def test_extraction_leaves_the_model_as_it_was():

@@ -31,7 +31,7 @@ runtime <- {estimator, explain, torch_module}
 {estimator, explain} <- {persistence, testing}
 native <- {inputs, outputs, backends, versions}
 {errors, forest, registry} <- ""
-"" <- {persistence, testing, versions}
+"" <- {runtime, persistence, testing, versions}
 """
 
 # Third parties beside numpy, on import and inside functions. An extractor may import the library it is named after.

@@ -15,7 +15,13 @@ from forests import random_forest, random_rows
 from lightgbm import LGBMClassifier
 from reference import reference_sum
 from sklearn.datasets import load_wine
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    RandomTreesEmbedding,
+)
 from torch._dynamo.testing import CompileCounter
 from xgboost import XGBClassifier
 
@@ -160,14 +166,36 @@ def test_a_post_transform_is_applied_to_the_output(name, function, strategy):
 
 
 @pytest.mark.parametrize(
+    ("model", "output", "method"),
+    [
+        (GradientBoostingClassifier(n_estimators=3), "label", "predict"),
+        (GradientBoostingClassifier(n_estimators=3), "decision", "decision_function"),
+        (GradientBoostingClassifier(n_estimators=3), "log_proba", "predict_log_proba"),
+        (IsolationForest(n_estimators=3, random_state=0), "score_samples", "score_samples"),
+        (RandomTreesEmbedding(n_estimators=3, random_state=0, sparse_output=False), "transform", "transform"),
+    ],
+)
+def test_a_module_gives_what_a_method_of_the_estimator_gives(model, output, method):
+    expected = getattr(model.fit(X, Y), method)(X)
+    found = tensorize(model, output=output)(torch.tensor(X)).numpy()
+    if output == "log_proba":
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+    else:
+        np.testing.assert_array_equal(found, expected)
+    assert found.dtype == expected.dtype
+
+
+@pytest.mark.parametrize(
     ("parameters", "said"),
     [
         ({"strategy": "fast"}, "Unknown strategy 'fast'. Known: 'auto', 'gemm'"),
-        ({"output": "labels"}, "Unknown output 'labels'. Known: 'value', 'proba', 'raw', 'leaf'"),
+        ({"output": "labels"}, "Unknown output 'labels'. Known: 'value', 'label', 'proba', 'log_proba', 'raw'"),
         ({"post_transform": "relu"}, "Unknown post_transform 'relu'. Known: 'linear', 'sigmoid'"),
         ({"device": "abacus"}, "Unknown device 'abacus'"),
         ({"backend": "abacus"}, "Unknown backend 'abacus'"),
         ({"output": "proba"}, "output='proba': Forest gives no probabilities"),
+        ({"output": "transform"}, "output='transform': Forest gives no such answer"),
+        ({"output": "score_samples"}, "output='score_samples': Forest gives no such answer"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(parameters, said):

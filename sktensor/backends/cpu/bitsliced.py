@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sktensor.forest import Forest
 from sktensor.native import abi
-from sktensor.strategies.bitsliced import BitslicedTables
+from sktensor.strategies.bitsliced import CircuitTables
 from sktensor.strategies.ranks import NATURAL, CategoryTables, threshold_in_feature_dtype
 
 __all__ = ["answer_bytes", "structure", "sum_structure"]
@@ -21,17 +21,17 @@ Array = npt.NDArray[Any]
 PER_SEARCH = 2**8 - 1
 
 
-def structure(forest: Forest, tables: BitslicedTables, sums: abi.SumStructure | None = None) -> abi.BitslicedStructure:
+def structure(forest: Forest, tables: CircuitTables, sums: abi.SumStructure | None = None) -> abi.BitslicedStructure:
     """The tables as the kernel reads them.
 
     Parameters
     ----------
     forest : Forest
         Whose comparison, leaf values and sums these are.
-    tables : BitslicedTables
+    tables : CircuitTables
         What the strategy compiled from it.
     sums : abi.SumStructure, optional
-        Where its sums start and end; by default those of a whole forest.
+        Where its sums start; by default those of a whole forest.
 
     Returns
     -------
@@ -44,6 +44,7 @@ def structure(forest: Forest, tables: BitslicedTables, sums: abi.SumStructure | 
     pieces = _pieces(forest, tables, number)
     return abi.filled(
         abi.BitslicedStructure,
+        n_columns=forest.n_columns,
         n_searches=len(numeric.search_column),
         right_if_equal=tables.ranks.right,
         search_column=numeric.search_column,
@@ -72,20 +73,19 @@ def answer_bytes(forest: Forest) -> int:
         return 0
     assert forest.cat_words is not None
     feature, words = forest.feature[forest.is_cat], forest.cat_words[forest.is_cat]
-    largest = np.zeros(forest.n_columns, dtype=np.int64)
-    np.maximum.at(largest, feature, words)
-    return int(np.sum(32 * largest * np.bincount(feature, minlength=forest.n_columns)))
+    used, place = np.unique(feature, return_inverse=True)
+    largest = np.zeros(len(used), dtype=np.int64)
+    np.maximum.at(largest, place, words)
+    return int(np.sum(32 * largest * np.bincount(place)))
 
 
-def sum_structure(forest: Forest, is_first: bool = True, is_last: bool = True) -> abi.SumStructure:
-    """Where the sums over a forest's trees, or over a part of them, start and end."""
-    postponed = forest.base_last and not is_last
+def sum_structure(forest: Forest, is_first: bool = True) -> abi.SumStructure:
+    """Where the sums over a forest's trees, or over a part of them, start."""
     return abi.filled(
         abi.SumStructure,
-        base=np.zeros_like(forest.base) if postponed else forest.base,
+        base=forest.base,
         acc_dtype=abi.DTYPES[forest.acc_dtype],
         n_outputs=forest.n_outputs,
-        base_last=forest.base_last and is_last,
         continues=not is_first,
     )
 
@@ -107,7 +107,7 @@ class _Numeric:
     plane: Array  # the strategy's numbers of the planes, in the kernel's order
 
 
-def _numeric(forest: Forest, tables: BitslicedTables) -> _Numeric:
+def _numeric(forest: Forest, tables: CircuitTables) -> _Numeric:
     ranks = tables.ranks
     feature = np.concatenate([bucket.feature for bucket in ranks.buckets]) if ranks.buckets else np.empty(0, np.int64)
     thresholds = [t[:n] for bucket in ranks.buckets for t, (n,) in zip(bucket.thresholds, bucket.count, strict=True)]
@@ -172,7 +172,7 @@ def _search_tree(thresholds: Array, levels: int) -> Array:
     return padded[np.concatenate(order)]
 
 
-def _categories(tables: BitslicedTables, n_numeric: int) -> dict[str, Any]:
+def _categories(tables: CircuitTables, n_numeric: int) -> dict[str, Any]:
     """Answers about categories, one bit a question and a row of bits a category."""
     found = tables.ranks.categories
     if found is None:
@@ -205,7 +205,7 @@ def _answers(found: CategoryTables, questions: Array) -> Array:
     return np.packbits(bits, axis=1, bitorder="little")
 
 
-def _plane_numbers(tables: BitslicedTables, numeric: _Numeric) -> Array:
+def _plane_numbers(tables: CircuitTables, numeric: _Numeric) -> Array:
     """The kernel's number of each plane: those of thresholds in the order of their codes, then those of categories."""
     number = np.empty(len(tables.plane_rank), dtype=np.int64)
     number[numeric.plane] = np.arange(len(numeric.plane))
@@ -217,7 +217,7 @@ def _plane_numbers(tables: BitslicedTables, numeric: _Numeric) -> Array:
     return number
 
 
-def _pieces(forest: Forest, tables: BitslicedTables, number: Array) -> dict[str, Any]:
+def _pieces(forest: Forest, tables: CircuitTables, number: Array) -> dict[str, Any]:
     """Multiplexers, codes and values of the pieces of trees, by output and tree."""
     vector = forest.leaf_value.shape[1] > 1
     target = tables.piece_tree if vector else np.maximum(forest.tree_target, 0)[tables.piece_tree]

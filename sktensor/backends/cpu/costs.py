@@ -16,13 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.backends.cpu import bitsliced as cpu_bitsliced
-from sktensor.backends.cpu import traversal
+from sktensor.backends.cpu import traversal, walk
 from sktensor.forest import Forest
+from sktensor.native import abi
 from sktensor.strategies import bitsliced
 from sktensor.strategies.auto import TABLE_LIMIT, Option
 from sktensor.strategies.costs import Cost, Shape
 
-__all__ = ["CONSTANTS_FILE", "option", "work"]
+__all__ = ["CONSTANTS_FILE", "DIRECT", "option", "work"]
+
+# Walking values rather than codes; no strategy of its own to name, but what "auto" may choose.
+DIRECT = "direct_walk"
 
 CONSTANTS_FILE = Path(__file__).with_name("costs.json")
 
@@ -30,6 +34,8 @@ BLOCK = 512  # rows that circuits answer at once, however few there are
 FEW_ROWS = 96  # up to here, traversal takes many trees at once instead of many rows
 CACHE_BYTES = 400 << 10  # tables beyond that do not stay in the second-level cache by themselves
 NODE_BYTES = 12.0  # of traversal's tables, a node
+FAR_BYTES, FAR_COLUMNS = 4 << 20, 128  # rows beyond are not in the cache when a column is read, and share no lines
+FAR_NS = 5.0  # what such a value takes beside its rank, at least: 5 to 50 were measured, of 300 to 4,000 columns
 MOST_RUNS = 9  # of trees for one kernel, then for the other; each looks at all rows again
 
 
@@ -41,7 +47,7 @@ def constants() -> dict[str, dict[str, float]]:
 
 def option(name: str, forest: Forest, shape: Shape, n_rows: int) -> Option:
     """A kernel that could run the forest: the time it would take, or what speaks against it."""
-    if refused := _bitsliced_refusal(forest, shape) if name == "bitsliced" else traversal.refusal(forest):
+    if refused := _refusal(name, forest, shape):
         refused = f"strategy={name!r} has no kernel for this forest: {refused}. Use backend='torch', or 'auto'."
     large = shape.n_leaves > bitsliced.MOST_LEAVES
     if name == "bitsliced" and large.any() and not refused:  # those are walked
@@ -50,9 +56,15 @@ def option(name: str, forest: Forest, shape: Shape, n_rows: int) -> Option:
         table_bytes = bitsliced.cost(small).table_bytes + NODE_BYTES * float(np.sum(rest.n_leaves))
     else:
         expected = _expected(name, forest, shape, n_rows)
-        nodes_bytes = NODE_BYTES * float(np.sum(shape.n_leaves))
+        nodes_bytes = (abi.NODE.itemsize if name == DIRECT else NODE_BYTES) * float(np.sum(shape.n_leaves))
         table_bytes = bitsliced.cost(shape).table_bytes if name == "bitsliced" else nodes_bytes
     return Option(name, Cost(table_bytes, 0.0, 1.0, expected / max(n_rows, 1)), refused, expected, "native")
+
+
+def _refusal(name: str, forest: Forest, shape: Shape) -> str:
+    if name == DIRECT:
+        return walk.refusal(forest)
+    return _bitsliced_refusal(forest, shape) if name == "bitsliced" else traversal.refusal(forest)
 
 
 def _bitsliced_refusal(forest: Forest, shape: Shape) -> str:
@@ -63,6 +75,8 @@ def _bitsliced_refusal(forest: Forest, shape: Shape) -> str:
         return "leaves are linear functions, for which only traversal has a kernel"
     if (answers := cpu_bitsliced.answer_bytes(forest)) > TABLE_LIMIT:
         return f"its categories would take {answers / 2**20:,.0f} MiB of tables"
+    if large.any() and (why := traversal.refusal(forest)):
+        return why
     if large.any() and (large.all() or 1 + np.count_nonzero(np.diff(large)) > MOST_RUNS):
         return f"trees of up to {shape.n_leaves.max()} leaves are too large for circuits"
     if (needed := bitsliced.cost(_some(shape, ~large)).table_bytes) > TABLE_LIMIT:
@@ -76,7 +90,7 @@ def _some(shape: Shape, trees: npt.NDArray[Any]) -> Shape:
 
 def _expected(name: str, forest: Forest, shape: Shape, n_rows: int) -> float:
     """Nanoseconds of one core."""
-    each = constants()[name]
+    each = {"far value": FAR_NS, **constants()[name]}
     return sum(each[kind] * amount for kind, amount in work(name, forest, shape, n_rows).items())
 
 
@@ -84,6 +98,11 @@ def work(name: str, forest: Forest, shape: Shape, n_rows: int) -> dict[str, floa
     """Amounts of work that a kernel does for trees of such shapes in a forest, and so many rows."""
     n_nodes = float(np.sum(shape.n_leaves - 1))
     columns = min(float(forest.n_columns), n_nodes)
+    # Columns that lie apart in rows that no cache holds: each value of them comes alone.
+    far = 4.0 * n_rows * forest.n_columns > FAR_BYTES and forest.n_columns >= FAR_COLUMNS
+    if name == DIRECT:
+        steps = n_rows * float(np.sum(np.log2(np.maximum(shape.n_leaves, 2))))
+        return {"call": 1.0, "step": steps, "far value": far * steps}
     if name == "bitsliced":
         wide = float(forest.leaf_value.dtype.itemsize == 8)
         blocks = float(-(-n_rows // BLOCK))
@@ -91,6 +110,7 @@ def work(name: str, forest: Forest, shape: Shape, n_rows: int) -> dict[str, floa
         return {
             "call": 1.0,
             "value": n_rows * columns,  # its rank
+            "far value": far * n_rows * columns,
             "plane": blocks * min(n_nodes, 255.0 * forest.n_columns),
             "multiplexer": blocks * n_nodes,  # about one a node
             "float32 look-up": lookups * (1.0 - wide),
@@ -102,6 +122,7 @@ def work(name: str, forest: Forest, shape: Shape, n_rows: int) -> dict[str, floa
     return {
         "call": 1.0,
         "value": n_rows * columns,
+        "far value": far * n_rows * columns,
         f"tree, {regime}": float(n_rows * len(shape.depth)),
         f"level, {regime}": n_rows * levels,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,9 +20,10 @@ from sktensor.forest.selection import take_trees
 from sktensor.inputs.ctr_features import KeyedColumns
 from sktensor.inputs.rows import Columns, Rows, is_tensor
 from sktensor.native import abi, loader
+from sktensor.native.ranges import LEAST_ROWS, ranges
 from sktensor.strategies import bitsliced
 from sktensor.strategies.costs import Shape
-from sktensor.strategies.ranks import compile_ranks
+from sktensor.strategies.ranks import Ranked, compile_ranks
 
 __all__ = ["BitslicedKernel", "TraversalKernel"]
 
@@ -40,14 +42,16 @@ class BitslicedKernel:
     ----------
     forest : Forest
         What to run.
+    shape : Shape, optional
+        Of the forest, where it is known.
     """
 
-    def __init__(self, forest: Forest) -> None:
+    def __init__(self, forest: Forest, shape: Shape | None = None) -> None:
         if forest.lin_off is not None:
             raise ValueError("strategy='bitsliced' has no kernel for linear leaves. Use 'tree_traversal', or 'auto'.")
         self._calls = Calls(forest)
-        parts = list(_parts(forest))
-        dtypes = {"float32"} if all(fits for fits, _ in parts) else {"float32", forest.feature_dtype}
+        parts = list(_parts(forest, shape or Shape.of(forest)))
+        dtypes = {"float32"} if all(part.ranked for part in parts) else {"float32", forest.feature_dtype}
         self._tables = {dtype: _continued(parts, dtype) for dtype in dtypes}
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
@@ -56,31 +60,45 @@ class BitslicedKernel:
         return self._calls.sums(tables, rows, n_threads, start)
 
 
-def _parts(forest: Forest) -> Iterator[tuple[bool, Forest]]:
+@dataclass(frozen=True)
+class _Part:
+    """Consecutive trees."""
+
+    forest: Forest
+    ranked: Ranked | None  # None for trees that are too large for circuits
+
+
+def _parts(forest: Forest, shape: Shape) -> Iterator[_Part]:
     """Consecutive trees that circuits take, with few enough questions among them, and such that are too large."""
-    large = Shape.of(forest).n_leaves > bitsliced.MOST_LEAVES
+    large = shape.n_leaves > bitsliced.MOST_LEAVES
     for run in runs(large):
         part = forest if len(run) == forest.n_trees else take_trees(forest, run)
         if len(run) and large[run[0]]:
-            yield False, part
+            yield _Part(part, None)
             continue
-        _, column, rank = compile_ranks(part)
+        ranked = compile_ranks(part)
+        _, column, rank = ranked
         trees = parts_by_questions(part, column.astype(np.int64) << 32 | rank, MOST_PLANES)
+        if len(trees) == 1:
+            yield _Part(part, ranked)
+            continue
         for some in trees:
-            yield True, part if len(trees) == 1 else take_trees(part, some)
+            taken = take_trees(part, some)
+            yield _Part(taken, compile_ranks(taken))
 
 
-def _continued(parts: list[tuple[bool, Forest]], rows_dtype: str) -> list[Tables]:
+def _continued(parts: list[_Part], rows_dtype: str) -> list[Tables]:
     """Tables of parts that continue each other's sums."""
     found = []
-    for i, (fits, part) in enumerate(parts):
-        sums = cpu_bitsliced.sum_structure(part, i == 0, i == len(parts) - 1)
-        if fits:
-            found.append(Tables("bitsliced", cpu_bitsliced.structure(part, bitsliced.compile(part), sums), part))
+    for i, part in enumerate(parts):
+        sums = cpu_bitsliced.sum_structure(part.forest, is_first=i == 0)
+        if part.ranked is not None:
+            tables = bitsliced.compile_circuits(part.forest, part.ranked)
+            found.append(Tables("bitsliced", cpu_bitsliced.structure(part.forest, tables, sums), part.forest))
         else:
-            structure = traversal.structure(traversal.compile(part, rows_dtype))
+            structure = traversal.structure(traversal.compile(part.forest, rows_dtype))
             structure.sum = sums
-            found.append(Tables("traversal", structure, part, sums))
+            found.append(Tables("traversal", structure, part.forest, sums))
     return found
 
 
@@ -89,7 +107,7 @@ class Tables:
 
     Parameters
     ----------
-    kind : {"bitsliced", "traversal"}
+    kind : {"bitsliced", "traversal", "walk"}
         The kernel.
     structure : ctypes.Structure
         The tables.
@@ -104,10 +122,10 @@ class Tables:
         self.kind = kind
         self.address = ctypes.addressof(structure)
         self._structure, self._forest, self._kept = structure, forest, kept
-        check = kernels.check_bitsliced if kind == "bitsliced" else kernels.check_traversal
-        if error := check(self.address, forest.n_columns):
-            raise RuntimeError(f"Tables for the CPU kernels do not hold together: {kernels.message(error)}.")
-        self.call = partial(kernels.run_bitsliced if kind == "bitsliced" else kernels.run_traversal, self.address)
+        self._narrowed: Tables | None = None
+        error = getattr(kernels, f"check_{kind}")(self.address)
+        kernels.check(error, "Tables for the CPU kernels do not hold together")
+        self.call = partial(getattr(kernels, f"run_{kind}"), self.address)
 
     @cached_property
     def continuing(self) -> Tables:
@@ -115,6 +133,46 @@ class Tables:
         structure: Any = type(self._structure).from_buffer_copy(self._structure)
         structure.sum.continues = 1
         return Tables(self.kind, structure, self._forest, self)
+
+    def narrowed(self, columns: Array) -> Tables:
+        """The same tables for rows of these columns alone, among which are all that the trees look at."""
+        if (found := self._narrowed) is None:
+            structure: Any = type(self._structure).from_buffer_copy(self._structure)
+            kept = _renumber(structure, columns)
+            structure.n_columns = len(columns)
+            found = Tables(self.kind, structure, self._forest, self, kept)
+            self._narrowed = found
+        return found
+
+
+def _renumber(structure: Any, columns: Array) -> list[Array]:
+    """Have tables look at places among these columns; returns the arrays that they point into then."""
+
+    def place(column: Array) -> Array:
+        return np.minimum(np.searchsorted(columns, column), max(len(columns) - 1, 0)).astype(np.int32)
+
+    if isinstance(structure, abi.WalkStructure):
+        held = (ctypes.c_byte * (structure.n_nodes * abi.NODE.itemsize)).from_address(structure.nodes or 0)
+        nodes = np.frombuffer(held, dtype=abi.NODE).copy()
+        nodes["column"] = place(nodes["column"])
+        structure.nodes = nodes.ctypes.data
+        return [nodes]
+    kept = []
+    for name, n in _column_fields(structure):
+        kept.append(place(np.ctypeslib.as_array(getattr(structure, name), shape=(n,))))
+        setattr(structure, name, kept[-1].ctypes.data_as(ctypes.POINTER(ctypes.c_int32)))
+    return kept
+
+
+def _column_fields(structure: Any) -> Iterator[tuple[str, int]]:
+    """The fields of tables that hold numbers of columns, and the lengths of those that are there."""
+    if isinstance(structure, abi.BitslicedStructure):
+        found = [("search_column", structure.n_searches), ("category_column", structure.n_category_columns)]
+    else:
+        found = [("code_column", structure.n_codes), ("category_column", structure.n_category_codes)]
+        if structure.linear_first:
+            found.append(("linear_column", structure.linear_first[structure.n_leaves]))
+    return (field for field in found if field[1])
 
 
 class TraversalKernel:
@@ -125,25 +183,38 @@ class TraversalKernel:
     forest : Forest
         What to run.
     rows_dtype : {"float32", "float64"}
-        Dtype of the rows that it is for; where the forest compares float32 numbers, one does for both.
+        Dtype of the rows that tables are made for at once. Where the forest compares float32 numbers, one set of tables
+        does for both; otherwise those for the other dtype are made with the first rows of it.
     """
 
-    def __init__(self, forest: Forest, rows_dtype: str = "float32") -> None:
-        tables = traversal.compile(forest, rows_dtype)
+    def __init__(self, forest: Forest, rows_dtype: str = "float64") -> None:
+        self._forest = forest
         self._calls = Calls(forest)
-        self._tables = [Tables("traversal", traversal.structure(tables), forest)]
-        self._tree_number = tables.tree_number
         self._leaf_id = forest.leaf_id
+        self._by_dtype = forest.feature_dtype == "float64"
+        self._tables: dict[str, tuple[list[Tables], Array]] = {}
+        self._for(rows_dtype)
+
+    def _for(self, rows_dtype: str) -> tuple[list[Tables], Array]:
+        """Tables, and the forest's numbers of their trees; threads may make them twice, and one of the two stays."""
+        key = rows_dtype if self._by_dtype else "float32"
+        if (found := self._tables.get(key)) is None:
+            tables = traversal.compile(self._forest, key)
+            made = [Tables("traversal", traversal.structure(tables), self._forest)], tables.tree_number
+            found = self._tables.setdefault(key, made)
+        return found
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
-        return self._calls.sums(self._tables, rows, n_threads, start)
+        tables, _ = self._for(rows.dtype) if self._by_dtype else self._tables["float32"]
+        return self._calls.sums(tables, rows, n_threads, start)
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
-        out = np.empty((len(rows), len(self._tree_number)), dtype=np.int32)
-        numbers, call = loader.address(self._tree_number), _kernels().run_leaves
-        (tables,) = self._tables
+        found, tree_number = self._for(rows.dtype)
+        (tables,) = self._calls.fitting(found, rows)
+        out = np.empty((len(rows), len(tree_number)), dtype=np.int32)
+        numbers, call = loader.address(tree_number), _kernels().run_leaves
 
         def run(X: bytes, features: int, *rest: int) -> int:
             return call(tables.address, X, features, numbers, *rest)  # type: ignore[no-any-return]
@@ -175,15 +246,21 @@ class Calls:
         else:
             rows = rows.checked()  # now: what has been added once cannot be begun again
             out, tables = np.array(start, dtype=self.acc_dtype, order="C"), [tables[0].continuing, *tables[1:]]
-        self.run([each.call for each in tables], rows, out, n_threads)
+        self.run([each.call for each in self.fitting(tables, rows)], rows, out, n_threads)
         return _like(rows, out)
+
+    def fitting(self, tables: Sequence[Tables], rows: Rows) -> Sequence[Tables]:
+        """The tables for the columns that the rows hand over."""
+        if not rows.is_narrow(self.forest):
+            return tables
+        return [each.narrowed(self.forest.used_columns) for each in tables]
 
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
         """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
         kernels, forest = _kernels(), self.forest
         flush = TINY if forest.flush_tiny and rows.flush else NOTHING
         look = rows.late_check is not None
-        for first, X in self._arrays(rows, n_threads):
+        for first, X in self._ranges(rows, n_threads):
             if isinstance(X, Columns):
                 columns = loader.packed_columns(X.arrays)  # which has to stay until the call is over
                 packed = loader.packed_frame(columns, len(X), forest.missing_value, flush)
@@ -194,13 +271,31 @@ class Calls:
                 error = call(packed, self.features, target, n_threads, kernels.isa)
                 if error == abi.NOT_FINITE:
                     return self.run(calls, rows.checked(), out, n_threads)
-                if error:
-                    raise MemoryError if error == abi.NO_MEMORY else RuntimeError(kernels.message(error))
+                kernels.check(error)
+
+    def _ranges(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
+        """Some rows at a time, and the number of the first of them."""
+        arrays = self._arrays(rows, n_threads)
+        return arrays if len(rows) <= LEAST_ROWS else self._cut(arrays, n_threads)
+
+    def _cut(
+        self, arrays: Iterator[tuple[int, Array | Columns]], n_threads: int
+    ) -> Iterator[tuple[int, Array | Columns]]:
+        for start, X in arrays:
+            for first, last in ranges(len(X), self.forest.n_trees, n_threads):
+                yield start + first, X if last - first == len(X) else _some(X, first, last)
 
     def _arrays(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
         if self._keys is not None and isinstance(rows.data, KeyedColumns):
             return self._keys.arrays(rows.data, n_threads)
         return rows.arrays(self.forest)
+
+
+def _some(X: Array | Columns, first: int, last: int) -> Array | Columns:
+    """Rows ``first:last``, where they lie."""
+    if isinstance(X, Columns):
+        return Columns(tuple(column[first:last] for column in X.arrays), last - first)
+    return X[first:last]
 
 
 def _kernels() -> loader.Library:

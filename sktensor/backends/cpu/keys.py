@@ -38,8 +38,8 @@ class Keys:
     def __init__(self, forest: Forest, kernels: loader.Library) -> None:
         self._kernels, self._n_features, self._n_columns = kernels, forest.n_features, forest.n_columns
         self._tables = _structure(forest)
-        if error := kernels.check_keys(ctypes.addressof(self._tables), forest.n_features):
-            raise RuntimeError(f"Tables for the CPU kernels do not hold together: {kernels.message(error)}.")
+        error = kernels.check_keys(ctypes.addressof(self._tables))
+        kernels.check(error, "Tables for the CPU kernels do not hold together")
 
     def arrays(self, columns: KeyedColumns, n_threads: int) -> Iterator[tuple[int, Array]]:
         """All columns of some rows at a time, shape (n, n_columns), and the number of the first of these rows.
@@ -73,8 +73,7 @@ class Keys:
                 n_threads,
                 self._kernels.isa,
             )
-            if error:
-                raise MemoryError if error == abi.NO_MEMORY else RuntimeError(self._kernels.message(error))
+            self._kernels.check(error)
             yield first, out.T
 
 
@@ -83,8 +82,7 @@ def cityhash64(texts: list[bytes], kernels: loader.Library) -> Array:
     begins = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=begins[1:])
     out = np.empty(len(texts), dtype=np.uint64)
-    if error := kernels.cityhash64(b"".join(texts), loader.address(begins), len(texts), loader.address(out)):
-        raise RuntimeError(kernels.message(error))
+    kernels.check(kernels.cityhash64(b"".join(texts), loader.address(begins), len(texts), loader.address(out)))
     return out
 
 
@@ -101,6 +99,7 @@ def _structure(forest: Forest) -> abi.KeysStructure:
     is_hash = forest.key_test == IS_HASH
     return abi.filled(
         abi.KeysStructure,
+        n_columns=forest.n_features,
         factor=KEY_FACTOR,
         n_keys=len(known),
         n_parts=len(forest.key_column),

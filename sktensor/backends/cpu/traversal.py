@@ -6,6 +6,7 @@ tell the exit: to another block, or to a leaf. What is cut where decides how man
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,12 +40,16 @@ CACHE_LINE = 64
 HIGHEST = 0xFFFFFFFF  # the key that no code exceeds
 MOST_SLOTS = 2**16  # they are numbered with 16 bits
 NARROW_SLOTS = 2**8  # and with 8 where that is enough
+MOST_VARIANTS = 6  # columns of codes for one feature, see strategies.ranks
 MOST_VALUES = 2**16
 REGISTER_SLOTS = (16, 32, 64)  # widths for which there are instructions
 
 # Subtrees of up to so many nodes join the block of their parent before anything else does: blocks of their own would
 # hold little else, and a row there would pass one more.
 SMALL = 2
+
+# How many slots forests with many questions need, since planning asks again for each number of rows.
+_counted_slots: weakref.WeakKeyDictionary[Forest, int] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ class LinearLeaves:
 class TraversalTables:
     """A forest's trees as blocks, by output, each with its leaves in the order in which its blocks lead to them."""
 
+    n_columns: int  # of X
     codes: Codes
     blocks: Array  # BLOCK (B,), 64-byte aligned
     wide_code: Array | None  # uint16 (B, 12)
@@ -92,14 +98,30 @@ class TraversalTables:
     values: Array  # acc dtype (V, 1) or (V, K)
     linear: LinearLeaves | None
     base: Array  # acc dtype (K,)
-    base_last: bool
 
 
 def refusal(forest: Forest) -> str:
     """Why the kernel cannot run a forest, as far as that is known before tables are compiled; or an empty text."""
     if forest.lin_off is not None and forest.acc_dtype != "float64":
         return f"linear leaves are added in float64, not in {forest.acc_dtype}"
+    if (needed := _slots_needed(forest)) > MOST_SLOTS:
+        return f"a row has {needed:,} codes, of which the kernel numbers at most {MOST_SLOTS:,}"
     return ""
+
+
+def _slots_needed(forest: Forest) -> int:
+    """Slots for the codes of a row; 0 where they are few without counting."""
+    if forest.n_nodes < MOST_SLOTS // MOST_VARIANTS - 16:
+        return 0
+    if (found := _counted_slots.get(forest)) is None:
+        is_cat = np.zeros(forest.n_nodes, dtype=bool) if forest.is_cat is None else forest.is_cat
+        most = len(np.unique(forest.feature[~is_cat])) + np.count_nonzero(is_cat)
+        found = 0
+        if (most + 16) * MOST_VARIANTS > MOST_SLOTS:
+            narrow = replace(forest, feature_dtype="float32")  # as rows of float32 see it
+            found = max(_slots(compile_ranks(compared)[0])[1] for compared in (narrow, forest))
+        _counted_slots[forest] = found
+    return found
 
 
 def compile(forest: Forest, rows_dtype: str) -> TraversalTables:
@@ -120,7 +142,7 @@ def compile(forest: Forest, rows_dtype: str) -> TraversalTables:
     Raises
     ------
     ValueError
-        If the codes of a row are more than 16 bits can number, or linear leaves are added in float32.
+        For what :func:`refusal` says.
     UnsupportedModelError
         If `forest.aggregate` is not ``"sum"``.
     """
@@ -141,6 +163,7 @@ def compile(forest: Forest, rows_dtype: str) -> TraversalTables:
     values = forest.leaf_value[leaf]
     value_number, values = (None, values) if linear else _distinct(values)
     return TraversalTables(
+        n_columns=forest.n_columns,
         codes=codes,
         blocks=blocks,
         wide_code=wide_code,
@@ -153,7 +176,6 @@ def compile(forest: Forest, rows_dtype: str) -> TraversalTables:
         values=values,
         linear=linear,
         base=forest.base,
-        base_last=forest.base_last,
     )
 
 
@@ -231,11 +253,6 @@ def _slots(ranks: RankTables) -> tuple[Array, int, int]:
     needed = n_features + n_categories
     n_base = next((n for n in REGISTER_SLOTS if n >= needed), -(-needed // 16) * 16)
     n_slots = n_base * (1 + int(variant.max(initial=0)))
-    if n_slots > MOST_SLOTS:
-        raise ValueError(
-            f"The CPU kernel numbers at most {MOST_SLOTS:,} codes of a row, this forest needs {n_slots:,}: it has "
-            f"{n_features:,} features and {n_categories:,} questions about categories. Use backend='torch'."
-        )
     return np.concatenate([number + n_base * variant, n_features + np.arange(n_categories)]), n_slots, n_base
 
 
@@ -432,6 +449,7 @@ def structure(tables: TraversalTables) -> abi.TraversalStructure:
     codes, linear = tables.codes, tables.linear
     return abi.filled(
         abi.TraversalStructure,
+        n_columns=tables.n_columns,
         n_codes=len(codes.code_column),
         right_if_equal=codes.right_if_equal,
         code_column=codes.code_column,
@@ -468,7 +486,6 @@ def structure(tables: TraversalTables) -> abi.TraversalStructure:
             base=tables.base,
             acc_dtype=abi.DTYPES[tables.base.dtype.name],
             n_outputs=len(tables.base),
-            base_last=tables.base_last,
         ),
     )
 

@@ -1,5 +1,7 @@
 """Models of CatBoost as forests."""
 
+from sktensor.extractors.catboost.columns import columns
 from sktensor.extractors.catboost.model import extract, predict_leaves, predict_raw
+from sktensor.extractors.catboost.wrapped import check_class, fingerprint, score, unfitted
 
-__all__ = ["extract", "predict_leaves", "predict_raw"]
+__all__ = ["check_class", "columns", "extract", "fingerprint", "predict_leaves", "predict_raw", "score", "unfitted"]

@@ -149,6 +149,8 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
         acc_dtype="float64",
         cmp="le",
         sparse_absent="zero",
+        sparse_repeated="refused",  # catboost/libs/helpers/sparse_array-inl.h: indices have to ascend
+        array_kinds="biufOSUT",  # _catboost.pyx converts elements by float(), which dates are no arguments for
         accepts_nan=True,
         accepts_inf=True,
         # Read value by value they are NaN, read as a block they are not: which one, the dtype says, and up to 1.2.8 for
@@ -179,7 +181,8 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     )
     if iterations is None:
         return forest
-    begin, end = chosen_rounds(iterations, n_trees, n_trees)
+    # [CatBoost libs/algo/apply.cpp FixupTreeEnd]
+    begin, end = chosen_rounds(iterations, n_trees, n_trees, (n_trees, None))
     # Trees from a later one on are without the bias [CatBoost libs/model/model.cpp, ApplyTreesImpl].
     return take_trees(forest if begin == 0 else replace(forest, bias=None), np.arange(begin, end))
 

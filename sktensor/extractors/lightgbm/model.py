@@ -30,6 +30,12 @@ MISSING_NONE, MISSING_ZERO, MISSING_NAN = 0, 1, 2
 # What a subclass must not replace: the methods that the answers come from.
 ANSWERING = ("predict", "predict_proba", "_process_params")
 
+# In the library's words [python sklearn.py LGBMClassifier.predict_proba].
+NO_PROBABILITIES = (
+    "Cannot compute class probabilities or labels due to the usage of customized objective function.\n"
+    "Returning raw scores instead."
+)
+
 # What ConvertOutput does, by the first word of the objective [LightGBM src/objective/*.hpp].
 SQUARE_ROOT = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
 """Objectives that may carry the flag ``sqrt``, the trace of reg_sqrt=True."""
@@ -114,7 +120,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     usual = all_of_them = len(text.trees) // n_outputs
     if booster.best_iteration > 0:  # what predict(num_iteration=None) takes [python basic.py Booster.predict]
         usual = min(all_of_them, booster.best_iteration)
-    begin, end = chosen_rounds(iterations, usual, all_of_them)
+    begin, end = chosen_rounds(iterations, usual, all_of_them, (all_of_them, all_of_them))
     trees = parse_trees(text.trees[begin * n_outputs : end * n_outputs])
 
     n_trees, n_features = len(trees.root), int(text.header["max_feature_idx"]) + 1
@@ -130,12 +136,16 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
         acc_dtype="float64",
         cmp="le",
         sparse_absent="zero",
+        # src/c_api.cpp: RowFunctionFromCSR hands all entries on, of which the last is kept; CSC_RowIterator the first.
+        sparse_repeated="last_or_first",
+        array_kinds="biufOTmM",  # its scikit-learn interface refuses text [sklearn.utils.check_array, dtype="numeric"]
         flush_tiny=True,
         ints_as_float32=True,
         accepts_nan=True,
         accepts_inf=True,
-        categories=_category_tables(text, tables, n_features),
+        **_category_tables(text, tables, n_features),
         unknown_category="nan",
+        no_rows="error",
         feature=trees.feature,
         left=trees.left,
         right=trees.right,
@@ -160,16 +170,22 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
 
 def predict_raw(model: Any, X: Array) -> Array:
     """The library's own raw scores, as they are compared when a model is compiled."""
-    return np.asarray(_booster(model).predict(X, raw_score=True))
+    return np.asarray(_booster(model).predict(X, raw_score=True, **_threads(model)))
 
 
 def predict_leaves(model: Any, X: Array) -> Array:
     """The library's own leaf numbers of the trees that it predicts with."""
-    return np.asarray(_booster(model).predict(X, pred_leaf=True))
+    return np.asarray(_booster(model).predict(X, pred_leaf=True, **_threads(model)))
 
 
 def _booster(model: Any) -> lightgbm.Booster:
     return model if isinstance(model, lightgbm.Booster) else model.booster_
+
+
+def _threads(model: Any) -> dict[str, Any]:
+    """The threads that an estimator predicts on, of which its booster knows nothing."""
+    n_jobs = getattr(model, "n_jobs", None)
+    return {"num_threads": int(n_jobs)} if isinstance(n_jobs, int) and n_jobs > 0 else {}
 
 
 def _refuse_early_stop(params: Mapping[str, Any]) -> None:
@@ -276,7 +292,7 @@ def _answers(model: Any, n_outputs: int) -> dict[str, Any]:
     if not isinstance(model, lightgbm.LGBMClassifier):
         return {"proba": "none", "decision": "none"}
     if callable(model.objective_):  # both methods give raw scores
-        return {"proba": "values", "decision": "none"}
+        return {"proba": "values", "decision": "none", "proba_warning": NO_PROBABILITIES}
     classes = np.asarray(model.classes_)
     if n_outputs == 1:
         # argmax([1 - p, p]), where a tie is the first class
@@ -301,27 +317,26 @@ def _table(values: list[Any], number: int) -> Array:
     )
 
 
-def _category_tables(text: ModelText, tables: list[Array], n_features: int) -> tuple[Array | None, ...] | None:
-    """The values of pandas categories by column, for frames; plain arrays hold category numbers themselves.
+def _category_tables(text: ModelText, tables: list[Array], n_features: int) -> dict[str, Any]:
+    """The values of pandas categories, for frames; plain arrays hold category numbers themselves.
 
-    The library keeps the tables in the order of a frame's categorical columns and does not say which these are
-    [python basic.py _data_from_pandas]. Where each unordered one became a categorical feature, which is the default,
-    the features' numbers tell.
+    The library keeps the tables in the order of a frame's categorical columns and does not say which these are: those
+    of the frame that it is to predict are taken in the same order [python basic.py _data_from_pandas]. Where each
+    unordered one became a categorical feature, which is the default, the features' numbers tell; else, with ordered
+    categories or an explicit ``categorical_feature``, only the frame does.
     """
     if not tables:
-        return None
+        return {}
+    if len(tables) > n_features:
+        raise ValueError(f"pandas_categorical has {len(tables)} tables for {n_features} features.")
     listed = text.parameters.get("categorical_feature", "")
     columns = [int(number) for number in listed.split(",") if number.strip().isdigit()]
     infos = text.header.get("feature_infos", "").split()
     told = len(columns) == len(tables) and len(infos) == n_features > max(columns)
     if not told or not all(_fits(infos[column], table) for column, table in zip(columns, tables, strict=True)):
-        raise UnsupportedModelError(
-            f"pandas_categorical has {len(tables)} table(s), categorical_feature={listed!r}: which column a table "
-            "belongs to cannot be told. Ordered categories and an explicit categorical_feature beside categorical "
-            "columns are not covered yet; encode them as numbers before fitting."
-        )
+        return {"categories": (*tables, *(None,) * (n_features - len(tables))), "categories_in_order": True}
     by_column = dict(zip(columns, tables, strict=True))
-    return tuple(by_column.get(column) for column in range(n_features))
+    return {"categories": tuple(by_column.get(column) for column in range(n_features))}
 
 
 def _fits(info: str, table: Array) -> bool:

@@ -6,6 +6,8 @@ thresholds, where the JSON dump puts 1e300 [LightGBM src/io/tree.cpp ToString, N
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +33,9 @@ TREE_KEYS = (
     "cat_threshold", "is_linear", "leaf_const", "num_features", "leaf_features", "leaf_coeff", "shrinkage",
 )  # fmt: skip
 
+# Half of the text; no prediction needs it. Nor does it need "shrinkage", which is inside the leaves already.
+UNREAD_KEYS = {"split_gain", "leaf_weight", "internal_value", "internal_weight", "shrinkage"}
+
 
 @dataclass(frozen=True)
 class ModelText:
@@ -41,7 +46,7 @@ class ModelText:
     header : dict of str
         What holds for the model as a whole, by key.
     trees : list of dict of str
-        The lines of each tree, by key.
+        The lines of each tree that predictions depend on, by key.
     parameters : dict of str
         The training parameters at the end; empty where the text has none.
     """
@@ -92,9 +97,11 @@ def parse_model(text: str) -> ModelText:
     UnsupportedModelError
         If the version of the format or a key of it is unknown.
     """
-    body, _, tail = text.partition("\nend of trees")
-    header_text, *blocks = body.split("\nTree=")
-    first, _, lines = header_text.partition("\n")
+    # Tree by tree from where it stands: copies of the whole text would be what takes most memory of all.
+    end = text.find("\nend of trees")
+    end = len(text) if end < 0 else end
+    begins = [match.start() for match in re.finditer("\nTree=", text) if match.start() < end]
+    first, _, lines = text[: begins[0] if begins else end].partition("\n")
     if first != "tree":
         raise UnsupportedModelError(f"The LightGBM model text starts with {first!r}; only tree models can be read.")
     header = _fields(lines, HEADER_KEYS, "header")
@@ -103,11 +110,14 @@ def parse_model(text: str) -> ModelText:
             f"The LightGBM model text has version={header.get('version')!r}; known versions: {', '.join(VERSIONS)}."
         )
     n_trees = len(header.get("tree_sizes", "").split())
-    if n_trees != len(blocks):
-        raise UnsupportedModelError(f"The LightGBM model text announces {n_trees} trees and holds {len(blocks)}.")
-    # The first line of a block is the rest of "Tree=<number>".
-    trees = [_fields(block.partition("\n")[2], TREE_KEYS, f"tree {t}") for t, block in enumerate(blocks)]
-    return ModelText(header, trees, _parameters(tail))
+    if n_trees != len(begins):
+        raise UnsupportedModelError(f"The LightGBM model text announces {n_trees} trees and holds {len(begins)}.")
+    trees = []
+    for t, (begin, stop) in enumerate(itertools.pairwise([*begins, end])):
+        # The first line of a block is "Tree=<number>", behind a line break.
+        found = _fields(text[begin + 1 : stop].partition("\n")[2], TREE_KEYS, f"tree {t}")
+        trees.append({key: value for key, value in found.items() if key not in UNREAD_KEYS})
+    return ModelText(header, trees, _parameters(text[end:]))
 
 
 def _fields(lines: str, known: Sequence[str], where: str) -> dict[str, str]:

@@ -1,5 +1,5 @@
 """Models of scikit-learn as forests, and where those made of other models keep them."""
 
-from sktensor.extractors.sklearn.model import extract, parts, predict_leaves, predict_raw
+from sktensor.extractors.sklearn.model import check_class, extract, fingerprint, predict_leaves, predict_raw, submodels
 
-__all__ = ["extract", "parts", "predict_leaves", "predict_raw"]
+__all__ = ["check_class", "extract", "fingerprint", "predict_leaves", "predict_raw", "submodels"]

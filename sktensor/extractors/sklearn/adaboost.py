@@ -18,18 +18,13 @@ Array = npt.NDArray[Any]
 
 
 def extract_classifier(model: Any) -> Forest:
-    """The forest of a fitted ``AdaBoostClassifier`` of trees (SAMME)."""
+    """The forest of an ``AdaBoostClassifier`` of trees (SAMME), fitted on two classes or more."""
     check_is_fitted(model, "estimators_")
     name, n_classes, classes = type(model).__name__, model.n_classes_, model.classes_
     if getattr(model, "algorithm", "SAMME") == "SAMME.R":  # the default up to 1.5
         raise UnsupportedModelError(
             f"{name}(algorithm='SAMME.R') adds logarithms of probabilities, which is not supported; scikit-learn 1.6 "
             "dropped it. Supported: algorithm='SAMME'."
-        )
-    if n_classes == 1:
-        raise UnsupportedModelError(
-            f"{name} was fitted on one class, {classes[0]!r}: its decision_function is of the dtype of X. "
-            "Supported: two classes and more."
         )
     trees, weights = model.estimators_, model.estimator_weights_
     divisor = float(weights.sum())  # also of the weights of trees that were never grown, which are 0.0

@@ -40,7 +40,9 @@ def extract(model: Any) -> Forest:
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
         feature_dtype="float64",
+        no_rows="error",
         cmp="le",
+        sparse_absent="refused",  # _hist_gradient_boosting/gradient_boosting.py, _preprocess_X: no accept_sparse
         feature=feature,
         # The threshold of a categorical node is whatever memory held.
         threshold=np.where(inner["is_categorical"] != 0, 0.0, inner["num_threshold"]),

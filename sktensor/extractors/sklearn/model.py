@@ -13,11 +13,11 @@ import sklearn
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import check_answers, reading
 from sktensor.extractors.sklearn import adaboost, bagging, boosting, hist_gradient_boosting, trees
-from sktensor.extractors.sklearn.submodels import in_columns, own_class, part_of, parts
+from sktensor.extractors.sklearn.submodels import SUBMODELS, delegate_of, fingerprint, in_columns, own_class, submodels
 from sktensor.forest import Forest
 from sktensor.registry import find_extractor
 
-__all__ = ["extract", "parts", "predict_leaves", "predict_raw"]
+__all__ = ["check_class", "extract", "fingerprint", "predict_leaves", "predict_raw", "submodels"]
 
 Array = npt.NDArray[Any]
 
@@ -98,11 +98,11 @@ def extract(model: Any) -> Forest:
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     """
-    if (one := part_of(model)) is not None:
+    if (one := delegate_of(model)) is not None:
         inside, columns = one
         forest = find_extractor(inside).extract(inside)  # which may be another library's
         return forest if columns is None else in_columns(forest, columns, model)
-    if (where := parts(model)) is not None:
+    if (where := submodels(model)) is not None:
         raise UnsupportedModelError(
             f"{type(model).__module__}.{type(model).__qualname__} is not one forest: it answers through other models, "
             f"in its {' and '.join(where.attributes)}. A TensorizedEstimator around it runs those that are supported; "
@@ -118,9 +118,25 @@ def extract(model: Any) -> Forest:
         return READERS[known.__name__](model)
 
 
+def check_class(model: Any) -> None:
+    """Refuse a model, fitted or not, of a class that is not supported.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Naming those that are.
+    """
+    if (known := own_class(model, SUBMODELS)) is None:
+        _known_class(model)
+    elif SUBMODELS[known.__name__].delegates:
+        inside = model.estimator
+        if (check := getattr(find_extractor(inside), "check_class", None)) is not None:
+            check(inside)
+
+
 def predict_raw(model: Any, X: Array) -> Array:
     """The library's own raw scores, as they are compared when a model is compiled."""
-    if (one := part_of(model)) is not None:
+    if (one := delegate_of(model)) is not None:
         inside, columns = one
         X = X if columns is None else np.ascontiguousarray(X[:, columns])
         return find_extractor(inside).predict_raw(inside, X)  # type: ignore[attr-defined, no-any-return]
@@ -139,7 +155,7 @@ def predict_raw(model: Any, X: Array) -> Array:
 
 def predict_leaves(model: Any, X: Array) -> Array | None:
     """The library's own leaf numbers, where it has them."""
-    if (one := part_of(model)) is not None:
+    if (one := delegate_of(model)) is not None:
         inside, columns = one
         X = X if columns is None else np.ascontiguousarray(X[:, columns])
         return find_extractor(inside).predict_leaves(inside, X)  # type: ignore[attr-defined, no-any-return]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.frozen import FrozenEstimator
 from sklearn.tree import BaseDecisionTree
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
@@ -17,9 +18,9 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import replaced_methods
 from sktensor.extractors.sklearn.boosting import starts_from_a_constant
 from sktensor.forest import Forest
-from sktensor.registry import Parts, find_extractor
+from sktensor.registry import Fingerprint, Submodels, find_extractor
 
-__all__ = ["in_columns", "own_class", "part_of", "parts"]
+__all__ = ["delegate_of", "fingerprint", "in_columns", "own_class", "submodels"]
 
 Array = npt.NDArray[Any]
 
@@ -36,46 +37,51 @@ def _raw_scores_by(model: Any, total: Callable[[Any, Any], Any]) -> None:
     model._raw_predict = lambda X: total(model._raw_predict_init(X), X)
 
 
-# What answers in each, by the class that says so. The first group answers as its one part does: searches are
+# What answers in each, by the class that says so. The first group delegates to its one submodel: searches are
 # BaseSearchCV, and hand X on as it is [sklearn/model_selection/_search.py]; RFE hands its selected columns on
 # [sklearn/feature_selection/_rfe.py].
-PARTS = {
-    "FrozenEstimator": Parts(("estimator",), hands_on=True),
-    "BaseSearchCV": Parts(("best_estimator_",), hands_on=True),
-    "RFE": Parts(("estimator_",), hands_on=True, rows=lambda model, X: model.transform(X)),
-    "VotingClassifier": Parts(("estimators_",)),
-    "VotingRegressor": Parts(("estimators_",)),
-    "StackingClassifier": Parts(("estimators_", "final_estimator_")),
-    "StackingRegressor": Parts(("estimators_", "final_estimator_")),
-    "BaggingClassifier": Parts(("estimators_",)),
-    "BaggingRegressor": Parts(("estimators_",)),
-    "AdaBoostClassifier": Parts(("estimators_",)),
-    "AdaBoostRegressor": Parts(("estimators_",)),
-    "GradientBoostingClassifier": Parts(("init_",), alone=_trees_alone, adds=_raw_scores_by),
-    "GradientBoostingRegressor": Parts(("init_",), alone=_trees_alone, adds=_raw_scores_by),
+SUBMODELS = {
+    "FrozenEstimator": Submodels(("estimator",), delegates=True),
+    "BaseSearchCV": Submodels(("best_estimator_",), delegates=True),
+    "RFE": Submodels(("estimator_",), delegates=True, rows=lambda model, X: model.transform(X)),
+    "VotingClassifier": Submodels(("estimators_",)),
+    "VotingRegressor": Submodels(("estimators_",)),
+    "StackingClassifier": Submodels(("estimators_", "final_estimator_")),
+    "StackingRegressor": Submodels(("estimators_", "final_estimator_")),
+    "BaggingClassifier": Submodels(("estimators_",)),
+    "BaggingRegressor": Submodels(("estimators_",)),
+    "AdaBoostClassifier": Submodels(("estimators_",)),
+    "AdaBoostRegressor": Submodels(("estimators_",)),
+    "GradientBoostingClassifier": Submodels(("init_",), alone=_trees_alone, adds=_raw_scores_by),
+    "GradientBoostingRegressor": Submodels(("init_",), alone=_trees_alone, adds=_raw_scores_by),
 }
 
 
 def _of_trees(model: Any) -> bool:
-    """Whether all parts are single trees."""
-    return all(isinstance(part, BaseDecisionTree) for part in model.estimators_)
+    """Whether all submodels are single trees."""
+    return all(isinstance(inside, BaseDecisionTree) for inside in model.estimators_)
+
+
+def _votes_of_trees(model: Any) -> bool:
+    """Whether trees vote for one of several classes: of a single one, the scores are 0 in the dtype of X."""
+    return _of_trees(model) and len(model.classes_) > 1
 
 
 # Of which of them some are one forest.
 IS_ONE_FOREST = {
     "BaggingClassifier": _of_trees,
     "BaggingRegressor": _of_trees,
-    "AdaBoostClassifier": _of_trees,
+    "AdaBoostClassifier": _votes_of_trees,
     "AdaBoostRegressor": _of_trees,
     "GradientBoostingClassifier": starts_from_a_constant,
     "GradientBoostingRegressor": starts_from_a_constant,
 }
 
-# What a subclass must not replace, if its part is to be asked in its place.
-HANDING_ON = ("predict", "predict_log_proba", "predict_proba", "decision_function", "transform", "_get_support_mask")
+# What a subclass must not replace, if its submodel is to be asked in its place.
+DELEGATED = ("predict", "predict_log_proba", "predict_proba", "decision_function", "transform", "_get_support_mask")
 
 
-def parts(model: Any) -> Parts | None:
+def submodels(model: Any) -> Submodels | None:
     """Where a fitted model keeps those that answer for it, or None for a model that is one forest.
 
     Raises
@@ -85,31 +91,31 @@ def parts(model: Any) -> Parts | None:
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     """
-    if (known := own_class(model, PARTS)) is None:
+    if (known := own_class(model, SUBMODELS)) is None:
         return None
-    found = PARTS[known.__name__]
-    if found.hands_on:
-        inside = _one_part(model, found)
-        if known.__name__ == "FrozenEstimator" and _parts_of(inside) is None:
+    found = SUBMODELS[known.__name__]
+    if found.delegates:
+        inside = _delegate(model, found)
+        if known.__name__ == "FrozenEstimator" and _submodels_of(inside) is None:
             return None
         # A subclass with answers of its own gives them itself, with a program inside it.
-        return Parts(found.attributes) if replaced_methods(model, known, HANDING_ON) else found
+        return Submodels(found.attributes) if replaced_methods(model, known, DELEGATED) else found
     check_is_fitted(model)
     is_one_forest = IS_ONE_FOREST.get(known.__name__)
     return None if is_one_forest is not None and is_one_forest(model) else found
 
 
-def part_of(model: Any) -> tuple[Any, Array | None] | None:
+def delegate_of(model: Any) -> tuple[Any, Array | None] | None:
     """The one model whose predictions a model's are, and the columns that it is given (None: all); or None."""
-    known = own_class(model, PARTS)
-    if known is None or not (found := PARTS[known.__name__]).hands_on:
+    known = own_class(model, SUBMODELS)
+    if known is None or not (found := SUBMODELS[known.__name__]).delegates:
         return None
-    if replaced := replaced_methods(model, known, HANDING_ON):
+    if replaced := replaced_methods(model, known, DELEGATED):
         raise UnsupportedModelError(
             f"{type(model).__module__}.{type(model).__qualname__} replaces {', '.join(replaced)} of "
             f"{known.__name__}, so that its answers may differ from those of the model inside it."
         )
-    return _one_part(model, found), None if found.rows is None else np.flatnonzero(model.support_)
+    return _delegate(model, found), None if found.rows is None else np.flatnonzero(model.support_)
 
 
 def own_class(model: Any, names: Iterable[str]) -> type | None:
@@ -149,7 +155,7 @@ def in_columns(forest: Forest, columns: Array, model: Any) -> Forest:
     return dataclasses.replace(forest, n_features=model.n_features_in_, **moved)
 
 
-def _one_part(model: Any, found: Parts) -> Any:
+def _delegate(model: Any, found: Submodels) -> Any:
     (name,) = found.attributes
     if not hasattr(model, name):
         check_is_fitted(model)
@@ -160,7 +166,22 @@ def _one_part(model: Any, found: Parts) -> Any:
     return getattr(model, name)
 
 
-def _parts_of(model: Any) -> Parts | None:
-    """The parts of a model of any library."""
-    ask = getattr(find_extractor(model), "parts", None)
+def _submodels_of(model: Any) -> Submodels | None:
+    """The submodels of a model of any library."""
+    ask = getattr(find_extractor(model), "submodels", None)
     return None if ask is None else ask(model)
+
+
+# What fits replace: trees, or the models that are asked in their place. Warm starts append to some of the lists.
+REPLACED = ("tree_", "estimators_", "_predictors", "best_estimator_", "estimator_", "final_estimator_", "init_")
+LISTS = ("estimators_", "_predictors")
+
+
+def fingerprint(model: Any) -> Fingerprint:
+    """What another fit of a model replaces."""
+    state = vars(model)
+    if isinstance(model, FrozenEstimator):
+        inside = state["estimator"]
+        ask = getattr(find_extractor(inside), "fingerprint", None)
+        return ((inside,), ()) if ask is None else ask(inside)
+    return tuple(map(state.get, REPLACED)), tuple(map(len, map(state.get, LISTS, ((), ()))))

@@ -42,21 +42,21 @@ def extract_embedding(model: Any) -> Forest:
     check_is_fitted(model, "one_hot_encoder_")
     trees = model.estimators_
     arrays, _ = tree_arrays(trees)
-    # The encoder numbers, tree after tree, the leaves that training rows reached, in the order of their numbers
-    # [sklearn/preprocessing/_encoders.py, OneHotEncoder.transform]. With every leaf among them, that is the forest's
-    # own numbering; in another one, some rows would be an error.
-    for number, (tree, reached) in enumerate(zip(trees, model.one_hot_encoder_.categories_, strict=True)):
-        if not np.array_equal(reached, leaf_rows(tree)):
-            raise UnsupportedModelError(
-                f"{type(model).__name__}: no training row reached some leaves of tree {number}, for which transform "
-                "has no column. Fit the model again, on all rows."
-            )
+    # The encoder numbers, tree after tree, the leaves that training rows reached, in the order of their numbers, and
+    # raises an error for any other [sklearn/preprocessing/_encoders.py, OneHotEncoder.transform]. There are others
+    # where training went on with other rows (warm_start=True).
+    has_column = np.concatenate(
+        [
+            np.isin(leaf_rows(tree), reached)
+            for tree, reached in zip(trees, model.one_hot_encoder_.categories_, strict=True)
+        ]
+    )
     return Forest(
         n_features=model.n_features_in_,
         accepts_nan=accepts_nan(trees[0]),
         tree_target=np.zeros(len(trees)),
         tree_iter=np.arange(len(trees)),
-        leaf_value=np.zeros((len(arrays["leaf_id"]), 1)),
+        leaf_value=np.where(has_column, 1.0, np.nan)[:, None],
         base=np.zeros(1),
         aggregate="per_tree",
         embedding="sparse" if model.one_hot_encoder_.sparse_output else "dense",
@@ -158,10 +158,12 @@ def tree_arrays(trees: Sequence[Any], columns: Sequence[Array] | None = None) ->
         "feature_dtype": "float32",
         "cmp": "le",
         "accepts_inf": False,
+        "no_rows": "error",
         # NaN in sparse rows goes where the comparison sends it [sklearn/tree/_tree.pyx, _apply_sparse_csr], which is
         # why most models refuse it [sklearn/tree/_classes.py, _support_missing_values].
         "sparse_accepts_nan": False,
         "sparse_absent": "zero",
+        "sparse_repeated": "sum_if_cast",  # sklearn/utils/validation.py, _ensure_sparse_format
         "feature": feature,
         "threshold": joined("threshold")[at.inner],
         "left": at.left,

@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import check_answers, reading
 from sktensor.extractors.xgboost.outputs import answers, link_of, missing_value, predicts_in_place
-from sktensor.extractors.xgboost.trees import leaf_width, tree_fields
+from sktensor.extractors.xgboost.trees import leaf_widths, tree_fields
 from sktensor.extractors.xgboost.ubjson import parse
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
@@ -98,16 +98,23 @@ def read(
     n_outputs = len(base)
     link = link_of(learner["objective"]["name"], n_outputs)
     rounds = _first_trees_of_rounds(gbtree, n_outputs)
-    begin, end = chosen_rounds(iterations, _rounds_used(wrapper, len(rounds) - 1), len(rounds) - 1)
+    n_rounds, usual = len(rounds) - 1, _rounds_used(wrapper, len(rounds) - 1)
+    # With an end of 0 an estimator forgets the first round, too [python sklearn.py XGBModel._get_iteration_range].
+    zero_end = (n_rounds, n_rounds) if wrapper is None else (usual, None)
+    begin, end = chosen_rounds(iterations, usual, n_rounds, zero_end)
     chosen = slice(int(rounds[begin]), int(rounds[end]))
 
     trees = gbtree["trees"][chosen]
     n_trees = len(trees)
-    width = leaf_width(trees)
-    if width not in (1, n_outputs):
-        raise UnsupportedModelError(f"XGBoost trees with {width} values in a leaf in a model of {n_outputs} outputs.")
-    target = np.full(n_trees, -1) if width > 1 else np.asarray(gbtree["tree_info"])[chosen]
-    fields, tree_of_leaf = tree_fields(trees, width)
+    widths = leaf_widths(trees)
+    if unknown := set(widths.tolist()) - {1, n_outputs}:
+        raise UnsupportedModelError(
+            f"XGBoost trees with {max(unknown)} values in a leaf in a model of {n_outputs} outputs."
+        )
+    target = np.asarray(gbtree["tree_info"])[chosen]
+    fields, tree_of_leaf = tree_fields(trees, widths, target)
+    if fields["leaf_value"].shape[1] > 1:
+        target = np.full(n_trees, -1)
     in_place = False
     if weight_drop is not None:
         in_place = has_in_place_variant and wrapper is not None and predicts_in_place(wrapper)
@@ -124,12 +131,16 @@ def read(
         cmp="lt",
         missing_value=missing_value(wrapper),
         sparse_absent="missing",
+        sparse_repeated="last",
+        array_kinds="biufOT",  # src/data/array_interface.h: text and dates are not supported
+        accepts_1d=True,  # python-package/xgboost/core.py inplace_predict, data.py _maybe_np_slice: one column
         # Other kinds go through a DMatrix, of which the in-place variant of dart is not [sklearn.py XGBModel.predict].
         csr_matrix_only=in_place,
         accepts_inf=predicts_in_place(wrapper),
         cat_mode="xgb",
         categories=_categories(gbtree.get("cats", {}), n_features),
         unknown_category="error",
+        no_rows="flat",
         tree_target=target,
         tree_iter=np.repeat(np.arange(begin, end), np.diff(rounds[begin : end + 1])),
         base=base,
@@ -276,7 +287,7 @@ def _margins_of_no_trees(booster: Any, n_features: int) -> Array:
 def _check_outputs(param: dict[str, Any], trees: list[dict[str, Any]]) -> None:
     """Refuse more outputs than the trees can be for, of which the library would make room for any number."""
     n_outputs = max(int(param["num_class"]), int(param.get("num_target", 1)))
-    most = max(len(trees), leaf_width(trees)) if trees else MOST_OUTPUTS
+    most = max(len(trees), int(leaf_widths(trees).max())) if trees else MOST_OUTPUTS
     if n_outputs > most:
         raise ValueError(
             f"The XGBoost model has num_class={param['num_class']} and num_target={param.get('num_target', 1)}, but "

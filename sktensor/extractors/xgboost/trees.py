@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest.structure import trees_of_nodes
 
-__all__ = ["leaf_width", "tree_fields"]
+__all__ = ["leaf_widths", "tree_fields"]
 
 Array = npt.NDArray[Any]
 Tree = dict[str, Any]
@@ -28,13 +28,24 @@ _FRACTIONS = ("split_conditions", "sum_hessian", "base_weights", "leaf_weights")
 _WORD = 32
 
 
-def leaf_width(trees: Sequence[Tree]) -> int:
-    """Number of values in a leaf of every one of the trees: 1, or the number of outputs.
+def leaf_widths(trees: Sequence[Tree]) -> Array:
+    """Number of values in a leaf of each tree: 1, or the number of outputs.
+
+    A model may mix both, where ``multi_strategy`` changed in continued training.
+
+    Parameters
+    ----------
+    trees : sequence of dict
+        As in the saved model.
+
+    Returns
+    -------
+    ndarray of int64, shape (T,)
 
     Raises
     ------
     UnsupportedModelError
-        If trees of both kinds are mixed, or if a tree holds a field that is not known.
+        If a tree holds a field that is not known.
     """
     for number, tree in enumerate(trees):
         if unknown := tree.keys() - _KNOWN:
@@ -43,16 +54,10 @@ def leaf_width(trees: Sequence[Tree]) -> int:
                 "sktensor and may change predictions. Supported: models of xgboost 1.7 to 3.2."
             )
     # Models born in 1.7 say 0 for scalar leaves.
-    widths = {max(1, int(tree["tree_param"]["size_leaf_vector"])) for tree in trees} or {1}
-    if len(widths) > 1:
-        raise UnsupportedModelError(
-            f"The XGBoost model mixes trees with leaves of {' and '.join(map(str, sorted(widths)))} values "
-            "(multi_strategy changed between rounds). Supported: one multi_strategy for all rounds."
-        )
-    return widths.pop()
+    return np.array([max(1, int(tree["tree_param"]["size_leaf_vector"])) for tree in trees], dtype=np.int64)
 
 
-def tree_fields(trees: Sequence[Tree], width: int) -> tuple[dict[str, Any], Array]:
+def tree_fields(trees: Sequence[Tree], widths: Array, target: Array) -> tuple[dict[str, Any], Array]:
     """The nodes and leaves of a forest from XGBoost's arrays.
 
     A node is a leaf iff it has no left child; a scalar leaf's value stands where inner nodes have their
@@ -63,8 +68,10 @@ def tree_fields(trees: Sequence[Tree], width: int) -> tuple[dict[str, Any], Arra
     ----------
     trees : sequence of dict
         As in the saved model.
-    width : int
-        Their :func:`leaf_width`.
+    widths : ndarray of int64, shape (T,)
+        Their :func:`leaf_widths`.
+    target : ndarray of int64, shape (T,)
+        The output that each tree with scalar leaves adds to.
 
     Returns
     -------
@@ -105,7 +112,7 @@ def tree_fields(trees: Sequence[Tree], width: int) -> tuple[dict[str, Any], Arra
         "right": number[second[nodes]],
         "nan_left": nan_left[nodes] != 0,
         "root": number[start],
-        "leaf_value": _leaf_values(trees, width, start, of_tree, leaves, right, condition),
+        "leaf_value": _leaf_values(trees, widths, target, of_tree, leaves, right, condition),
         "leaf_id": leaves - start[of_tree[leaves]],
     }
     hessian = _joined(trees, "sum_hessian") if all("sum_hessian" in tree for tree in trees) else np.zeros(0)
@@ -162,24 +169,46 @@ def _check_children(left: Array, right: Array, inner: Array, size: Array, of_tre
 
 
 def _leaf_values(
-    trees: Sequence[Tree], width: int, start: Array, of_tree: Array, leaves: Array, right: Array, condition: Array
+    trees: Sequence[Tree], widths: Array, target: Array, of_tree: Array, leaves: Array, right: Array, condition: Array
 ) -> Array:
-    values: Array
+    """Values of the leaves, (L, 1) of scalar trees alone, otherwise (L, K).
+
+    There a scalar leaf holds its value in the column of its output and -0.0, which leaves every sum as it is, in all
+    others.
+    """
+    values: Array = condition[leaves, None].astype(np.float32)
+    width = int(widths.max(initial=1))
     if width == 1:
-        values = condition[leaves, None].astype(np.float32)
         return values
-    if not any("leaf_weights" in tree for tree in trees):
-        values = _joined(trees, "base_weights").reshape(-1, width)[leaves]
+    scalar = widths[of_tree[leaves]] == 1
+    if ((target < 0) | (target >= width))[widths == 1].any():
+        raise ValueError(f"The XGBoost model has {width} outputs, and trees for others in its tree_info.")
+    found = np.full((len(leaves), width), -0.0, dtype=np.float32)
+    found[scalar, target[of_tree[leaves[scalar]]]] = values[scalar, 0]
+    found[~scalar] = _vectors(trees, widths, width, of_tree, leaves[~scalar], right)
+    return found
+
+
+def _vectors(trees: Sequence[Tree], widths: Array, width: int, of_tree: Array, leaves: Array, right: Array) -> Array:
+    """Values of the vector leaves, shape (len(leaves), K)."""
+    vector = widths > 1
+    of_vectors = [tree for tree, is_vector in zip(trees, vector, strict=True) if is_vector]
+    tree = (np.cumsum(vector) - 1)[of_tree[leaves]]  # its number among those with vector leaves
+    values: Array
+    if not any("leaf_weights" in tree for tree in of_vectors):
+        node = (np.cumsum(vector[of_tree]) - 1)[leaves]
+        values = _joined(of_vectors, "base_weights").reshape(-1, width)[node]
         return values
-    rows = np.array([len(tree.get("leaf_weights", ())) // width for tree in trees], dtype=np.int64)
+    rows = np.array([len(tree.get("leaf_weights", ())) // width for tree in of_vectors], dtype=np.int64)
     row = right[leaves]
-    bad = (row < 0) | (row >= rows[of_tree[leaves]])
+    bad = (row < 0) | (row >= rows[tree])
     if bad.any():
         at = int(leaves[bad.argmax()])
         raise ValueError(
-            f"Tree {of_tree[at]} of the XGBoost model: no leaf_weights for node {at - start[of_tree[at]]}."
+            f"Tree {of_tree[at]} of the XGBoost model: no leaf_weights for node "
+            f"{at - int(np.searchsorted(of_tree, of_tree[at]))}."
         )
-    values = _joined(trees, "leaf_weights").reshape(-1, width)[row + (np.cumsum(rows) - rows)[of_tree[leaves]]]
+    values = _joined(of_vectors, "leaf_weights").reshape(-1, width)[row + (np.cumsum(rows) - rows)[tree]]
     return values
 
 

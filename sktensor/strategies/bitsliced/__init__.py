@@ -1,5 +1,13 @@
 """Bitsliced evaluation: the ranks of 64 rows in a word, and trees as circuits over their bits."""
 
-from sktensor.strategies.bitsliced.strategy import MOST_LEAVES, BitslicedTables, compile, cost, run
+from sktensor.strategies.bitsliced.strategy import (
+    MOST_LEAVES,
+    BitslicedTables,
+    CircuitTables,
+    compile,
+    compile_circuits,
+    cost,
+    run,
+)
 
-__all__ = ["MOST_LEAVES", "BitslicedTables", "compile", "cost", "run"]
+__all__ = ["MOST_LEAVES", "BitslicedTables", "CircuitTables", "compile", "compile_circuits", "cost", "run"]

@@ -7,7 +7,7 @@ nodes, not with their depth, and no step depends on where a row goes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,13 +16,13 @@ from sktensor.forest import Forest
 from sktensor.strategies.bitsliced.circuits import ONE, PLANES, ZERO, Circuits, wire
 from sktensor.strategies.bitsliced.code_trees import grow
 from sktensor.strategies.costs import Cost, Shape
-from sktensor.strategies.ranks import RankTables, compile_ranks, encode
+from sktensor.strategies.ranks import Ranked, RankTables, compile_ranks, encode
 from sktensor.strategies.tables import Array
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BitslicedTables", "Level", "Turn", "compile", "cost", "run"]
+__all__ = ["BitslicedTables", "CircuitTables", "Level", "Turn", "compile", "compile_circuits", "cost", "run"]
 
 # Look-ups in tables for codes of 0 to 8 bits, in multiplexers: AVX-512 takes half a cycle for one of these and 64
 # rows, and so many for the look-ups of 64 rows.
@@ -58,7 +58,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class BitslicedTables:
+class CircuitTables:
     """Planes, multiplexers and leaves of P pieces of trees.
 
     Values are numbered: 0 all zeros, 1 all ones, then the D planes, then what the O multiplexers give. A plane is 1
@@ -79,25 +79,30 @@ class BitslicedTables:
     piece_first: Array  # int64 (P,): where the piece's 2**bits leaves begin
     leaf: Array  # int32: forest's number of the leaf, -1 where the row's leaf is in another piece of the tree
 
-    # The same circuits in the order in which torch evaluates them
+
+@dataclass(frozen=True)
+class BitslicedTables(CircuitTables):
+    """The same circuits, also in the order in which torch evaluates them."""
+
     levels: tuple[Level, ...]
     code: Array  # int32 (8 * P,): values of the codes' lowest bits, then of the next ones, numbered as in the levels
     tree_piece: Array  # int32 (T,): each tree's first piece
     turns: tuple[Turn, ...]
 
 
-def compile(forest: Forest) -> BitslicedTables:
-    """Lay out the forest as circuits."""
-    ranks, column, rank = compile_ranks(forest)
+def compile_circuits(forest: Forest, ranked: Ranked) -> CircuitTables:
+    """Lay out the forest, whose ranks are known, as circuits."""
+    return _laid_out(forest, ranked)[0]
+
+
+def _laid_out(forest: Forest, ranked: Ranked) -> tuple[CircuitTables, Circuits]:
+    ranks, column, rank = ranked
     plane_column, plane_rank, plane = _distinct(column, rank)
     # A look-up of a vector is one of each of its values; in proportion, nothing changes beyond a few of them.
     lookup = np.array(LOOKUP[forest.acc_dtype]) * min(forest.leaf_value.shape[1], 16)
     trees = grow(forest, lookup)
     circuits = wire(trees, forest, plane, len(plane_column))
-
-    levels, value = _levels(circuits, PLANES + len(plane_column))
-    tree_piece, turns = _turns(trees.tree, forest.n_trees)
-    return BitslicedTables(
+    tables = CircuitTables(
         ranks=ranks,
         plane_column=plane_column,
         plane_rank=plane_rank,
@@ -110,6 +115,17 @@ def compile(forest: Forest) -> BitslicedTables:
         piece_code=circuits.piece_code,
         piece_first=circuits.piece_first,
         leaf=circuits.leaf,
+    )
+    return tables, circuits
+
+
+def compile(forest: Forest) -> BitslicedTables:
+    """Lay out the forest as circuits, and in the order in which torch evaluates them."""
+    tables, circuits = _laid_out(forest, compile_ranks(forest))
+    levels, value = _levels(circuits, PLANES + len(tables.plane_rank))
+    tree_piece, turns = _turns(tables.piece_tree, forest.n_trees)
+    return BitslicedTables(
+        **{each.name: getattr(tables, each.name) for each in fields(tables)},
         levels=levels,
         code=value[circuits.piece_code.T.ravel()],
         tree_piece=tree_piece,

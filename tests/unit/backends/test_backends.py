@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
+import tracemalloc
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from agreement import same_bits
+from catboost import CatBoostClassifier
 from forests import random_forest
+from lightgbm import LGBMClassifier, LGBMRegressor
 from reference import reference_sum
+from scipy import sparse
 from sklearn.datasets import load_breast_cancer
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+)
+from xgboost import XGBClassifier
 
-from sktensor import PerformanceWarning, TensorizedEstimator
-from sktensor.backends.cpu import costs
+from sktensor import Forest, PerformanceWarning, TensorizedEstimator, load, save
+from sktensor.backends.cpu import costs, kernels, traversal
 from sktensor.backends.cpu.kernels import BitslicedKernel
+from sktensor.backends.torch import TensorBackend
+from sktensor.backends.workload import Workload
+from sktensor.estimator import estimator
 from sktensor.inputs.rows import Rows
 from sktensor.native import loader
+from sktensor.runtime import settings
 from sktensor.runtime.planner import Planner
+from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
-from sktensor.strategies import bitsliced
+from sktensor.strategies import bitsliced, ranks
 from sktensor.strategies.costs import Shape
 
 X, Y = load_breast_cancer(return_X_y=True)
@@ -73,7 +89,84 @@ def test_without_kernels_the_first_prediction_warns_and_all_give_the_same_bits(m
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         same_bits(fast.decision_function(X), model.decision_function(X))
+    plan = fast.explain_plan()
+    assert plan.backend == "library" and "sktensor was installed without them" in plan.reason
+
+
+def test_without_kernels_and_without_the_library_tensor_code_answers(model, no_kernels, tmp_path):
+    with pytest.warns(PerformanceWarning, match="wrapped model"):
+        save(TensorizedEstimator(model), tmp_path / "model.skt")
+    fast = load(tmp_path / "model.skt")
     assert fast.explain_plan().backend == "torch"
+    with pytest.warns(PerformanceWarning, match="go through torch, .* installed without them"):
+        same_bits(fast.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "catboost", "forest", "gradient", "isolation"])
+def test_without_kernels_the_library_is_asked_for_sums_and_leaves(name, no_kernels, monkeypatch):
+    fitted = {
+        "xgboost": lambda: XGBClassifier(n_estimators=4, n_jobs=1),
+        "lightgbm": lambda: LGBMClassifier(n_estimators=4, verbose=-1),
+        "catboost": lambda: CatBoostClassifier(n_estimators=4, verbose=0, allow_writing_files=False),
+        "forest": lambda: RandomForestClassifier(n_estimators=4, random_state=0),
+        "gradient": lambda: GradientBoostingClassifier(n_estimators=4),
+        "isolation": lambda: IsolationForest(n_estimators=4, random_state=0),
+    }[name]().fit(X, Y)
+    fast = TensorizedEstimator(fitted)
+    run = TensorBackend.total
+    monkeypatch.setattr(TensorBackend, "total", lambda *given: pytest.fail("tensor code was run"))
+    with pytest.warns(PerformanceWarning, match="wrapped model itself"):
+        found = fast.predict(X)
+    same_bits(found, fitted.predict(X))
+    if hasattr(fitted, "predict_proba"):
+        same_bits(fast.predict_proba(X[:3]), fitted.predict_proba(X[:3]))
+        same_bits(fast.predict_proba(sparse.csr_matrix(X)), fitted.predict_proba(sparse.csr_matrix(X)))
+        frame = pd.DataFrame(X[:50])
+        same_bits(fast.predict_proba(frame), fitted.predict_proba(X[:50]))
+    leaves, raw = fast.apply(X), fast.predict_raw(X)
+    monkeypatch.setattr(TensorBackend, "total", run)
+    tensor_code = TensorizedEstimator(fitted, backend="torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.testing.assert_array_equal(leaves, tensor_code.apply(X))
+        same_bits(raw, tensor_code.predict_raw(X))
+
+
+def test_a_copy_without_kernels_asks_its_own_model(model, no_kernels):
+    with pytest.warns(PerformanceWarning, match="wrapped model"):
+        fast = TensorizedEstimator(model).fit(X, Y)
+    fast = pickle.loads(pickle.dumps(fast))
+    assert fast.explain_plan().backend == "library"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PerformanceWarning)
+        same_bits(fast.predict_proba(X), fast.estimator_.predict_proba(X))
+
+
+@needs_kernels
+@pytest.mark.parametrize("n_rows", [1, 4, 16, 100])
+def test_kernels_are_not_left_for_tensor_code_on_a_cpu(n_rows):
+    stumps = Forest.from_trees(
+        [{"feature": 0, "threshold": i / 7, "left": {"value": 0.1}, "right": {"value": -0.3}} for i in range(3000)],
+        n_features=2,
+        acc_dtype="float64",
+    )
+    plan = Program(stumps).plan(n_rows, Settings())
+    assert plan.backend == "native"
+    assert all(seen.measured for seen in plan.options[:2])
+    # An addition a tree is an operation of torch, and costs more than all that a kernel does.
+    in_torch = [seen for seen in plan.options if seen.backend == "torch" and not seen.refused]
+    assert in_torch and min(seen.expected_ns for seen in in_torch) > 5e6
+
+
+@needs_kernels
+def test_a_forest_that_no_kernel_takes_is_the_librarys(monkeypatch):
+    linear = LGBMRegressor(n_estimators=3, verbose=-1, linear_tree=True).fit(X, Y)
+    monkeypatch.setattr(traversal, "refusal", lambda forest: "it is a test")
+    fast = TensorizedEstimator(linear)
+    with pytest.warns(PerformanceWarning, match="it is a test"):
+        plan = fast.explain_plan()
+    assert plan.backend == "library" and "it is a test" in plan.reason
+    same_bits(fast.predict(X), linear.predict(X))
 
 
 def test_without_kernels_the_native_backend_is_refused_by_name(model, no_kernels):
@@ -101,17 +194,14 @@ def test_jobs_are_threads_and_change_no_bit(model):
 @needs_kernels
 def test_a_forest_with_many_questions_is_cut_into_parts_that_continue_each_others_sums():
     rng = np.random.default_rng(0)
-    for base_last in (False, True):
-        forest = random_forest(
-            rng, n_trees=300, max_depth=7, n_outputs=3, base_last=base_last, base=[0.1, -0.0, 7.0], acc_dtype="float32"
-        )
-        whole = BitslicedKernel(forest)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sktensor.backends.cpu.kernels.MOST_PLANES", 40)
-            parts = BitslicedKernel(forest)
-        assert len(parts._tables["float32"]) > 5 and len(whole._tables["float32"]) == 1
-        rows = Rows(rng.normal(size=(700, forest.n_features)))
-        same_bits(parts.total(rows, 0, 1), whole.total(rows, 0, 1))
+    forest = random_forest(rng, n_trees=300, max_depth=7, n_outputs=3, base=[0.1, -0.0, 7.0], acc_dtype="float32")
+    whole = BitslicedKernel(forest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sktensor.backends.cpu.kernels.MOST_PLANES", 40)
+        parts = BitslicedKernel(forest)
+    assert len(parts._tables["float32"]) > 5 and len(whole._tables["float32"]) == 1
+    rows = Rows(rng.normal(size=(700, forest.n_features)))
+    same_bits(parts.total(rows, 0, 1), whole.total(rows, 0, 1))
 
 
 @needs_kernels
@@ -151,11 +241,49 @@ def test_every_amount_of_work_has_a_constant():
     forest = random_forest(np.random.default_rng(0), n_trees=5)
     for name, each in costs.constants().items():
         for n_rows in (1, 10_000):
-            assert set(costs.work(name, forest, Shape.of(forest), n_rows)) <= set(each)
+            assert set(costs.work(name, forest, Shape.of(forest), n_rows)) <= {"far value", *each}
 
 
 @needs_kernels
 def test_more_rows_are_never_expected_to_take_less_time():
-    planner = Planner(random_forest(np.random.default_rng(0), n_trees=50, max_depth=6))
+    planner = Planner(Workload(random_forest(np.random.default_rng(0), n_trees=50, max_depth=6)))
     expected = [planner.plan(n, Settings()).expected_ns for n in (1, 8, 64, 512, 4096, 10**6)]
     assert expected == sorted(expected)
+
+
+def test_a_plan_takes_no_memory_for_columns_that_no_tree_looks_at():
+    forest = Forest.from_trees(
+        [{"feature": 10**8 - 1, "categories": [1, 3], "left": {"value": 1.0}, "right": {"value": 2.0}}],
+        n_features=10**8,
+    )
+    tracemalloc.start()
+    Program(forest).plan(1000, Settings())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+@needs_kernels
+def test_from_a_fitted_model_to_tables_nothing_is_computed_twice(model, monkeypatch):
+    counts = dict.fromkeys(("shape", "ranks", "extractor", "device"), 0)
+
+    def counted(name, function):
+        def call(*given):
+            counts[name] += 1
+            return function(*given)
+
+        return call
+
+    monkeypatch.setattr(Shape, "of", counted("shape", Shape.of))
+    monkeypatch.setattr(kernels, "compile_ranks", counted("ranks", kernels.compile_ranks))
+    monkeypatch.setattr(ranks, "compile_ranks", counted("ranks", ranks.compile_ranks))
+    monkeypatch.setattr(estimator, "find_extractor", counted("extractor", estimator.find_extractor))
+    monkeypatch.setattr(settings, "find_device", counted("device", settings.find_device))
+    TensorizedEstimator(model, strategy="bitsliced", verify=False).warmup([1000])
+    assert counts == {"shape": 1, "ranks": 1, "extractor": 1, "device": 1}
+
+
+def test_an_engine_without_the_strategy_is_refused_by_name(model, monkeypatch):
+    monkeypatch.setattr("sktensor.backends.torch.options", lambda work, n_rows, device: iter(()))
+    with pytest.raises(ValueError, match="backend='torch' has nothing for strategy='gemm'"):
+        TensorizedEstimator(model, backend="torch", strategy="gemm").predict(X)

@@ -20,8 +20,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 import sktensor
 from sktensor import TensorizedEstimator
+from sktensor.backends.cpu.engine import STRATEGIES as NATIVE_STRATEGIES
 from sktensor.native import loader
-from sktensor.runtime.settings import NATIVE_STRATEGIES
 
 RNG = np.random.default_rng(0)
 N = 500
@@ -165,8 +165,9 @@ def test_margins_are_routed_to_models_that_request_them():
         pipe = make_pipeline(FunctionTransformer(), TensorizedEstimator(model)).fit(X, Y, base_margin=ONE)
         inner = pipe[-1].estimator_
         same_bits(pipe.predict(X, base_margin=ONE), inner.predict(X, base_margin=ONE))
-        with pytest.raises(UnsetMetadataPassedError, match="base_margin"):
-            TensorizedEstimator(R(**QUICK).fit(X, Y)).predict(X, base_margin=ONE)
-        unwanted = TensorizedEstimator(R(**QUICK).set_predict_request(base_margin=False).fit(X, Y))
-        with pytest.raises(TypeError, match="base_margin"):
-            unwanted.predict(X, base_margin=ONE)
+        for wrap in (TensorizedEstimator, lambda model: model):
+            with pytest.raises(UnsetMetadataPassedError, match="base_margin"):
+                make_pipeline(wrap(R(**QUICK).fit(X, Y))).predict(X, base_margin=ONE)
+            unwanted = wrap(R(**QUICK).set_predict_request(base_margin=False).fit(X, Y))
+            with pytest.raises(TypeError, match="base_margin"):
+                make_pipeline(unwanted).predict(X, base_margin=ONE)

@@ -97,7 +97,7 @@ def test_around_a_fitted_model_a_notebook_shows_it_and_the_device_and_compiles_n
     for word in (type(bare).__name__, "Program on cpu", "Compiled with the first prediction"):
         assert word in shown
     assert "Not fitted" not in shown
-    assert compilations == [] and "_program" not in vars(fast)
+    assert compilations == [] and "_fitted" not in vars(fast)
 
 
 def test_after_a_fit_a_notebook_shows_the_plan_that_there_is(bare):

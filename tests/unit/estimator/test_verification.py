@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -23,7 +24,7 @@ from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBClassifier, XGBRegressor
 
 from sktensor import Forest, TensorizedEstimator, VerificationError, extract_forest
-from sktensor.estimator import estimator
+from sktensor.estimator import compiling
 from sktensor.estimator.verification import probe, verify
 from sktensor.registry import find_extractor
 from sktensor.runtime.program import Program
@@ -123,7 +124,7 @@ def test_the_error_says_which_rows_outputs_and_trees_differ():
 def test_the_estimator_verifies_unless_told_not_to(monkeypatch):
     model = fitted("lightgbm")
     broken = BREAKS["the other comparison"](extract_forest(model))
-    monkeypatch.setattr(estimator, "extract_forest", lambda fitted: broken)
+    monkeypatch.setattr(compiling, "forest_of", lambda fitted, extractor: broken)
     with pytest.raises(VerificationError):
         TensorizedEstimator(model).predict(X)
     assert TensorizedEstimator(model, verify=False).predict(X).shape == Y.shape
@@ -162,3 +163,18 @@ def test_diabetes_models_are_verified_in_every_strategy():
     for strategy in ("gemm", "tree_traversal", "perfect_tree_traversal"):
         fast = TensorizedEstimator(XGBRegressor(n_estimators=20, n_jobs=1), strategy=strategy).fit(data, target)
         assert fast.forest_.n_trees == 20
+
+
+def test_the_probe_of_many_columns_is_bounded_and_draws_for_those_that_are_looked_at():
+    trees = [
+        {"feature": 7 * i, "threshold": i / 3, "left": {"value": 1.0}, "right": {"value": 2.0}} for i in range(1, 100)
+    ]
+    narrow, wide = (Forest.from_trees(trees, n_features=n) for n in (700, 2**20))
+    assert probe(narrow).shape == (256, 700)
+    tracemalloc.start()
+    found = probe(wide)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 8 <= len(found) <= 16 and peak < 1.1 * found.nbytes
+    drawn = np.flatnonzero((found != 0).any(axis=0) | np.isnan(found).any(axis=0))
+    assert set(drawn.tolist()) <= set(range(7, 700, 7)) and len(drawn) > 50

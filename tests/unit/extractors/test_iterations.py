@@ -162,7 +162,41 @@ def test_catboosts_first_and_last_tree(name, span):
         within_ulps(module("value"), model.predict(X, **params))
 
 
-@pytest.mark.parametrize("span", [(0, 0), (3, 3), (4, 2), (-1, 3), (0, N_ROUNDS + 1), (N_ROUNDS, None)])
+def test_an_end_of_zero_means_what_it_means_to_xgboost():
+    model = stopped(xgb.XGBRegressor, Y)
+    booster, rows = model.get_booster(), torch.tensor(X)
+    assert model.best_iteration + 1 < booster.num_boosted_rounds()
+    for begin in (0, 1, 3):
+        found = tensorize(booster, output="raw", iterations=(begin, 0))(rows).numpy()
+        same_bits(found, booster.predict(xgb.DMatrix(X), output_margin=True, iteration_range=(begin, 0)))
+    found = tensorize(model, output="raw", iterations=(0, 0))(rows).numpy()
+    same_bits(found, model.predict(X, output_margin=True, iteration_range=(0, 0)))
+    with pytest.raises(ValueError, match=r"iterations=\(3, 0\): expected a first one and one behind it"):
+        extract_forest(model, iterations=(3, 0))  # of which the library forgets the 3
+
+
+def test_an_end_of_zero_means_what_it_means_to_lightgbm_and_catboost():
+    model = made(LIGHTGBM["three classes"])
+    for begin in (0, 4):
+        found = tensorize(model, output="raw", iterations=(begin, 0))(torch.tensor(X)).numpy()
+        same_bits(found, model.predict(X, raw_score=True, start_iteration=begin, num_iteration=0))
+    model = made(CATBOOST["regressor"])
+    found = tensorize(model, output="raw", iterations=(0, 0))(torch.tensor(X)).numpy()
+    same_bits(found, model.predict(X, ntree_start=0, ntree_end=0))
+    with pytest.raises(cb.CatBoostError, match="Empty tree range"):
+        model.predict(X, ntree_start=3, ntree_end=0)
+    with pytest.raises(ValueError, match=r"iterations=\(3, 0\): expected a first one and one behind it"):
+        extract_forest(model, iterations=(3, 0))
+
+
+@pytest.mark.parametrize("given", [3, (1,), (0, 1, 2), "03", (0.0, 2), (0, "all"), (None, 2)])
+def test_iterations_are_two_whole_numbers(given):
+    for make in (XGBOOST["regressor"], LIGHTGBM["regressor"], CATBOOST["regressor"]):
+        with pytest.raises(ValueError, match=r"iterations=.*: expected two whole numbers"):
+            extract_forest(made(make), iterations=given)
+
+
+@pytest.mark.parametrize("span", [(3, 3), (4, 2), (-1, 3), (0, N_ROUNDS + 1), (N_ROUNDS, None)])
 @pytest.mark.parametrize("make", [XGBOOST["regressor"], LIGHTGBM["regressor"], CATBOOST["regressor"]])
 def test_ranges_that_the_model_lacks_are_refused(make, span):
     with pytest.raises(ValueError, match=f"iterations=.*from 0 to {N_ROUNDS}"):

@@ -263,7 +263,6 @@ def test_one_wrong_entry_is_named_with_its_tree_and_node(field, index, value, me
         ({"sparse_absent": "nan"}, "sparse_absent"),
         ({"unknown_category": "code"}, "unknown_category"),
         ({"flush_tiny": 1}, "flush_tiny: expected True or False"),
-        ({"base_last": None}, "base_last"),
         ({"missing_value": "nan"}, "missing_value: expected a number or None"),
         ({"div": 0.0}, "div: expected a divisor"),
         ({"div": np.nan}, "div"),

@@ -235,9 +235,9 @@ def number_too_large(tables):
 def test_damaged_tables_are_refused_by_the_number_of_what_is_wrong(damage, number):
     library = loader.library()
     tables = Keys(keyed_forest(np.random.default_rng(5)), library)._tables
-    assert library.check_keys(ctypes.addressof(tables), N_FEATURES) == 0
+    assert library.check_keys(ctypes.addressof(tables)) == 0
     damage(tables)
-    found = library.check_keys(ctypes.addressof(tables), N_FEATURES)
+    found = library.check_keys(ctypes.addressof(tables))
     assert found == number, library.message(found)
 
 

@@ -151,7 +151,9 @@ NUMBERS = {
 def test_an_array_gives_the_librarys_answer(library, kind):
     rows = ARRAYS[kind]
     if library == "catboost" and np.ma.is_masked(rows):
-        return  # see below
+        pytest.skip("refused, see below")
+    if library in ("xgboost", "lightgbm") and kind == "text of numbers":
+        pytest.skip("refused, see test_arrays_of_dates_and_text_are_read_or_refused_as_by_the_library")
     assert_answer(library, rows, NUMBERS[kind] if kind in NUMBERS else np.asarray(rows))
 
 
@@ -323,17 +325,23 @@ def test_the_columns_of_a_frame_are_those_of_the_fit(library, make, prefit):
         same_bits(fast.predict(make(X)), model.predict(frame()))
     named = make(X)
     take = named.select if isinstance(named, (pa.Table, pl.DataFrame)) else named.__getitem__
-    with pytest.raises(ValueError, match="feature names should match"):
-        fast.predict(take(["b", "a b", "c", "d"]))
+    if library == "catboost":  # which finds columns by their names
+        same_bits(fast.predict(take(["b", "a b", "c", "d"])), model.predict(frame()))
+        same_bits(fast.predict(frame().assign(e=1.0)), model.predict(frame()))
+    else:
+        with pytest.raises(ValueError, match="feature names should match"):
+            fast.predict(take(["b", "a b", "c", "d"]))
+        with pytest.raises(ValueError, match="feature names should match"):
+            fast.predict(frame().assign(e=1.0))
     with pytest.raises(ValueError, match="feature names should match"):
         fast.predict(take(NAMES[:3]))
     with pytest.raises(ValueError, match="feature names should match"):
         fast.predict(frame().rename(columns={"c": "z"}))
-    with pytest.raises(ValueError, match="feature names should match"):
-        fast.predict(frame().assign(e=1.0))
     with pytest.warns(UserWarning, match="X does not have valid feature names"):
         fast.predict(X)
-    with pytest.raises(TypeError, match="Feature names are only supported if all input features have string names"):
+    of_scikit_learn = library in ("forest", "histograms")
+    kind, words = (TypeError, "if all input features have string names") if of_scikit_learn else (ValueError, "- 1\n")
+    with pytest.raises(kind, match=words):
         fast.predict(frame(names=["a b", 1, "c", "d"]))
 
 
@@ -371,15 +379,18 @@ def test_names_that_the_library_finds_in_a_frame_are_known_whatever_scikit_learn
     assert fast.feature_names_in_.tolist() == rows.columns
     same_bits(fast.predict(rows), fast.predict(rows.to_pandas()))
     for other in (rows, rows.to_pandas()):
-        with pytest.raises(ValueError, match=r"(?s)feature names should match.*must be in the same order"):
-            fast.predict(other[rows.columns[::-1]])
+        if library == "catboost":
+            same_bits(fast.predict(other[rows.columns[::-1]]), fast.predict(rows))
+        else:
+            with pytest.raises(ValueError, match=r"(?s)feature names should match.*must be in the same order"):
+                fast.predict(other[rows.columns[::-1]])
 
 
 @pytest.mark.parametrize("library", MODELS)
 def test_names_are_known_before_anything_is_compiled(library):
     fast = TensorizedEstimator(fitted(library, "names"))
     before = fast.feature_names_in_
-    assert "_program" not in vars(fast)
+    assert "_fitted" not in vars(fast)
     fast.predict(frame())
     np.testing.assert_array_equal(fast.feature_names_in_, before)
     assert [name.replace("_", " ") for name in before] == NAMES
@@ -456,6 +467,11 @@ SPARSE = {
 @pytest.mark.parametrize("kind", SPARSE)
 def test_absent_entries_mean_what_they_mean_to_the_library(library, kind):
     rows = SPARSE[kind]
+    if library == "histograms":
+        for model in (fitted(library), *wrapped(library)):
+            with pytest.raises(TypeError, match="Sparse data was passed for X"):
+                model.predict(rows)
+        return
     if library == "forest" and kind.startswith("missing values"):  # which its trees take in dense rows only
         for model in (fitted(library), *wrapped(library)):
             with pytest.raises(ValueError, match="Input X contains NaN"):
@@ -558,7 +574,7 @@ NEITHER = {
     "3-D": (X[None], ValueError, "Found array with dim 3"),
     "no columns": (X[:, :0], ValueError, r"Found array with 0 feature\(s\)"),
     "a frame without columns": (pd.DataFrame(index=range(3)), ValueError, "X has 0 features, but .* is expecting 4"),
-    "text in a list": ([["a", "b", "c", "d"]], ValueError, "could not convert string to float"),
+    "text in a list": ([["a", "b", "c", "d"]], ValueError, "could not convert string to float|X holds text"),
     "a column of categories": (
         frame().assign(d=pd.Categorical(X[:, 3].astype(int))),
         ValueError,

@@ -133,7 +133,8 @@ def test_probabilities_and_means_of_lightgbm_have_its_bits(name, kernels, monkey
     rows = RNG.normal(size=(20_000, 4)) * 2
     wrapped.predict(rows[:1])
     if not kernels:
-        monkeypatch.setattr("sktensor.outputs.links._by_kernel", lambda forest, raw, n_threads: None)
+        for module in ("links", "decisions"):
+            monkeypatch.setattr(f"sktensor.outputs.{module}.probabilities_by_kernel", lambda *given: None)
     ask = "predict_proba" if isinstance(model, LGBMClassifier) else "predict"
     same_bits(getattr(wrapped, ask)(rows), getattr(model, ask)(rows))
     same_bits(wrapped.predict(rows), model.predict(rows))

@@ -146,15 +146,6 @@ def test_the_sum_runs_in_order_in_the_accumulators_dtype():
     assert reference_raw(Forest.from_trees(values, n_features=1), np.zeros((1, 1))).item() == 1.0
 
 
-def test_base_last_is_added_to_the_finished_sum():
-    # 1e8 + 1 + 1 loses both in float32, 1 + 1 + 1e8 keeps what float32 can: 8 apart at 1e8, 2 rounds away, 4 + 4 not
-    values = [{"value": 4.0}, {"value": 4.0}]
-    first = Forest.from_trees(values, n_features=1, acc_dtype="float32", base=[1e8])
-    last = Forest.from_trees(values, n_features=1, acc_dtype="float32", base=[1e8], base_last=True)
-    assert reference_raw(first, np.zeros((1, 1))).item() == 1e8  # ties to even, twice
-    assert reference_raw(last, np.zeros((1, 1))).item() == 100000008.0
-
-
 def test_division_scale_and_bias_follow_the_sum():
     rules = {"n_features": 1, "div": 4.0, "scale": 3.0, "bias": [0.5]}
     forest = Forest.from_trees([{"value": 1.0}, {"value": 7.0}], **rules)

@@ -21,11 +21,19 @@ from sktensor.registry import find_extractor
 from sktensor.runtime.program import Program
 from sktensor.strategies import register_strategy, tree_traversal
 from sktensor.testing import assert_matches, check_extractor
+from sktensor.testing.answers import METHODS
 
 # A library like any other: it knows nothing of sktensor, and computes in a way of its own.
 MODELS = '''
+import ctypes
+import ctypes.util
+
 import numpy as np
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+expf = ctypes.CDLL(ctypes.util.find_library("m")).expf
+expf.argtypes, expf.restype = [ctypes.c_float], ctypes.c_float
 
 
 class Trees(BaseEstimator):
@@ -99,10 +107,11 @@ class Classifier(ClassifierMixin, Trees):
     def predict_proba(self, X):
         margins = self.margins(X)
         if margins.shape[1] == 1:
-            positive = 1 / (1 + np.exp(-margins[:, 0]))
+            positive = expit(margins[:, 0])
             return np.stack([1 - positive, positive], axis=1)
-        e = np.exp(margins - margins.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)
+        shifted = margins - margins.max(axis=1, keepdims=True)
+        e = np.array([expf(x) for x in shifted.ravel()], dtype=np.float32).reshape(shifted.shape)
+        return e / e.astype(np.float64).cumsum(axis=1)[:, -1:].astype(np.float32)
 
     def predict(self, X):
         margins = self.margins(X)
@@ -305,7 +314,7 @@ def test_the_built_in_extractors_of_boosting_libraries_conform(library):
 def test_a_forest_of_any_kind_conforms_to_what_it_says(seed):
     """Held against the evaluator that goes from node to node, in place of a library."""
     rng = np.random.default_rng(seed)
-    kinds = ("categorical", "zero_dir", "flush_tiny", "base_last", "ints_as_float32", "vector")
+    kinds = ("categorical", "zero_dir", "flush_tiny", "ints_as_float32", "vector")
     options = {name: bool(rng.random() < 0.5) for name in kinds}
     options["feature_dtype"] = ("float32", "float64")[seed % 2]
     options["missing_value"] = (None, -999.0, 0.0)[seed % 3]
@@ -370,7 +379,6 @@ WRONG = [
     ("regressor", {"left": lambda f: f.right, "right": lambda f: f.left}, r"Forest\.(feature|leaf_id|cmp|nan_left)"),
     ("regressor", {"leaf_value": lambda f: f.leaf_value * 2, "base": lambda f: f.base * 2}, r"a factor \(Forest\.div"),
     ("regressor", {"leaf_value": lambda f: f.leaf_value**2}, r"the values of the leaves .*leaf numbers being right"),
-    ("regressor", {"base_last": True}, r"Forest\.base_last"),
     ("multiclass", {"tree_target": lambda f: (f.tree_target + 1) % 3}, r"Forest\.(tree_target|leaf_value)"),
     ("regressor", {"accepts_nan": False}, r"the library answers predict of a row of nan.*Forest\.accepts_nan"),
     ("regressor", {"accepts_inf": False}, r"the library answers predict of a row of inf.*Forest\.accepts_inf"),
@@ -531,6 +539,35 @@ def test_an_extractor_that_squeezes_a_single_row_is_noticed(otherlib, plugin):
     squeezing = SimpleNamespace(extract=plugin.extract, predict_raw=lambda m, X: np.squeeze(m.margins(X)))
     with pytest.raises(AssertionError, match=r"raw scores of a batch of 1 .*\(1, 3\) from the forest, \(3,\)"):
         check_extractor(model, X, extractor=squeezing)
+
+
+def test_a_probability_one_ulp_off_is_noticed(otherlib, plugin, monkeypatch):
+    model, X = fitted(otherlib, "binary")
+    exact = type(model).predict_proba
+
+    def off(self, X):
+        found = exact(self, X)
+        found[:1, 1] = np.nextafter(found[:1, 1], np.float32(2))
+        return found
+
+    assert_matches(model, X, extractor=plugin)
+    monkeypatch.setattr(type(model), "predict_proba", off)
+    with pytest.raises(AssertionError, match="predict_proba of the rows given differ in 1 of"):
+        assert_matches(model, X, extractor=plugin)
+
+
+def test_a_link_of_tensors_further_off_than_the_exp_of_torch_is_noticed(otherlib, plugin, monkeypatch):
+    torch = pytest.importorskip("torch")
+    model, X = fitted(otherlib, "binary")
+    exact = METHODS["predict_proba"]
+
+    def off(forest, raw):
+        found = exact(forest, raw)
+        return found * (1 + 16 * np.finfo(np.float32).eps) if isinstance(raw, torch.Tensor) else found
+
+    monkeypatch.setitem(METHODS, "predict_proba", off)
+    with pytest.raises(AssertionError, match="predict_proba differs for tensors"):
+        check_extractor(model, X, extractor=plugin)
 
 
 def test_a_copy_that_comes_back_another_is_noticed(otherlib, plugin, monkeypatch):

@@ -1,8 +1,8 @@
 // For the fuzzer: random tables of trees to walk, ways to damage them, and a slow evaluator that reads them as the header describes them.
 #pragma once
 
-#include "fuzz_rows.h"
-#include "fuzz_tables.h"
+#include "rows.h"
+#include "tables.h"
 
 inline void spoil(Random &random, skt_block &block) {
   const int64_t i = random.below(SKT_BLOCK_EXITS), j = random.below(SKT_BLOCK_NODES);
@@ -34,6 +34,7 @@ class TraversalTables {
   explicit TraversalTables(Random &random) : features(static_cast<int32_t>(random.below(2))), has_ranks_(random.once_in(2)) {
     widest_rows = features == SKT_FLOAT64 && !has_ranks_ ? SKT_FLOAT32 : SKT_FLOAT64; // codes made of bits know float32 only
     thresholds.resize(random.one_of({1, 2, 5, 20, 40}));
+    t.n_columns = static_cast<int64_t>(thresholds.size());
     t.sum = random_sum(random, base);
     t.right_if_equal = random.once_in(2);
     t.zero_limit = random.one_of({0.0, kTiny});
@@ -88,14 +89,14 @@ class TraversalTables {
 
   template <class Visit>
   void counts(Visit visit) {
-    visit(t.n_codes), visit(t.n_thresholds), visit(t.n_category_codes), visit(t.n_answers), visit(t.n_slots), visit(t.n_base_slots);
+    visit(t.n_columns), visit(t.n_codes), visit(t.n_thresholds), visit(t.n_category_codes), visit(t.n_answers), visit(t.n_slots), visit(t.n_base_slots);
     visit(t.n_trees), visit(t.n_blocks), visit(t.n_leaf_outputs), visit(t.n_values), visit(t.n_leaves), visit(t.sum.n_outputs);
   }
 
   template <class Visit>
   void numbers(Visit visit) {
     visit(t.right_if_equal), visit(t.zero_limit), visit(t.truncate_first), visit(t.category_limit), visit(t.sum.acc_dtype);
-    visit(t.sum.base_last), visit(t.sum.continues);
+    visit(t.sum.continues);
   }
 
   // What the kernel should add to `out`, (n_rows, n_outputs).
@@ -115,7 +116,6 @@ class TraversalTables {
         else
           sum[tree_output[tree]] += number_at<Acc>(values, entry);
       }
-      end_sum(t.sum, base, sum);
     }
   }
 

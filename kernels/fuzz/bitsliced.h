@@ -1,8 +1,8 @@
 // For the fuzzer: random bit-sliced tables, ways to damage them, and a slow evaluator that reads them as the header describes them.
 #pragma once
 
-#include "fuzz_rows.h"
-#include "fuzz_tables.h"
+#include "rows.h"
+#include "tables.h"
 
 // A threshold as what float32 values are compared with, such that no comparison changes.
 inline float narrowed(double threshold, bool right_if_equal) {
@@ -21,6 +21,7 @@ class BitslicedTables {
 
   explicit BitslicedTables(Random &random) : features(static_cast<int32_t>(random.below(2))) {
     thresholds.resize(random.one_of({1, 2, 5, 20, 40}));
+    t.n_columns = static_cast<int64_t>(thresholds.size());
     t.sum = random_sum(random, base);
     t.right_if_equal = random.once_in(2);
     t.zero_limit = random.one_of({0.0, kTiny});
@@ -64,14 +65,14 @@ class BitslicedTables {
 
   template <class Visit>
   void counts(Visit visit) {
-    visit(t.n_searches), visit(t.n_codes), visit(t.n_planes), visit(t.n_pieces), visit(t.n_thresholds), visit(t.n_category_columns);
+    visit(t.n_columns), visit(t.n_searches), visit(t.n_codes), visit(t.n_planes), visit(t.n_pieces), visit(t.n_thresholds), visit(t.n_category_columns);
     visit(t.n_answers), visit(t.n_values), visit(t.n_value_bytes), visit(t.n_leaf_outputs), visit(t.sum.n_outputs);
   }
 
   template <class Visit>
   void numbers(Visit visit) {
     visit(t.right_if_equal), visit(t.zero_limit), visit(t.truncate_first), visit(t.category_limit), visit(t.sum.acc_dtype);
-    visit(t.sum.base_last), visit(t.sum.continues);
+    visit(t.sum.continues);
   }
 
   // What the kernel should add to `out`, (n_rows, n_outputs).
@@ -96,7 +97,6 @@ class BitslicedTables {
         else
           for (int64_t k = 0; k < n_outputs; k++) sum[k] += number_at<Acc>(values, entry * n_outputs + k);
       }
-      end_sum(t.sum, base, sum);
     }
   }
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fuzz_memory.h"
-#include "sktensor.h"
+#include "memory.h"
+#include "../sktensor.h"
 
 constexpr double kTiny = 1.0000000180025095e-35; // LightGBM's zero threshold, a float32
 
@@ -44,7 +44,6 @@ inline skt_sum random_sum(Random &random, std::vector<uint8_t> &base) {
   skt_sum sum{};
   sum.acc_dtype = static_cast<int32_t>(random.below(2));
   sum.n_outputs = static_cast<int32_t>(random.one_of({1, 1, 2, 3, 4, 17}));
-  sum.base_last = random.once_in(3);
   sum.continues = random.once_in(4);
   for (int32_t k = 0; k < sum.n_outputs; k++) append(base, random.value(), sum.acc_dtype);
   return sum;
@@ -53,13 +52,7 @@ inline skt_sum random_sum(Random &random, std::vector<uint8_t> &base) {
 template <class Acc>
 void begin_sum(const skt_sum &rule, const std::vector<uint8_t> &base, Acc *sum) {
   for (int32_t k = 0; k < rule.n_outputs; k++)
-    if (!rule.continues) sum[k] = rule.base_last ? Acc(0) : number_at<Acc>(base, k);
-}
-
-template <class Acc>
-void end_sum(const skt_sum &rule, const std::vector<uint8_t> &base, Acc *sum) {
-  for (int32_t k = 0; k < rule.n_outputs; k++)
-    if (rule.base_last) sum[k] += number_at<Acc>(base, k);
+    if (!rule.continues) sum[k] = number_at<Acc>(base, k);
 }
 
 // The category that a value stands for, `count` if it is none of these and `count + 1` if it is missing.

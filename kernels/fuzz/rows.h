@@ -1,7 +1,7 @@
 // For the fuzzer: rows of X that hurt, lying in memory in any way that the C interface can describe.
 #pragma once
 
-#include "fuzz_tables.h"
+#include "tables.h"
 
 struct Rows {
   skt_rows rows{};

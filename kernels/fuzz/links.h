@@ -1,8 +1,8 @@
 // For the fuzzer: probabilities from raw scores, held against the same formulas one number at a time.
 #pragma once
 
-#include "fuzz_memory.h"
-#include "sktensor.h"
+#include "memory.h"
+#include "../sktensor.h"
 
 namespace fuzz_links {
 

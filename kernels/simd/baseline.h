@@ -1,0 +1,39 @@
+// Any processor that compilers know, and x86-64 as it was in the beginning.
+#pragma once
+
+#include "portable.h"
+
+#if defined(__SSE2__)
+#include "sse2.h"
+#endif
+
+namespace SKT_ISA {
+
+using portable::bits_of_bytes;
+using portable::bytes_of_bits;
+using portable::choose;
+using portable::exponentials;
+using portable::goes_right;
+using portable::kCodesInRegisters;
+using portable::kRounds;
+using portable::kTileRows;
+using portable::lanes_of;
+using portable::load_tile;
+using portable::Mask;
+using portable::or_and;
+using portable::Path;
+using portable::place_of;
+using portable::RowInRegisters;
+using portable::store_tile;
+using portable::Sums;
+using portable::Thresholds;
+using portable::Tile;
+using portable::Values;
+
+#if defined(__SSE2__)
+using sse2::exit_of;
+#else
+using portable::exit_of;
+#endif
+
+} // namespace SKT_ISA

@@ -1,0 +1,31 @@
+// The primitives of the instruction set at hand, over which the kernels are written once.
+//
+// CMakeLists.txt names the header: SKT_SIMD is simd/baseline.h, avx2.h, avx512.h or neon.h, and SKT_ISA its namespace. Each of them has
+//
+//   choose(select, a, b)                 bits of a where `select` is set, else those of b
+//   or_and(a, b, c)                      a | (b & c)
+//   bits_of_bytes(bytes, n_bits, out)    the lowest bits of 512 bytes, as n_bits planes
+//   bytes_of_bits(slots, code, n, out)   and back: n planes, slots[code[0]] the lowest, as 512 bytes
+//
+//   Thresholds<kLevels, Value>           a search tree's thresholds, level by level
+//   Values<kRightIfEqual, Value>         16 values of a column, as they are compared
+//   Path<kLevels>                        how 16 searches went so far: at<kLevel>(thresholds) is what each compares with next,
+//                                        turn<kLevel>(right) its next step, store(rank) the ranks in the end
+//   goes_right<kRightIfEqual>(x, t), equals(x, t), lanes_of(mask)
+//   kRounds<Value>                       whether values are rounded to float32, so that equal ones have to be looked at again
+//
+//   kTileRows, load_tile, store_tile     rows of X turned into columns in registers, where kTileRows is not 0
+//   Sums<Acc>, place_of<Acc>             sums of some rows in registers, to which values of leaves are added; where they stand
+//   exponentials(table, x, n, out)       the C library's expf
+//
+//   exit_of(block, answers)              the exit of a block
+//   kCodesInRegisters, RowInRegisters    a row's codes in registers, where there are instructions to look them up
+//
+// What more than one of them does the same way is in simd/portable.h.
+#pragma once
+
+#ifndef SKT_SIMD
+#error "SKT_SIMD names the header of the instruction set"
+#endif
+
+#include SKT_SIMD

@@ -1,0 +1,92 @@
+"""The fitted state of an estimator: one object, made by one fit, of which a prediction uses no other than this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from operator import is_
+from typing import Any
+
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from sktensor.errors import UnsupportedModelError
+from sktensor.estimator.composite import Composite
+from sktensor.registry import Fingerprint, find_extractor
+from sktensor.runtime.program import Program
+
+__all__ = ["FITTED_ATTRIBUTES", "Fitted", "is_fitted", "is_trained_booster"]
+
+# What a wrapper around a fitted model shows of it before anything is compiled.
+FITTED_ATTRIBUTES = ("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_classes_", "offset_")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What predictions are made of; published in one step, taken once per call, never changed.
+
+    A thread that fits the estimator anew publishes another one: who predicts meanwhile goes on with this one's trees,
+    number and names of columns.
+
+    Attributes
+    ----------
+    model : object
+        The fitted model.
+    program : Program or Composite
+        Compiled from it.
+    columns : object
+        What scikit-learn compares X with, in the wrapper's name: its ``n_features_in_`` and ``feature_names_in_``.
+    prefit : bool
+        Whether the model came fitted, so that this is of use only while it is the wrapper's parameter.
+    """
+
+    model: Any
+    program: Program | Composite
+    columns: Any
+    prefit: bool = False
+    _ask: Callable[[Any], Fingerprint] | None = field(init=False, repr=False)
+    _seen: Fingerprint | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        ask = getattr(_extractor(self.model), "fingerprint", None)
+        self.__dict__.update(_ask=ask, _seen=None if ask is None else ask(self.model))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in ("model", "program", "columns", "prefit")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    def is_stale(self) -> bool:
+        """Whether the library has fitted the model anew since, as far as that shows."""
+        if self._ask is None or self._seen is None:
+            return False
+        (objects, numbers), (known, counted) = self._ask(self.model), self._seen
+        return not (numbers == counted and all(map(is_, objects, known)))
+
+
+def is_fitted(model: Any) -> bool:
+    """Whether a model is fitted, by scikit-learn's rules or its own word."""
+    if is_trained_booster(model):
+        return True
+    try:
+        check_is_fitted(model)
+    except (NotFittedError, TypeError):
+        # CatBoost's models made of others have no fitted attributes, but say that they are fitted.
+        own = getattr(model, "is_fitted", None)
+        return bool(callable(own) and own())
+    return True
+
+
+def is_trained_booster(model: Any) -> bool:
+    """Whether a model is what a library trains, not an estimator: it has no parameters, and no ``fit``."""
+    kind = type(model)
+    return not hasattr(kind, "fit") and hasattr(kind, "predict") and _extractor(model) is not None
+
+
+def _extractor(model: Any) -> Any:
+    try:
+        return find_extractor(model)
+    except UnsupportedModelError:
+        return None

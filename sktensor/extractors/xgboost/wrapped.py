@@ -1,0 +1,38 @@
+"""What a wrapper around an XGBoost model asks beside its forest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xgboost
+
+from sktensor.errors import UnsupportedModelError
+from sktensor.registry import Fingerprint
+
+__all__ = ["check_class", "fingerprint"]
+
+
+def check_class(model: Any) -> None:
+    """Refuse an estimator, fitted or not, that trains no trees.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it is one of dask's, or its parameter `booster` names none of trees.
+    """
+    if any(cls.__module__.startswith("xgboost.dask") for cls in type(model).__mro__):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} predicts on dask collections, which is not supported. Fit it by itself, and wrap "
+            "its booster: model.get_booster()."
+        )
+    booster = getattr(model, "booster", None)
+    if booster not in (None, "gbtree", "dart"):
+        raise UnsupportedModelError(
+            f"{type(model).__name__}(booster={booster!r}) has no trees to compile. Supported: booster='gbtree', "
+            "booster='dart'."
+        )
+
+
+def fingerprint(model: Any) -> Fingerprint:
+    """The booster, which each fit replaces. That a booster was changed in place, only calls of its library can tell."""
+    return ((), ()) if isinstance(model, xgboost.Booster) else ((vars(model).get("_Booster"),), ())

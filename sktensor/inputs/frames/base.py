@@ -1,0 +1,90 @@
+"""What the readers of X ask of a data frame, of whatever library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["EXACT_INTEGERS", "NUMBERS", "ROWS_CODED", "Distinct", "Frame", "are_exact", "that_come_up"]
+
+# From here on, a library finds the distinct texts of a column faster than it turns them into objects.
+ROWS_CODED = 256
+
+# From here on, not every integer is a float64, and float32 may round one otherwise by way of it.
+EXACT_INTEGERS = 2.0**53
+
+# Dtypes of native numbers, by the character that numpy has for them.
+NUMBERS = "?bBhHiIlLqQfd"
+
+Distinct = tuple[list[Any], npt.NDArray[Any]]
+
+
+class Frame(Protocol):
+    """A data frame of shape (n, F); columns are asked for by their place, since names may repeat."""
+
+    @property
+    def flushes_tiny(self) -> bool:
+        """Whether LightGBM reads such a frame as it reads arrays, with tiny numbers as 0.0."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+    def names(self) -> list[Any]:
+        """Names of the columns."""
+
+    def in_place(self) -> npt.NDArray[Any] | None:
+        """All columns as one array of float32 or float64 that is not copied, shape (n, F); None if there is none."""
+
+    def matrix(self, dtype: np.dtype[Any], read: npt.NDArray[Any] | None = None) -> npt.NDArray[Any] | None:
+        """All columns as one array, shape (n, F), nulls as NaN, for frames of few rows.
+
+        In columns other than `read`, if that is given, there may be any numbers.
+
+        Of float32 or float64, and such that a cast to `dtype` rounds each number as if it had been cast at once.
+        None where a column holds no numbers, or where that cannot be promised.
+        """
+
+    def others(self) -> Sequence[int]:
+        """The columns that are not known to hold numbers, by their dtypes."""
+
+    def numbers(self, j: int) -> npt.NDArray[Any] | None:
+        """The numbers of a column where they lie; None if it has others, nulls other than NaN, or is none of these."""
+
+    def numbers_or_nan(self, j: int) -> npt.NDArray[Any] | None:
+        """The numbers of a column as floats, nulls as NaN; None if it has none, or integers that float64 rounds."""
+
+    def is_categorical(self, j: int) -> bool:
+        """Whether this is a column of categories."""
+
+    def categorical(self, j: int) -> Any | None:
+        """A column of categories as pandas' own array of them; None if the library has another."""
+
+    def distinct(self, j: int) -> Distinct | None:
+        """The distinct values of a column, and where each row's stands among them; None is a missing value.
+
+        None instead of both where the library is no help with that: :meth:`listed` may have the values then.
+        """
+
+    def listed(self, j: int) -> list[Any] | None:
+        """The values of a column of text, categories or objects; None if it is of another kind."""
+
+    def series(self, j: int) -> Any:
+        """A column as the library itself has it, for narwhals."""
+
+
+def that_come_up(values: list[Any], codes: npt.NDArray[Any]) -> Distinct:
+    """The values, None for the code -1, but for those that no row has."""
+    codes = codes.astype(np.intp) + 1
+    used = np.flatnonzero(np.bincount(codes, minlength=len(values) + 1))
+    place = np.empty(len(values) + 1, dtype=np.intp)
+    place[used] = np.arange(len(used))
+    return [None if i == 0 else values[i - 1] for i in used.tolist()], place[codes]
+
+
+def are_exact(numbers: npt.NDArray[Any]) -> bool:
+    """Whether no number is so large that an integer may have been rounded to it."""
+    return not (np.abs(numbers) >= EXACT_INTEGERS).any()

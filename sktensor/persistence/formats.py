@@ -1,0 +1,72 @@
+"""The number of the file format, and what older numbers mean in terms of the newest.
+
+A new number takes one line and one function: raise `FORMAT`, and say in `_STEPS` what a header of the number before
+becomes. Readers see the newest format alone, and every older one is read for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["FORMAT", "upgrade"]
+
+# To be raised when a file's content changes its meaning: a field that comes, goes or says something else.
+FORMAT = 2
+
+# What fields of the forest that format 1 did not have mean in it.
+LATER_THAN_1 = {
+    "sparse_repeated": "sum",
+    "no_rows": "answer",
+    "array_kinds": "biufOSUTmM",
+    "accepts_1d": False,
+    "categories_in_order": False,
+    "proba_warning": None,
+}
+
+
+def upgrade(header: dict[str, Any]) -> dict[str, Any]:
+    """Give a header of any format as one of the newest.
+
+    Parameters
+    ----------
+    header : dict
+        As a file holds it, which may be anything, but its ``"format"`` is an integer.
+
+    Returns
+    -------
+    dict
+        The same in the newest format. What is wrong with it is for its readers to find.
+
+    Raises
+    ------
+    ValueError
+        If its format is unknown.
+    """
+    number = header["format"]
+    if not 1 <= number <= FORMAT:
+        raise ValueError(
+            f"it is of format {number}, and this version of sktensor reads formats 1 to {FORMAT}. Load it with the "
+            "version that wrote it, or a newer one"
+        )
+    for older in range(number, FORMAT):
+        header = {**_STEPS[older](header), "format": older + 1}
+    return header
+
+
+def _from_1(header: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 kept neither `verbose` nor names. Fields of the forest came later, too."""
+    header = _with(_with(header, "parameters", {"verbose": 0}), "forest", LATER_THAN_1)
+    forest = header.get("forest")
+    if type(forest) is dict and forest.get("base_last") is False:  # which no model had set
+        header = {**header, "forest": {name: value for name, value in forest.items() if name != "base_last"}}
+    return {"columns": {}, **header}
+
+
+def _with(header: dict[str, Any], entry: str, added: dict[str, Any]) -> dict[str, Any]:
+    """A header with more in one of its entries, if that is what it is to be."""
+    value = header.get(entry)
+    return {**header, entry: {**added, **value}} if type(value) is dict else header
+
+
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
