@@ -70,7 +70,7 @@ def parameter_forest(model, parameters=None):
             rounds.append(number)
     answers = {"link": "softmax", "proba": "values", "decision": "argmax", "classes": (np.arange(n_outputs),)}
     shape = (n_outputs,) if n_outputs > 1 else ()
-    return Forest(
+    return Forest.from_fields(
         n_features=model.n_features,
         n_outputs=n_outputs,
         # From the trees: rows are cast to float32, thresholds stay float64, and x <= threshold goes left.
@@ -80,7 +80,6 @@ def parameter_forest(model, parameters=None):
         accepts_nan=all(part.accepts_nan for part in parts),
         accepts_inf=False,
         tree_target=targets,
-        tree_iter=rounds,
         base=[0.0] * fixed + [model.init_params[parameter] for parameter in parameters],
         raw_shape=shape,
         value_shape=shape,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -111,10 +110,10 @@ def tensorize(
     if not wanted.given_by(forest):
         given = "probabilities" if output == "proba" else "such answer"
         raise ValueError(f"output={output!r}: {type(model).__name__} gives no {given}. Use 'value' or 'raw'.")
-    if wanted.needs == "sums" and forest.aggregate != "sum":
+    if wanted.needs == "sums" and forest.trees.aggregate != "sum":
         raise UnsupportedModelError(
-            f"output={output!r}: {type(model).__name__} has Forest.aggregate={forest.aggregate!r}, and modules only "
-            "add up what trees say. Use output='leaf', or a TensorizedEstimator."
+            f"output={output!r}: {type(model).__name__} has Trees.aggregate={forest.trees.aggregate!r}, and modules "
+            "only add up what trees say. Use output='leaf', or a TensorizedEstimator."
         )
     if backend == "native":
         raise ValueError("backend='native' runs no modules, which are tensor code. Use 'torch' or 'auto'.")
@@ -153,8 +152,8 @@ class ForestModule(torch.nn.Module):
         self.output = output
         self.post_transform = post_transform
         self._run = find_strategy(strategy).run
-        added = replace(forest, aggregate="sum")  # whatever is made of them, leaves are found in the same way
-        host: Any = (*compiled(added, strategy), forest.leaf_id, number_tables(forest))
+        added = forest.replace(aggregate="sum")  # whatever is made of them, leaves are found in the same way
+        host: Any = (*compiled(added, strategy), forest.trees.leaf_id, number_tables(forest))
         self._tables: Any = map_arrays(host, torch.tensor)
         for i, tensor in enumerate(arrays(self._tables)):
             self.register_buffer(f"table_{i}", tensor)

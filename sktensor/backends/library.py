@@ -36,8 +36,8 @@ def options(work: Workload, n_rows: int, device: str) -> Iterator[Option]:
     """The wrapped model's own answers, where it is at hand and gives raw scores."""
     if work.model is None or not hasattr(work.extractor, "predict_raw"):
         return
-    refused = "the wrapped model has no raw scores" if work.forest.aggregate == "per_tree" else ""
-    row_bytes = float(work.forest.n_features * np.dtype(work.forest.feature_dtype).itemsize)
+    refused = "the wrapped model has no raw scores" if work.forest.trees.aggregate == "per_tree" else ""
+    row_bytes = float(work.forest.n_features * np.dtype(work.forest.trees.feature_dtype).itemsize)
     cost = Cost(table_bytes=0.0, row_bytes=row_bytes, kernels=0.0, row_ns=0.0)
     yield Option(
         "library",
@@ -82,10 +82,10 @@ class LibraryBackend:
     def raw_scores(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
         """The library's raw scores, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
         forest = self._work.forest
-        if forest.aggregate == "sum" and (start is not None or not self._reads(rows)):
+        if forest.trees.aggregate == "sum" and (start is not None or not self._reads(rows)):
             return outputs.raw_scores(forest, self.total(rows, rows_per_batch, n_threads, start))
         return self._in_batches(
-            rows, rows_per_batch, self._work.extractor.predict_raw, forest.n_outputs, forest.acc_dtype
+            rows, rows_per_batch, self._work.extractor.predict_raw, forest.n_outputs, forest.trees.acc_dtype
         )
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
@@ -102,9 +102,9 @@ class LibraryBackend:
     def _reads(self, rows: Rows) -> bool:
         """Whether the library gets the same values from an array of these rows as the forest's trees do."""
         forest = self._work.forest
-        if isinstance(rows.data, KeyedColumns) or forest.reads_values:
+        if isinstance(rows.data, KeyedColumns) or forest.inputs.reads_values:
             return False
-        return rows.flush or not forest.flush_tiny or is_sparse(rows.data)
+        return rows.flush or not forest.inputs.flush_tiny or is_sparse(rows.data)
 
     def _in_batches(
         self, rows: Rows, rows_per_batch: int, ask: Callable[[Any, Any], Any], width: int, dtype: str
@@ -126,9 +126,9 @@ class LibraryBackend:
 
         Sparse rows whose tiny values are not flushed as those of arrays are stay sparse.
         """
-        if is_sparse(rows.data) and not rows.flush and self._work.forest.flush_tiny:
+        if is_sparse(rows.data) and not rows.flush and self._work.forest.inputs.flush_tiny:
             return rows.data[first:stop]
         part = Rows(rows.data[first:stop], rows.flush)
         found = [np.asarray(X[:]) for _, X in part.arrays(self._work.forest)]
         with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
-            return np.ascontiguousarray(np.concatenate(found), dtype=self._work.forest.feature_dtype)
+            return np.ascontiguousarray(np.concatenate(found), dtype=self._work.forest.trees.feature_dtype)

@@ -29,7 +29,7 @@ def unavailable(device: str, strategy: str) -> str:
 def options(work: Workload, n_rows: int, device: str) -> Iterator[Option]:
     """Every strategy as tensor code."""
     forest, slow = work.forest, ""
-    without_float64 = device.startswith("mps") and "float64" in (forest.feature_dtype, forest.acc_dtype)
+    without_float64 = device.startswith("mps") and "float64" in (forest.trees.feature_dtype, forest.trees.acc_dtype)
     if device == "cpu":
         slow = "predictions on the CPU go through torch, which is many times slower than sktensor's kernels"
     for seen in auto.options(work.shape, n_rows, device, work.width, work.sum_steps):
@@ -44,7 +44,7 @@ def build(work: Workload, option: Option, device: str) -> TensorBackend:
 
 def compiled(forest: Forest, strategy: str) -> tuple[Any, sums.SumTables]:
     """The numpy tables of a strategy and of the sum."""
-    return find_strategy(strategy).compile(forest), sums.compile(forest)
+    return find_strategy(strategy).compile(forest.trees), sums.compile(forest.trees)
 
 
 class TensorBackend:
@@ -64,7 +64,7 @@ class TensorBackend:
         self.forest = forest
         self.device = device
         self.strategy = find_strategy(strategy)
-        host: Any = (*compiled(forest, strategy), forest.leaf_id)
+        host: Any = (*compiled(forest, strategy), forest.trees.leaf_id)
         self._tables, self._sums, self._leaf_id = map_arrays(host, lambda array: _tensor(array, device))
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: npt.NDArray[Any] | None = None) -> Any:
@@ -74,7 +74,7 @@ class TensorBackend:
             begin = None if start is None else _tensor(start[first : first + len(X)], self.device)
             return sums.run(self._sums, self.strategy.run(self._tables, X), X, begin)
 
-        return self._in_batches(rows, rows_per_batch, run, self.forest.n_outputs, self.forest.acc_dtype)
+        return self._in_batches(rows, rows_per_batch, run, self.forest.n_outputs, self.forest.trees.acc_dtype)
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""

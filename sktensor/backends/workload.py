@@ -35,17 +35,17 @@ class Workload:
     @cached_property
     def shape(self) -> Shape:
         """Depths and leaf counts of the trees."""
-        return Shape.of(self.forest)
+        return Shape.of(self.forest.trees)
 
     @cached_property
     def width(self) -> int:
         """What a row holds beside the strategy's own memory: its columns, its outputs, its questions of categories."""
-        n_questions = 0 if self.forest.is_cat is None else int(np.count_nonzero(self.forest.is_cat))
-        return self.forest.n_columns + self.forest.n_outputs + 3 * n_questions
+        n_questions = 0 if self.forest.trees.is_cat is None else int(np.count_nonzero(self.forest.trees.is_cat))
+        return self.forest.trees.n_columns + self.forest.n_outputs + 3 * n_questions
 
     @cached_property
     def sum_steps(self) -> int:
         """Additions that follow each other in a sum: the trees of the output that has the most."""
-        if self.forest.leaf_value.shape[1] > 1 or self.forest.n_outputs == 1:
+        if self.forest.trees.leaf_value.shape[1] > 1 or self.forest.n_outputs == 1:
             return self.forest.n_trees
-        return int(np.bincount(np.maximum(self.forest.tree_target, 0), minlength=1).max())
+        return int(np.bincount(np.maximum(self.forest.trees.tree_target, 0), minlength=1).max())

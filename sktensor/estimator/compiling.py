@@ -85,8 +85,8 @@ def hold(est: TensorizedEstimator, model: Any, program: Program | Composite, **c
     if isinstance(program, Program):
         # A loaded CatBoost model has forgotten the number of its columns.
         state |= {"forest_": program.forest, "n_features_in_": program.forest.n_features}
-        if program.forest.decision == "inlier":
-            state["offset_"] = program.forest.decision_threshold
+        if program.forest.outputs.decision == "inlier":
+            state["offset_"] = program.forest.outputs.decision_threshold
     for name in ("classes_", "n_outputs_"):
         if hasattr(model, name):
             state[name] = getattr(model, name)

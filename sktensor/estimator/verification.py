@@ -40,43 +40,43 @@ def probe(forest: Forest) -> npt.NDArray[Any]:
         look at. 256 rows, or fewer where these would take more than 64 MiB, but 8 at least.
     """
     rng = np.random.default_rng(0)
-    dtype = np.dtype(forest.feature_dtype)
+    dtype = np.dtype(forest.trees.feature_dtype)
     n_rows = min(N_ROWS, max(N_SINGLE, PROBE_BYTES // (max(forest.n_features, 1) * dtype.itemsize)))
-    special = np.array([0.0, -0.0, 1.0] + [np.nan] * forest.accepts_nan, dtype=dtype)
+    special = np.array([0.0, -0.0, 1.0] + [np.nan] * forest.inputs.accepts_nan, dtype=dtype)
     X = np.zeros((n_rows, forest.n_features), dtype=dtype)
     for feature in _columns(forest):
         X[:, feature] = rng.choice(special, size=n_rows)
-    order = np.argsort(forest.feature, kind="stable")
-    used, first = np.unique(forest.feature[order], return_index=True)
+    order = np.argsort(forest.trees.feature, kind="stable")
+    used, first = np.unique(forest.trees.feature[order], return_index=True)
     for feature, nodes in zip(used, np.split(order, first)[1:], strict=True):
         if feature >= forest.n_features:  # derived from others
             continue
-        if forest.is_cat is not None and forest.is_cat[nodes].any():
-            assert forest.cat_words is not None
-            X[:, feature] = rng.integers(-1, 32 * forest.cat_words[nodes].max() + 2, size=n_rows)
+        if forest.trees.is_cat is not None and forest.trees.is_cat[nodes].any():
+            assert forest.trees.cat_words is not None
+            X[:, feature] = rng.integers(-1, 32 * forest.trees.cat_words[nodes].max() + 2, size=n_rows)
             continue
         with np.errstate(over="ignore"):
-            at = rng.choice(forest.threshold[nodes], size=n_rows).astype(dtype)
+            at = rng.choice(forest.trees.threshold[nodes], size=n_rows).astype(dtype)
             beside = np.nextafter(at, rng.choice(np.array([-np.inf, np.inf], dtype=dtype), size=n_rows))
         drawn = np.where(rng.random(n_rows) < 0.6, at, beside)
         usual = np.isfinite(drawn) & (rng.random(n_rows) < 0.9)
         X[usual, feature] = drawn[usual]
-    return _with_values(X, forest, rng) if forest.reads_values else X
+    return _with_values(X, forest, rng) if forest.inputs.reads_values else X
 
 
 def _columns(forest: Forest) -> npt.NDArray[Any]:
     """The columns of X that trees, linear leaves or keys of derived columns look at."""
-    looked_at = [forest.feature, forest.lin_feature, forest.key_column]
+    looked_at = [forest.trees.feature, forest.trees.lin_feature, forest.inputs.key_column]
     columns = np.unique(np.concatenate([found for found in looked_at if found is not None]))
     return columns[columns < forest.n_features]
 
 
 def _with_values(X: npt.NDArray[Any], forest: Forest, rng: np.random.Generator) -> npt.NDArray[Any]:
     """The rows with values for categories; an array of objects where some are text."""
-    tables = forest.categories or (None,) * forest.n_features
+    tables = forest.inputs.categories or (None,) * forest.n_features
     drawn: dict[int, list[Any]] = {}
     for column, table in enumerate(tables):
-        if forest.hashed is not None and forest.hashed[column]:
+        if forest.inputs.hashed is not None and forest.inputs.hashed[column]:
             drawn[column] = UNKNOWN_CATEGORIES
         elif table is not None and all(isinstance(value, (int, float)) for value in table.tolist()):
             drawn[column] = [*table.tolist(), np.nan, -7.25]
@@ -112,7 +112,7 @@ def verify(program: Program, settings: Settings, extractor: Extractor, model: An
     ask = getattr(extractor, "predict_raw", None)
     forest = program.forest
     X = probe(forest)
-    if forest.aggregate == "per_tree":  # there are no raw scores
+    if forest.trees.aggregate == "per_tree":  # there are no raw scores
         _verify_leaves(program, settings, extractor, model, X)
         return
     if ask is None:

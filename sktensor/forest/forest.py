@@ -123,6 +123,22 @@ class Forest:
             parts["outputs"]["output_slices"] = (int(trees.n_outputs),)
         return cls(trees=trees, inputs=inputs, outputs=OutputSpec(**parts["outputs"]))
 
+    def fields(self) -> dict[str, Any]:
+        """Give the fields of all parts, the inverse of :meth:`from_fields`.
+
+        Returns
+        -------
+        dict
+            By name.
+
+        Examples
+        --------
+        >>> from sktensor import Forest
+        >>> Forest.from_trees([{"value": 1.0}], n_features=1).fields()["link"]
+        'identity'
+        """
+        return {name: getattr(getattr(self, part), name) for name, part in OWNER.items()}
+
     def replace(self, **changes: Any) -> Forest:
         """Change some fields of the parts.
 

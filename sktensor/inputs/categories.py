@@ -189,15 +189,15 @@ def number_tables(forest: Forest) -> tuple[NumberTable, ...]:
     ValueError
         If they hold what is no number to a tensor.
     """
-    if forest.hashed is not None:
-        columns = np.flatnonzero(forest.hashed).tolist()
+    if forest.inputs.hashed is not None:
+        columns = np.flatnonzero(forest.inputs.hashed).tolist()
         raise ValueError(
             f"The categories of columns {columns} are hashed as text, which no tensor code does. "
             "Use TensorizedEstimator, which does it before the trees."
         )
     found = []
-    for column, table in enumerate(forest.categories or ()):
-        if not forest.values_in_arrays or table is None:
+    for column, table in enumerate(forest.inputs.categories or ()):
+        if not forest.inputs.values_in_arrays or table is None:
             continue
         if table.dtype.kind not in "biuf" or (np.abs(table.astype(np.float64)) >= EXACT_INTEGERS).any():
             raise ValueError(

@@ -89,7 +89,7 @@ def check_width(width: int, forest: Forest, estimator_name: str) -> None:
 
 def check_numbers(X: Any, kind: str, forest: Forest) -> None:
     """Refuse arrays of a kind of dtype that the library does not read as numbers."""
-    if kind not in forest.array_kinds:
+    if kind not in forest.inputs.array_kinds:
         what = {"M": "dates", "m": "durations", "U": "text", "S": "bytes"}.get(kind, "something else")
         raise ValueError(
             f"X holds {what}, an array of {X.dtype}, which the library does not read as numbers. Give numbers, for "
@@ -115,8 +115,8 @@ def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
     X = _used(X, forest)
     if not allow_nan and X.isnan().any():
         raise ValueError("Input X contains NaN.")
-    if not forest.accepts_inf and as_columns(X, forest).isinf().any():
-        raise ValueError(f"Input X contains infinity or a value too large for dtype('{forest.feature_dtype}').")
+    if not forest.inputs.accepts_inf and as_columns(X, forest).isinf().any():
+        raise ValueError(f"Input X contains infinity or a value too large for dtype('{forest.trees.feature_dtype}').")
 
 
 # Kinds of tensors that hold no rows as they are, and what makes rows of them.
@@ -142,7 +142,7 @@ def _unreadable(X: Any) -> str:
 
 def check_masked(X: Any, forest: Forest) -> None:
     """Refuse masked values where the library reads them in more than one way."""
-    if not forest.accepts_masked and isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+    if not forest.inputs.accepts_masked and isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         raise ValueError(
             "X is a masked array, and the library takes masked values for missing in some dtypes and not in others. "
             "Give X.astype(float).filled(numpy.nan) if they are missing, X.data if they are not."
@@ -151,18 +151,18 @@ def check_masked(X: Any, forest: Forest) -> None:
 
 def check_some(X: Any, forest: Forest) -> None:
     """Refuse a frame or tensor of no rows where the library does, in scikit-learn's words for arrays of none."""
-    if not X.shape[0] and forest.no_rows == "error":
+    if not X.shape[0] and forest.inputs.no_rows == "error":
         raise ValueError(f"Found array with 0 sample(s) (shape={tuple(X.shape)}) while a minimum of 1 is required.")
 
 
 def check_sparse(X: Any, forest: Forest) -> None:
     """Refuse sparse rows where the library takes none, or looks up no values in them."""
-    if forest.reads_values:
+    if forest.inputs.reads_values:
         raise ValueError(
             f"{type(X).__name__}: the model was fitted with categories, and its library looks up no values in sparse "
             "rows. Give an array or a data frame instead."
         )
-    if forest.sparse_absent == "refused":
+    if forest.inputs.sparse_absent == "refused":
         raise TypeError(
             f"Sparse data was passed for X, a {type(X).__name__}, but the library takes dense data only. Give "
             "X.toarray() instead."
@@ -171,7 +171,7 @@ def check_sparse(X: Any, forest: Forest) -> None:
 
 def check_sparse_missing(X: Any, forest: Forest) -> None:
     """Refuse missing values of a CSR matrix where they go other ways than in an array."""
-    if not forest.sparse_accepts_nan and X.dtype.kind == "f" and np.isnan(_used(X, forest).data).any():
+    if not forest.inputs.sparse_accepts_nan and X.dtype.kind == "f" and np.isnan(_used(X, forest).data).any():
         raise ValueError(
             f"Input X contains NaN. {type(X).__name__}: in sparse rows, missing values go other ways in the library's "
             "trees than in dense ones, so that they are refused. Give X.toarray() instead."
@@ -185,12 +185,12 @@ def check_in_place(X: Any, forest: Forest) -> None:
     """
     if isinstance(X, (list, tuple)) or hasattr(X, "__array_interface__"):
         return
-    if forest.sparse_absent == "missing" and not any(hasattr(X, name) for name in ARRAY_PROTOCOLS):
+    if forest.inputs.sparse_absent == "missing" and not any(hasattr(X, name) for name in ARRAY_PROTOCOLS):
         raise TypeError(
             f"X is a {type(X).__module__}.{type(X).__name__}, of which the library makes a sparse matrix, so that "
             "zeros count as missing. Give numpy.asarray(X) if they are numbers."
         )
-    if not forest.csr_matrix_only:
+    if not forest.inputs.csr_matrix_only:
         return
     if is_sparse(X):
         from scipy.sparse import isspmatrix_csr
@@ -208,30 +208,30 @@ def check_in_place(X: Any, forest: Forest) -> None:
 
 def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> None:
     """Refuse the NaNs and infinities of an array or CSR matrix that the library refuses, in its dtype."""
-    if allow_nan and forest.accepts_inf:
+    if allow_nan and forest.inputs.accepts_inf:
         return
     X = _used(X, forest)
-    if type(X) is np.ndarray and finite.all_finite(X, forest.feature_dtype):
+    if type(X) is np.ndarray and finite.all_finite(X, forest.trees.feature_dtype):
         return  # what follows finds the words, in ten times what a row's prediction takes
     values = X.data[:, None] if is_sparse(X) else X
     together = min(ROWS_CHECKED_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(values.shape[1], 1))))
     for start in range(0, len(values), together):
         with np.errstate(over="ignore"):
-            part = values[start : start + together].astype(forest.feature_dtype, copy=False)
-        if forest.accepts_inf:
+            part = values[start : start + together].astype(forest.trees.feature_dtype, copy=False)
+        if forest.inputs.accepts_inf:
             part = np.where(np.isinf(part), 0.0, part)
         assert_all_finite(part, allow_nan=allow_nan, estimator_name=estimator_name, input_name="X")
 
 
 def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.NDArray[Any]:
     """XGBoost's ``base_margin`` as one start of the sum a row and output, or the error for what cannot be one."""
-    if not forest.accepts_margin:
+    if not forest.inputs.accepts_margin:
         raise TypeError(
             f"{type(model).__name__} takes no base_margin. Models of XGBoost do, except estimators with booster='dart' "
             "up to xgboost 3.2, which subtract their base score from it."
         )
     with np.errstate(over="ignore"):
-        start = np.asarray(on_host(base_margin), dtype=forest.acc_dtype)
+        start = np.asarray(on_host(base_margin), dtype=forest.trees.acc_dtype)
     legal = [(n_rows, forest.n_outputs)] + [(n_rows,)] * (forest.n_outputs == 1)
     if start.shape not in legal:
         raise ValueError(f"base_margin: expected shape {' or '.join(map(str, legal))}, got {start.shape}.")
@@ -240,9 +240,9 @@ def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.ND
 
 def _used(X: Any, forest: Forest) -> Any:
     """The columns that somebody looks at."""
-    if forest.unused is None:
+    if forest.inputs.unused is None:
         return X
-    used = np.flatnonzero(~forest.unused)
+    used = np.flatnonzero(~forest.inputs.unused)
     if isinstance(X, Columns):
         return Columns(tuple(X.arrays[j] for j in used), X.n_rows)
     return X[:, used]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, Forest
+from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, Forest, InputSpec
 from sktensor.inputs.categories import Coded
 from sktensor.inputs.cityhash import cityhash64
 
@@ -52,12 +52,12 @@ class KeyedColumns:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns, the derived ones included."""
-        return self.n_rows, self.forest.n_columns
+        return self.n_rows, self.forest.trees.n_columns
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the rows."""
-        return np.dtype(self.forest.feature_dtype)
+        return np.dtype(self.forest.trees.feature_dtype)
 
     def __len__(self) -> int:
         return self.n_rows
@@ -74,24 +74,24 @@ class KeyedColumns:
     def __getitem__(self, rows: slice) -> Array:
         """Some rows as one array; columns that are hashed are 0 there."""
         n = len(range(*rows.indices(self.n_rows)))
-        out = np.zeros((n, self.forest.n_columns), dtype=self.dtype)
+        out = np.zeros((n, self.forest.trees.n_columns), dtype=self.dtype)
         with np.errstate(over="ignore"):
             for j, column in self.numbers.items():
                 out[:, j] = column[rows]
-        if (keys := self.forest.key_off) is not None:
+        if (keys := self.forest.inputs.key_off) is not None:
             together = max(1, KEYS_TOGETHER // max(1, len(keys) - 1))
             for begin in range(0, n, together):
                 part = slice(begin, min(begin + together, n))
                 of_part = {column: found[rows][part] for column, found in self._hashes.items()}
-                out[part, self.forest.n_features :] = _derived(self.forest, out[part], of_part).T
+                out[part, self.forest.n_features :] = _derived(self.forest.inputs, out[part], of_part).T
         return out
 
 
-def _derived(forest: Forest, numbers: Array, hashed: dict[int, Array]) -> Array:
+def _derived(inputs: InputSpec, numbers: Array, hashed: dict[int, Array]) -> Array:
     """The derived columns of some rows, shape (D, n)."""
-    assert forest.key_off is not None and forest.table_off is not None and forest.table_key is not None
-    assert forest.derived_key is not None and forest.derived_value is not None
-    parts, first, n_parts = _parts(forest, numbers, hashed), forest.key_off[:-1], np.diff(forest.key_off)
+    assert inputs.key_off is not None and inputs.table_off is not None and inputs.table_key is not None
+    assert inputs.derived_key is not None and inputs.derived_value is not None
+    parts, first, n_parts = _parts(inputs, numbers, hashed), inputs.key_off[:-1], np.diff(inputs.key_off)
     factor = np.uint64(KEY_FACTOR)
     key: Array = np.zeros((len(n_parts), len(numbers)), dtype=np.uint64)
     for i in range(n_parts.max(initial=0)):
@@ -99,8 +99,8 @@ def _derived(forest: Forest, numbers: Array, hashed: dict[int, Array]) -> Array:
         key[at] = factor * (key[at] + factor * parts[first[at] + i])
 
     # The last known key that is not greater, by halves, for all tables at once.
-    begin, end = (forest.table_off[at, None].astype(np.int64) for at in (slice(None, -1), slice(1, None)))
-    size, known = end - begin, forest.table_key
+    begin, end = (inputs.table_off[at, None].astype(np.int64) for at in (slice(None, -1), slice(1, None)))
+    size, known = end - begin, inputs.table_key
     place = np.broadcast_to(begin - 1, key.shape)
     for step in (1 << i for i in reversed(range(int(size.max(initial=0)).bit_length()))):
         further = place + step
@@ -111,24 +111,24 @@ def _derived(forest: Forest, numbers: Array, hashed: dict[int, Array]) -> Array:
         place = np.where((place >= begin) & (known[place] == key), place - begin, size)  # -1 is not from `begin` on
     else:
         place = np.zeros_like(place)
-    chosen = forest.derived_key
+    chosen = inputs.derived_key
     widths = size[chosen, 0] + 1
-    values: Array = forest.derived_value[(np.cumsum(widths) - widths)[:, None] + place[chosen]]
+    values: Array = inputs.derived_value[(np.cumsum(widths) - widths)[:, None] + place[chosen]]
     return values
 
 
-def _parts(forest: Forest, numbers: Array, hashed: dict[int, Array]) -> Array:
+def _parts(inputs: InputSpec, numbers: Array, hashed: dict[int, Array]) -> Array:
     """The parts of all keys, uint64, shape (P, n)."""
-    assert forest.key_column is not None and forest.key_test is not None
-    assert forest.key_value is not None and forest.key_nan is not None
-    found: Array = np.empty((len(forest.key_test), len(numbers)), dtype=np.uint64)
-    compared = np.flatnonzero(forest.key_test == EXCEEDS)
-    x = numbers.T[forest.key_column[compared]]
-    exceeds = x > forest.key_value[compared, None].astype(numbers.dtype)
-    found[compared] = np.where(np.isnan(x), forest.key_nan[compared, None], exceeds)
+    assert inputs.key_column is not None and inputs.key_test is not None
+    assert inputs.key_value is not None and inputs.key_nan is not None
+    found: Array = np.empty((len(inputs.key_test), len(numbers)), dtype=np.uint64)
+    compared = np.flatnonzero(inputs.key_test == EXCEEDS)
+    x = numbers.T[inputs.key_column[compared]]
+    exceeds = x > inputs.key_value[compared, None].astype(numbers.dtype)
+    found[compared] = np.where(np.isnan(x), inputs.key_nan[compared, None], exceeds)
     for column, hashes_there in hashed.items():
-        here = forest.key_column == column
-        found[here & (forest.key_test == HASH)] = hashes_there
-        asked = np.flatnonzero(here & (forest.key_test == IS_HASH))
-        found[asked] = hashes_there.view(np.int64) == forest.key_value[asked, None].astype(np.int64)
+        here = inputs.key_column == column
+        found[here & (inputs.key_test == HASH)] = hashes_there
+        asked = np.flatnonzero(here & (inputs.key_test == IS_HASH))
+        found[asked] = hashes_there.view(np.int64) == inputs.key_value[asked, None].astype(np.int64)
     return found

@@ -73,10 +73,10 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
         If a column holds anything but numbers, or categories other than the model's.
     """
     frame = adapter(X)
-    if forest.reads_values:
+    if forest.inputs.reads_values:
         n_rows, n_columns = frame.shape
         return looked_up(frame.names(), [_values(frame, j) for j in range(n_columns)], n_rows, forest)
-    if forest.categories is None and (values := _at_once(frame, forest)) is not None:
+    if forest.inputs.categories is None and (values := _at_once(frame, forest)) is not None:
         return Rows(values, flush=frame.flushes_tiny)
     return Rows(_columns(frame, forest), flush=frame.flushes_tiny)
 
@@ -88,12 +88,12 @@ def _at_once(frame: Frame, forest: Forest) -> npt.NDArray[Any] | None:
     n_rows, n_columns = frame.shape
     if n_rows > ROWS_AT_HAND or n_rows * n_columns * 8 > BYTES_AT_HAND:
         return None
-    return frame.matrix(np.dtype(forest.feature_dtype), _read_columns(forest))
+    return frame.matrix(np.dtype(forest.trees.feature_dtype), _read_columns(forest))
 
 
 def _read_columns(forest: Forest) -> npt.NDArray[Any] | None:
     """The columns that have to be read; None for all, where the library refuses some numbers in any of them."""
-    return forest.used_columns if forest.accepts_nan and forest.accepts_inf else None
+    return forest.trees.used_columns if forest.inputs.accepts_nan and forest.inputs.accepts_inf else None
 
 
 def _columns(frame: Frame, forest: Forest) -> Columns:
@@ -101,12 +101,12 @@ def _columns(frame: Frame, forest: Forest) -> Columns:
     n_rows, n_columns = frame.shape
     read, unread = _read_columns(forest), np.broadcast_to(np.float32(0), n_rows)
     columns = [unread] * n_columns
-    tables: Any = forest.categories or (None,) * n_columns
-    if forest.categories_in_order:
+    tables: Any = forest.inputs.categories or (None,) * n_columns
+    if forest.inputs.categories_in_order:
         tables = _in_order(frame, tables)
     places: Any = range(n_columns)
     if read is not None:
-        with_table = [j for j, table in enumerate(tables) if table is not None] if forest.categories else []
+        with_table = [j for j, table in enumerate(tables) if table is not None] if forest.inputs.categories else []
         places = sorted({*read.tolist(), *with_table, *frame.others()})
     names = frame.names()
     for j in places:
@@ -121,7 +121,7 @@ def _columns(frame: Frame, forest: Forest) -> Columns:
             check_rounding(f"Column {names[j]!r}", columns[j], forest)
     for j in places:
         if columns[j].dtype not in IN_PLACE:
-            columns[j] = columns[j].astype(forest.feature_dtype)
+            columns[j] = columns[j].astype(forest.trees.feature_dtype)
     return Columns(tuple(columns), n_rows)
 
 
@@ -194,17 +194,17 @@ def _category_numbers(name: Any, frame: Frame, j: int, table: npt.NDArray[Any], 
         dtype = nw.from_native(frame.series(j), series_only=True).dtype
         raise ValueError(f"Column {name!r} is {dtype}, but the model was fitted with categories there.")
     by_pandas = frame.categorical(j)
-    if by_pandas is not None and forest.unknown_category == "nan":
+    if by_pandas is not None and forest.inputs.unknown_category == "nan":
         return _numbers_by_pandas(by_pandas, table)
     found = _values(frame, j)
     found = found if isinstance(found, Coded) else coded(found)
     number: dict[Any, float] = {value: float(i) for i, value in enumerate(table.tolist())} | {None: math.nan}
     unknown = [value for value in found.values if value not in number]
-    if unknown and forest.unknown_category == "error":
+    if unknown and forest.inputs.unknown_category == "error":
         raise ValueError(f"Column {name!r} has categories that the model was not fitted with: {unknown[:5]}.")
-    if forest.missing_value is not None:
+    if forest.inputs.missing_value is not None:
         own = _arrow_categories(frame, j) if by_pandas is None else by_pandas.categories.tolist()
-        _check_own_numbers(name, own, table.tolist(), forest.missing_value)
+        _check_own_numbers(name, own, table.tolist(), forest.inputs.missing_value)
     numbers = np.array([number.get(value, math.nan) for value in found.values], dtype=np.float64)
     return numbers[found.position]
 

@@ -89,7 +89,11 @@ def compiled_names(
         known = replace(known, names=of_wrapper)
     needed = None
     if known.rule == "name":
-        looked_at = forest.feature if forest.key_column is None else np.append(forest.feature, forest.key_column)
+        looked_at = (
+            forest.trees.feature
+            if forest.inputs.key_column is None
+            else np.append(forest.trees.feature, forest.inputs.key_column)
+        )
         columns = {*np.unique(looked_at).tolist(), *known.categorical}
         needed = tuple(sorted(column for column in columns if 0 <= column < forest.n_features))
     return replace(known, needed=needed, given=None if given is None else tuple(given))

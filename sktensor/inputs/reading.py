@@ -71,11 +71,11 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
         check_kind(X)
         check_in_place(X, forest)
         check_masked(X, forest)
-        if not (hasattr(X, "dtype") or hasattr(X, "__dataframe__") or forest.reads_values):
+        if not (hasattr(X, "dtype") or hasattr(X, "__dataframe__") or forest.inputs.reads_values):
             X = from_sequence(X, forest)  # what has names goes by scikit-learn, which may ask for them
         if (dtype := getattr(X, "dtype", None)) is not None and getattr(dtype, "kind", "O") not in "biufcOV":
             check_numbers(X, dtype.kind, forest)
-        if forest.accepts_1d and forest.n_features == 1 and np.ndim(X) == 1:
+        if forest.inputs.accepts_1d and forest.n_features == 1 and np.ndim(X) == 1:
             X = np.asarray(X)[:, None]
         if _is_plain(X, forest, fitted):
             return _plain_rows(X, forest, fitted, allow_nan)
@@ -85,13 +85,13 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
         if is_record_batch(X):
             check_record_batch(X, forest)
             as_dtype = None
-        if forest.reads_values:
+        if forest.inputs.reads_values:
             as_dtype = None if hasattr(X, "dtype") else object
-        least = int(forest.no_rows == "error")
+        least = int(forest.inputs.no_rows == "error")
         data = validate_data(fitted, X, reset=False, dtype=as_dtype, ensure_all_finite=False, ensure_min_samples=least)
-        if as_dtype is None and not forest.reads_values and data.dtype.kind not in "biuf":
+        if as_dtype is None and not forest.inputs.reads_values and data.dtype.kind not in "biuf":
             # Of a record batch's bools and nulls, or of its text, numpy makes objects.
-            data = data.astype(np.float32 if forest.ints_as_float32 else np.float64)
+            data = data.astype(np.float32 if forest.inputs.ints_as_float32 else np.float64)
         check_width(data.shape[1], forest, name)
         rows = as_rows(data, forest)
     check_finite(rows.data, forest, name, allow_nan=allow_nan)
@@ -107,13 +107,13 @@ def _is_plain(X: Any, forest: Forest, fitted: Any) -> bool:
         and len(X) > 0
         and X.shape[1] == forest.n_features
         and "feature_names_in_" not in fitted.__dict__
-        and not forest.reads_values
+        and not forest.inputs.reads_values
     )
 
 
 def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows:
     """Rows of such an array; what the kernels read where it lies is checked there."""
-    if X.dtype.kind != "f" or (allow_nan and forest.accepts_inf):
+    if X.dtype.kind != "f" or (allow_nan and forest.inputs.accepts_inf):
         return Rows(X)
     name = type(fitted.estimator_).__name__
     if X.dtype in IN_PLACE:

@@ -82,7 +82,7 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     ValueError
         If a column holds what the library would not take there.
     """
-    if not forest.reads_values:
+    if not forest.inputs.reads_values:
         return Rows(X, flush)
     if is_tensor(X):
         import torch
@@ -94,11 +94,11 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
 
 def looked_up(names: Any, columns: list[npt.NDArray[Any] | Coded], n_rows: int, forest: Forest) -> Rows:
     """Columns of values as the trees see them."""
-    tables = forest.categories or (None,) * len(columns)
+    tables = forest.inputs.categories or (None,) * len(columns)
     texts: dict[int, Coded] = {}
     numbers: dict[int, npt.NDArray[Any]] = {}
     for j, (name, column, table) in enumerate(zip(names, columns, tables, strict=True)):
-        if forest.hashed is not None and forest.hashed[j]:
+        if forest.inputs.hashed is not None and forest.inputs.hashed[j]:
             texts[j] = category_texts(name, column)
         elif table is not None:
             numbers[j] = category_numbers(name, column, table)
@@ -106,7 +106,7 @@ def looked_up(names: Any, columns: list[npt.NDArray[Any] | Coded], n_rows: int, 
             numbers[j] = _as_numbers(name, column.column(), forest)
         else:
             numbers[j] = column if column.dtype in IN_PLACE else _as_numbers(name, column, forest)
-    if forest.hashed is not None:
+    if forest.inputs.hashed is not None:
         return Rows(KeyedColumns(numbers, texts, n_rows, forest))
     return Rows(Columns(tuple(numbers.values()), n_rows))
 
@@ -115,7 +115,7 @@ def _as_numbers(name: Any, values: npt.NDArray[Any], forest: Forest) -> npt.NDAr
     """A column of anything that may be read as numbers; None is missing."""
     try:
         with np.errstate(over="ignore"):
-            return values.astype(np.float64 if values.dtype.kind in "OUS" else forest.feature_dtype)
+            return values.astype(np.float64 if values.dtype.kind in "OUS" else forest.trees.feature_dtype)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Column {name!r} holds something else than numbers: {error}.") from error
 
@@ -138,7 +138,7 @@ def check_rounding(what: str, values: npt.NDArray[Any], forest: Forest) -> None:
     Which of the two a library does depends on what stands beside them: scikit-learn looks for a dtype common to all
     columns of a frame, XGBoost does not. One in hundreds of millions is such an integer, and none below 2**53.
     """
-    if forest.feature_dtype != "float32" or values.dtype.kind not in "iu" or not values.size:
+    if forest.trees.feature_dtype != "float32" or values.dtype.kind not in "iu" or not values.size:
         return
     if -(2**53) <= values.min() and values.max() <= 2**53:
         return
@@ -238,7 +238,7 @@ class Rows:
             return False
         if self._lie() or isinstance(self.data, KeyedColumns):
             return False
-        return len(forest.used_columns) < forest.n_features
+        return len(forest.trees.used_columns) < forest.n_features
 
     def arrays(self, forest: Forest) -> Iterator[tuple[int, npt.NDArray[Any] | Columns]]:
         """The rows as arrays or columns of float32 or float64 numbers, and the number of the first row of each.
@@ -251,8 +251,8 @@ class Rows:
         if (type(data) is np.ndarray and data.dtype in IN_PLACE) or self._lie():
             yield 0, data if type(data) is np.ndarray else on_host(data)
             return
-        columns = forest.used_columns if self.is_narrow(forest) else None
-        n_columns = forest.n_columns if columns is None else len(columns)
+        columns = forest.trees.used_columns if self.is_narrow(forest) else None
+        n_columns = forest.trees.n_columns if columns is None else len(columns)
         together = min(ROWS_CAST_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(n_columns, 1))))
         if is_sparse(self.data):
             yield from dense_blocks(self.data, forest, columns, together)
@@ -290,10 +290,10 @@ def _cast(part: Any, forest: Forest, columns: npt.NDArray[Any] | None = None) ->
     if columns is not None:
         part = part[:, columns]
     with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
-        if forest.ints_as_float32 and part.dtype not in (np.float32, np.float64):
+        if forest.inputs.ints_as_float32 and part.dtype not in (np.float32, np.float64):
             # LightGBM's Python package hands anything else over as float32 [basic.py, _data_from_numpy].
             part = part.astype(np.float32)
-        return np.array(part, dtype=forest.feature_dtype, order="C")
+        return np.array(part, dtype=forest.trees.feature_dtype, order="C")
 
 
 def as_columns(rows: torch.Tensor, forest: Forest, *, flush: bool = True) -> torch.Tensor:
@@ -314,11 +314,11 @@ def as_columns(rows: torch.Tensor, forest: Forest, *, flush: bool = True) -> tor
     """
     import torch
 
-    if forest.ints_as_float32 and rows.dtype not in (torch.float32, torch.float64):
+    if forest.inputs.ints_as_float32 and rows.dtype not in (torch.float32, torch.float64):
         rows = rows.to(torch.float32)
-    rows = rows.to(getattr(torch, forest.feature_dtype))
-    if forest.missing_value is not None:
-        rows = torch.where(rows == forest.missing_value, torch.nan, rows)
-    if forest.flush_tiny and flush:
+    rows = rows.to(getattr(torch, forest.trees.feature_dtype))
+    if forest.inputs.missing_value is not None:
+        rows = torch.where(rows == forest.inputs.missing_value, torch.nan, rows)
+    if forest.inputs.flush_tiny and flush:
         rows = torch.where(rows.abs() <= TINY, 0.0, rows)
     return rows

@@ -52,7 +52,7 @@ def as_csr(X: Any, forest: Forest) -> Any:
         the library refuses repeated entries.
     """
     _check_indices(X)
-    rule, given = forest.sparse_repeated, X
+    rule, given = forest.inputs.sparse_repeated, X
     if rule == "last_or_first" and is_csc_matrix(X):
         X = _first_of_columns(X)
     X = X.tocsr()  # of a COO matrix that is not marked as canonical, this adds, as in the libraries
@@ -65,9 +65,9 @@ def as_csr(X: Any, forest: Forest) -> Any:
             X.sum_duplicates()
     elif rule == "sum_if_cast":
         # sklearn.utils.check_array casts by `astype`, which adds entries after the cast [scipy/sparse/_data.py].
-        if X.dtype != forest.feature_dtype:
+        if X.dtype != forest.trees.feature_dtype:
             with np.errstate(over="ignore"):
-                X = X.astype(forest.feature_dtype)
+                X = X.astype(forest.trees.feature_dtype)
     elif rule == "refused":
         _refuse_repeated(X, given)
     elif rule == "last" and X.nnz > X.shape[0] * X.shape[1] and not _is_csr_matrix(given):
@@ -100,8 +100,8 @@ def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> 
         Overwritten when the next one is asked for: only the cells of entries are, since most have none.
     """
     n, width = X.shape[0], X.shape[1] if columns is None else len(columns)
-    absent = np.nan if forest.sparse_absent == "missing" else 0.0
-    dense = np.full((min(n, n_rows), width), absent, dtype=forest.feature_dtype)
+    absent = np.nan if forest.inputs.sparse_absent == "missing" else 0.0
+    dense = np.full((min(n, n_rows), width), absent, dtype=forest.trees.feature_dtype)
     cells = dense.reshape(-1)
     for start in range(0, n, n_rows):
         ends = X.indptr[start : start + n_rows + 1]
@@ -113,7 +113,7 @@ def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> 
             column, values, cell = column[kept], values[kept], cell[kept]
         cell += column
         with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
-            if forest.ints_as_float32 and values.dtype not in (np.float32, np.float64):
+            if forest.inputs.ints_as_float32 and values.dtype not in (np.float32, np.float64):
                 # LightGBM's Python package hands anything else over as float32 [basic.py, _data_from_numpy].
                 values = values.astype(np.float32)
             cells[cell] = values
@@ -124,7 +124,7 @@ def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> 
 def _places(column: Array, forest: Forest, columns: Array) -> Array:
     """Where columns stand among those that the trees look at; of all others, their number."""
     if forest.n_features <= MOST_TABLED:
-        return forest.place[column]
+        return forest.trees.place[column]
     found = np.searchsorted(columns, column)
     found[columns[np.minimum(found, len(columns) - 1)] != column] = len(columns)
     return found

@@ -34,10 +34,10 @@ def weighted_median(forest: Forest, leaves: Array) -> Array:
     -------
     ndarray of the forest's acc_dtype, shape (n, 1)
     """
-    assert forest.tree_weight is not None
-    values = forest.leaf_value[leaves, 0]
+    assert forest.trees.tree_weight is not None
+    values = forest.trees.leaf_value[leaves, 0]
     order = np.argsort(values, axis=1)
-    sums = np.cumsum(forest.tree_weight[order], axis=1)
+    sums = np.cumsum(forest.trees.tree_weight[order], axis=1)
     first = (sums >= 0.5 * sums[:, -1:]).argmax(axis=1)[:, None]
     found: Array = np.take_along_axis(values, np.take_along_axis(order, first, axis=1), axis=1)
     return found
@@ -60,9 +60,9 @@ def log_mean(forest: Forest, leaves: Array) -> Array:
     ndarray of the forest's acc_dtype, shape (n, K)
     """
     with np.errstate(divide="ignore"):
-        logs = np.log(forest.leaf_value)
-    total = np.full((len(leaves), forest.n_outputs), -np.inf, dtype=forest.acc_dtype)
+        logs = np.log(forest.trees.leaf_value)
+    total = np.full((len(leaves), forest.n_outputs), -np.inf, dtype=forest.trees.acc_dtype)
     for leaf in leaves.T:
         total = np.logaddexp(total, logs[leaf])
-    total -= np.log(forest.div)
+    total -= np.log(forest.outputs.div)
     return total

@@ -36,23 +36,23 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
         arrays.
     """
     xp = namespace(raw)
-    match forest.decision:
+    match forest.outputs.decision:
         case "none":
-            if forest.proba_warning is not None:
-                warnings.warn(forest.proba_warning, UserWarning, stacklevel=4)
+            if forest.outputs.proba_warning is not None:
+                warnings.warn(forest.outputs.proba_warning, UserWarning, stacklevel=4)
             return shaped_values(forest, raw)
         case "index":
             return _labels_of(forest, [cast(values(forest, raw)[:, 0], "int64")])
         case "half":
             return _labels_of(forest, [values(forest, raw)[:, 0] > 0.5])
         case "multilabel_half":
-            if forest.no_rows == "flat" and isinstance(raw, np.ndarray) and not len(raw):
+            if forest.inputs.no_rows == "flat" and isinstance(raw, np.ndarray) and not len(raw):
                 return np.empty(0, dtype=np.int64)  # as of one output [python-package/xgboost/sklearn.py predict]
             return cast(values(forest, raw) > 0.5, "float64")
         case "multilabel_raw_positive":
-            return cast(raw > forest.decision_threshold, "int64")
+            return cast(raw > forest.outputs.decision_threshold, "int64")
         case "raw_positive":
-            return _labels_of(forest, [raw[:, 0] > forest.decision_threshold])
+            return _labels_of(forest, [raw[:, 0] > forest.outputs.decision_threshold])
         case "raw_nonnegative":
             return _labels_of(forest, [raw[:, 0] >= 0])
         case "inlier":
@@ -62,10 +62,10 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
         case "argmax":
             found = probabilities_by_kernel(forest, raw, n_threads)
             if found is None:
-                found = softmax_of_scipy(raw) if forest.proba == "softmax" else values(forest, raw)
+                found = softmax_of_scipy(raw) if forest.outputs.proba == "softmax" else values(forest, raw)
             parts = slices(forest, found)
             return _labels_of(forest, [xp.argmax(part, 1) for part in parts])
-    raise ValueError(f"unknown decision {forest.decision!r}")
+    raise ValueError(f"unknown decision {forest.outputs.decision!r}")
 
 
 def decision_scores(forest: Forest, raw: Rows) -> Rows:
@@ -83,8 +83,8 @@ def decision_scores(forest: Forest, raw: Rows) -> Rows:
     ndarray or Tensor of the forest's acc_dtype, shape (n,) or (n, K)
         One column is flattened.
     """
-    if forest.decision == "inlier":
-        return sample_scores(forest, raw) - forest.decision_threshold
+    if forest.outputs.decision == "inlier":
+        return sample_scores(forest, raw) - forest.outputs.decision_threshold
     return raw[:, 0] if forest.n_outputs == 1 else raw
 
 
@@ -115,15 +115,15 @@ def _labels_of(forest: Forest, indices: list[Rows]) -> Rows:
 
     A tensor stays a tensor where torch has the labels' dtype; text cannot be one and comes back as numpy.
     """
-    classes = forest.classes
+    classes = forest.outputs.classes
     if isinstance(indices[0], np.ndarray) or not all(c.dtype.kind in "biuf" for c in classes):
         numbers = [i if isinstance(i, np.ndarray) else i.cpu().numpy() for i in indices]
         picked = [c[i.astype(np.intp)] for c, i in zip(classes, numbers, strict=True)]
-        out = shaped(forest, picked[0], forest.label_shape) if len(picked) == 1 else np.stack(picked, 1)
-        return out if forest.label_dtype is None else out.astype(forest.label_dtype)
+        out = shaped(forest, picked[0], forest.outputs.label_shape) if len(picked) == 1 else np.stack(picked, 1)
+        return out if forest.outputs.label_dtype is None else out.astype(forest.outputs.label_dtype)
     import torch
 
     tables = [torch.as_tensor(c, device=i.device) for c, i in zip(classes, indices, strict=True)]
     chosen = [t.index_select(0, i.to(torch.int64)) for t, i in zip(tables, indices, strict=True)]
-    result = shaped(forest, chosen[0], forest.label_shape) if len(chosen) == 1 else torch.stack(chosen, 1)
-    return result if forest.label_dtype is None else result.to(getattr(torch, forest.label_dtype))
+    result = shaped(forest, chosen[0], forest.outputs.label_shape) if len(chosen) == 1 else torch.stack(chosen, 1)
+    return result if forest.outputs.label_dtype is None else result.to(getattr(torch, forest.outputs.label_dtype))

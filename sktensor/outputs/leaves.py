@@ -27,7 +27,7 @@ def leaf_numbers(forest: Forest, numbers: Rows) -> Rows:
     ndarray or Tensor of leaf_dtype, shape (n, *leaf_shape)
         Of XGBoost (0,) for an array without any number.
     """
-    return cast(shaped(forest, numbers, forest.leaf_shape), forest.leaf_dtype)
+    return cast(shaped(forest, numbers, forest.outputs.leaf_shape), forest.outputs.leaf_dtype)
 
 
 def leaf_columns(forest: Forest, leaves: Rows) -> Any:
@@ -52,7 +52,7 @@ def leaf_columns(forest: Forest, leaves: Rows) -> Any:
     ValueError
         For a row that reaches a leaf without a column.
     """
-    if forest.embedding == "none":
+    if forest.outputs.embedding == "none":
         raise AttributeError("This model has no transform.")
     number, width = _columns_of(forest, leaves)
     shape = leaves.shape[0], width
@@ -60,12 +60,12 @@ def leaf_columns(forest: Forest, leaves: Rows) -> Any:
         import torch
 
         ones = torch.ones_like(leaves, dtype=torch.float64)
-        if forest.embedding == "dense":
+        if forest.outputs.embedding == "dense":
             return ones.new_zeros(shape).scatter_(1, number.to(torch.int64), ones)
         row = torch.arange(len(leaves), device=leaves.device).repeat_interleave(leaves.shape[1])
         at = torch.stack([row, number.flatten().to(torch.int64)])
         return torch.sparse_coo_tensor(at, ones.flatten(), shape, check_invariants=False, is_coalesced=True)
-    if forest.embedding == "dense":
+    if forest.outputs.embedding == "dense":
         columns = np.zeros(shape)
         np.put_along_axis(columns, number, 1.0, axis=1)
         return columns
@@ -77,13 +77,13 @@ def leaf_columns(forest: Forest, leaves: Rows) -> Any:
 
 def _columns_of(forest: Forest, leaves: Rows) -> tuple[Rows, int]:
     """The column of each of the leaves, and how many columns there are; scikit-learn's error for one without."""
-    without = np.isnan(forest.leaf_value[:, 0])
+    without = np.isnan(forest.trees.leaf_value[:, 0])
     if not without.any():
         return leaves, forest.n_leaves
     reached = leaves if isinstance(leaves, np.ndarray) else leaves.cpu().numpy()
     for tree, unknown in enumerate(without[reached].T):
         if unknown.any():  # [sklearn/preprocessing/_encoders.py, _BaseEncoder._transform]
-            found = np.unique(forest.leaf_id[reached[unknown, tree]]).tolist()
+            found = np.unique(forest.trees.leaf_id[reached[unknown, tree]]).tolist()
             raise ValueError(
                 f"Found unknown categories {found} in column {tree} during transform: no row of the last fit reached "
                 "these leaves, so that there are no columns for them. Fit the model again, on all rows."

@@ -37,17 +37,17 @@ def raw_scores(forest: Forest, total: Rows) -> Rows:
     -------
     ndarray or Tensor of the forest's acc_dtype, shape (n, K)
     """
-    return total if forest.raw_is_pre_div else _after_sum(forest, total)
+    return total if forest.outputs.raw_is_pre_div else _after_sum(forest, total)
 
 
 def _after_sum(forest: Forest, total: Rows) -> Rows:
-    if forest.div != 1.0:
-        total = total / forest.div
-    if forest.scale != 1.0:
-        total = total * forest.scale
-    if forest.bias is None:
+    if forest.outputs.div != 1.0:
+        total = total / forest.outputs.div
+    if forest.outputs.scale != 1.0:
+        total = total * forest.outputs.scale
+    if forest.outputs.bias is None:
         return total
-    return total + (forest.bias if isinstance(total, np.ndarray) else total.new_tensor(forest.bias))
+    return total + (forest.outputs.bias if isinstance(total, np.ndarray) else total.new_tensor(forest.outputs.bias))
 
 
 def values(forest: Forest, raw: Rows) -> Rows:
@@ -65,18 +65,18 @@ def values(forest: Forest, raw: Rows) -> Rows:
     ndarray or Tensor of the forest's acc_dtype, shape (n, K)
         Of link ``"argmax"`` (n, 1).
     """
-    if forest.raw_is_pre_div:
+    if forest.outputs.raw_is_pre_div:
         raw = _after_sum(forest, raw)
     xp = namespace(raw)
-    match forest.link:
+    match forest.outputs.link:
         case "identity":
             return raw
         case "sigmoid":
-            return _sigmoid(raw * forest.link_param)
+            return _sigmoid(raw * forest.outputs.link_param)
         case "clipped_sigmoid":
             return 1.0 / (exp(xp.clip(-raw, None, EXPF_LIMIT)) + 1.0)  # XGBoost's 1e-16 is lost beside 1.0
         case "softmax":
-            return _softmax(raw, exp) if forest.acc_dtype == "float32" else _softmax_of_numpy(raw, "F")
+            return _softmax(raw, exp) if forest.trees.acc_dtype == "float32" else _softmax_of_numpy(raw, "F")
         case "row_softmax":
             return _softmax_of_numpy(raw, "C")
         case "c_softmax":
@@ -101,9 +101,9 @@ def values(forest: Forest, raw: Rows) -> Rows:
         case "argmax":
             return cast(xp.argmax(raw, 1)[:, None], raw.dtype)
         case "isolation":
-            exponent = raw / forest.link_param if forest.link_param else xp.ones_like(raw)
+            exponent = raw / forest.outputs.link_param if forest.outputs.link_param else xp.ones_like(raw)
             return -(2**-exponent)
-    raise ValueError(f"unknown link {forest.link!r}")
+    raise ValueError(f"unknown link {forest.outputs.link!r}")
 
 
 def probabilities(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows | list[Rows]:
@@ -130,20 +130,22 @@ def probabilities(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows | list[
     numpy.exceptions.AxisError
         For no rows, where XGBoost raises it.
     """
-    if forest.proba_warning is not None:
-        warnings.warn(forest.proba_warning, UserWarning, stacklevel=4)
-    if forest.no_rows == "flat" and isinstance(raw, np.ndarray) and not len(raw):
+    if forest.outputs.proba_warning is not None:
+        warnings.warn(forest.outputs.proba_warning, UserWarning, stacklevel=4)
+    if forest.inputs.no_rows == "flat" and isinstance(raw, np.ndarray) and not len(raw):
         return _probabilities_of_no_rows(forest, raw)
     if (found := probabilities_by_kernel(forest, raw, n_threads)) is not None:
         return found
     xp = namespace(raw)
-    match forest.proba:
+    match forest.outputs.proba:
         case "complement":
             positive = values(forest, raw)[:, 0]
             return xp.stack([1.0 - positive, positive], 1)
         case "values":
             return (
-                shaped_values(forest, raw) if len(forest.output_slices) == 1 else by_slice(forest, values(forest, raw))
+                shaped_values(forest, raw)
+                if len(forest.outputs.output_slices) == 1
+                else by_slice(forest, values(forest, raw))
             )
         case "softmax":
             return softmax_of_scipy(raw)
@@ -175,11 +177,11 @@ def log_probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
         If they are made of the trees' own logarithms, which ``Program.log_mean`` adds.
     """
     xp = namespace(raw)
-    match forest.log_proba:
+    match forest.outputs.log_proba:
         case "log_add_exp":
             raise ValueError("These logarithms are not made of raw scores. Program.log_mean gives them.")
         case "sigmoid":
-            both = xp.stack([-raw[:, 0], raw[:, 0]], 1) if forest.proba == "complement" else raw
+            both = xp.stack([-raw[:, 0], raw[:, 0]], 1) if forest.outputs.proba == "complement" else raw
             return -c_log(1.0 + c_exp(-both))  # as CatBoost does, not log1p [catboost eval_processing.h CalcLogSigmoid]
         case "softmax":
             _, total = _table_softmax_terms(raw)
@@ -204,7 +206,11 @@ def shaped_raw(forest: Forest, raw: Rows) -> Rows | list[Rows]:
     ndarray or Tensor of the forest's acc_dtype, shape (n, *raw_shape)
         For several targets of a classifier a list of (n, width); of XGBoost (0,) for an array of no rows.
     """
-    return by_slice(forest, raw) if len(forest.output_slices) > 1 else shaped(forest, raw, forest.raw_shape)
+    return (
+        by_slice(forest, raw)
+        if len(forest.outputs.output_slices) > 1
+        else shaped(forest, raw, forest.outputs.raw_shape)
+    )
 
 
 def shaped_values(forest: Forest, raw: Rows) -> Rows:
@@ -222,14 +228,14 @@ def shaped_values(forest: Forest, raw: Rows) -> Rows:
     ndarray or Tensor of the forest's acc_dtype, shape (n, *value_shape)
         Of XGBoost (0,) for an array of no rows.
     """
-    return shaped(forest, values(forest, raw), forest.value_shape)
+    return shaped(forest, values(forest, raw), forest.outputs.value_shape)
 
 
 def _probabilities_of_no_rows(forest: Forest, raw: Rows) -> Rows:
     """XGBoost's, which knows no number of outputs by then [python-package/xgboost/sklearn.py predict_proba]."""
-    if forest.proba == "none":
+    if forest.outputs.proba == "none":
         raise AttributeError("This model gives no probabilities.")
-    if forest.proba == "softmax":
+    if forest.outputs.proba == "softmax":
         raise np.exceptions.AxisError(
             "X has no rows, and XGBClassifier(objective='multi:softmax') gives no probabilities of none. Give one at "
             "least."
@@ -239,13 +245,17 @@ def _probabilities_of_no_rows(forest: Forest, raw: Rows) -> Rows:
 
 def probabilities_by_kernel(forest: Forest, raw: Rows, n_threads: int) -> Rows | None:
     """Probabilities with the same bits as below in one pass, where there is a kernel for them."""
-    if not isinstance(raw, np.ndarray) or forest.raw_is_pre_div or len(forest.output_slices) > 1:
+    if not isinstance(raw, np.ndarray) or forest.outputs.raw_is_pre_div or len(forest.outputs.output_slices) > 1:
         return None
-    match forest.proba, forest.link, forest.acc_dtype:  # which raw scores have; asking them takes a microsecond
+    match (
+        forest.outputs.proba,
+        forest.outputs.link,
+        forest.trees.acc_dtype,
+    ):  # which raw scores have; asking them takes a microsecond
         case "complement", "clipped_sigmoid", "float32":
             return link_kernels.sigmoid32(raw, n_threads)
         case "complement", "sigmoid", "float64":
-            return link_kernels.sigmoid64(raw, forest.link_param, n_threads)
+            return link_kernels.sigmoid64(raw, forest.outputs.link_param, n_threads)
         case "values", "softmax", "float32":
             return link_kernels.softmax32(raw, n_threads)
         case "values", "c_softmax", "float64":

@@ -67,7 +67,7 @@ def shaped(forest: Forest, x: Rows, shape: tuple[int, ...]) -> Rows:
     ndarray or Tensor, shape (n, *shape)
         Of an array without entries, where `no_rows` is ``"flat"``, (0,).
     """
-    if forest.no_rows == "flat" and isinstance(x, np.ndarray) and not x.size:
+    if forest.inputs.no_rows == "flat" and isinstance(x, np.ndarray) and not x.size:
         return x.reshape(0)
     if x.shape[1:] == shape:
         return x
@@ -90,8 +90,8 @@ def slices(forest: Forest, x: Rows) -> list[Rows]:
     -------
     list of ndarray or Tensor, shape (n, width)
     """
-    ends = np.cumsum(forest.output_slices).tolist()
-    return [x[:, end - width : end] for end, width in zip(ends, forest.output_slices, strict=True)]
+    ends = np.cumsum(forest.outputs.output_slices).tolist()
+    return [x[:, end - width : end] for end, width in zip(ends, forest.outputs.output_slices, strict=True)]
 
 
 def by_slice(forest: Forest, x: Rows) -> Rows | list[Rows]:
@@ -109,6 +109,6 @@ def by_slice(forest: Forest, x: Rows) -> Rows | list[Rows]:
     ndarray or Tensor, shape (n, K), or list of them, shape (n, width)
         A list for several targets, each with memory of its own.
     """
-    if len(forest.output_slices) == 1:
+    if len(forest.outputs.output_slices) == 1:
         return x
     return [part.copy() if isinstance(part, np.ndarray) else part for part in slices(forest, x)]

@@ -46,15 +46,15 @@ def _of_raw(finish: Callable[[Forest, Rows], Any]) -> Callable[[Forest, Rows], A
 OUTPUTS = {
     "value": Output("sums", _of_raw(shaped_values)),
     "label": Output("sums", _of_raw(labels)),
-    "proba": Output("sums", _of_raw(probabilities), lambda forest: forest.proba != "none"),
+    "proba": Output("sums", _of_raw(probabilities), lambda forest: forest.outputs.proba != "none"),
     "log_proba": Output(
         "sums",
         _of_raw(log_probabilities),
-        lambda forest: forest.proba != "none" and forest.log_proba != "log_add_exp",
+        lambda forest: forest.outputs.proba != "none" and forest.outputs.log_proba != "log_add_exp",
     ),
     "raw": Output("sums", _of_raw(shaped_raw)),
     "decision": Output("sums", _of_raw(decision_scores)),
-    "score_samples": Output("sums", _of_raw(sample_scores), lambda forest: forest.link == "isolation"),
+    "score_samples": Output("sums", _of_raw(sample_scores), lambda forest: forest.outputs.link == "isolation"),
     "leaf": Output("leaf numbers", leaf_numbers),
-    "transform": Output("leaves", leaf_columns, lambda forest: forest.embedding != "none"),
+    "transform": Output("leaves", leaf_columns, lambda forest: forest.outputs.embedding != "none"),
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.persistence.formats import FORMAT, upgrade
+from sktensor.persistence.formats import FORMAT, upgrade, upgrade_arrays
 from sktensor.persistence.paths import check_readable
 from sktensor.persistence.replacement import write_whole
 
@@ -99,7 +99,7 @@ def read(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
         raise ValueError(f"not a safetensors file, or a damaged one ({error})") from error
     if header.pop("sha256", None) != _checksum(header, arrays):
         raise ValueError("the file is damaged: its content is not the one that its checksum was made of")
-    return upgrade(header), arrays
+    return upgrade(header), upgrade_arrays(header, arrays)
 
 
 def _safetensors() -> Any:

@@ -174,12 +174,14 @@ def check_answers(forest: Forest, fitted: dict[str, Any]) -> None:
     ValueError
         Naming the attribute.
     """
-    if not forest.classes:
+    if not forest.outputs.classes:
         return
-    counts = [len(labels) for labels in forest.classes]
-    if len(counts) > 1 and forest.decision in ONE_TARGET:
-        raise ValueError(f"Forest.classes: decision {forest.decision!r} chooses one label, got labels of {len(counts)}")
-    if counts == [1] and forest.decision in ONE_TARGET:
+    counts = [len(labels) for labels in forest.outputs.classes]
+    if len(counts) > 1 and forest.outputs.decision in ONE_TARGET:
+        raise ValueError(
+            f"Forest.classes: decision {forest.outputs.decision!r} chooses one label, got labels of {len(counts)}"
+        )
+    if counts == [1] and forest.outputs.decision in ONE_TARGET:
         _check_single_label(forest)
     for name, value in fitted.items():
         if name == "classes_":
@@ -187,13 +189,15 @@ def check_answers(forest: Forest, fitted: dict[str, Any]) -> None:
         elif name == "n_classes_":
             found = np.atleast_1d(value).tolist()
         elif name == "n_outputs_":
-            if value != len(forest.output_slices):
-                raise ValueError(f"fitted: n_outputs_ is {value}, and the labels are for {len(forest.output_slices)}")
+            if value != len(forest.outputs.output_slices):
+                raise ValueError(
+                    f"fitted: n_outputs_ is {value}, and the labels are for {len(forest.outputs.output_slices)}"
+                )
             continue
         else:
             continue
         # A model of XGBoost that was fitted on one class answers with two labels [extractors/xgboost/outputs.py].
-        if found != counts and not (found == [1] and counts == [2] and forest.output_slices == (1,)):
+        if found != counts and not (found == [1] and counts == [2] and forest.outputs.output_slices == (1,)):
             raise ValueError(f"fitted: {name} is for {found} labels, and the forest chooses from {counts}")
 
 
@@ -215,13 +219,13 @@ def _check_single_label(forest: Forest) -> None:
 
 def _extreme(forest: Forest, choose: Any) -> Array:
     """A sum that none of the rows exceeds, upwards or downwards, shape (1,)."""
-    if forest.lin_feature is not None and len(forest.lin_feature):
-        return np.array([choose(-np.inf, np.inf)], dtype=forest.acc_dtype)
+    if forest.trees.lin_feature is not None and len(forest.trees.lin_feature):
+        return np.array([choose(-np.inf, np.inf)], dtype=forest.trees.acc_dtype)
     tree_of_leaf = np.zeros(forest.n_leaves, dtype=np.intp)
-    for trees, nodes in levels(forest.root, forest.left, forest.right):
+    for trees, nodes in levels(forest.trees.root, forest.trees.left, forest.trees.right):
         tree_of_leaf[~nodes[nodes < 0]] = trees[nodes < 0]
     of_tree = np.full(forest.n_trees, np.nan)
-    choose.at(of_tree, tree_of_leaf, forest.leaf_value[:, 0])
+    choose.at(of_tree, tree_of_leaf, forest.trees.leaf_value[:, 0])
     with np.errstate(all="ignore"):
-        found: Array = (forest.base + np.nansum(of_tree)).astype(forest.acc_dtype)
+        found: Array = (forest.trees.base + np.nansum(of_tree)).astype(forest.trees.acc_dtype)
     return found

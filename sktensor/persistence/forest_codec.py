@@ -9,17 +9,20 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy.typing as npt
 
-from sktensor.forest import Forest
+from sktensor.forest import Forest, InputSpec, OutputSpec, Trees
+from sktensor.forest.fields import array_fields
 from sktensor.persistence.codec import check_size, decode_value, encode_value
 
 __all__ = ["decode_forest", "encode_forest"]
 
 Array = npt.NDArray[Any]
 
-_HINTS = get_type_hints(Forest)
+PARTS = (Trees, InputSpec, OutputSpec)
+_HINTS = {name: hint for part in PARTS for name, hint in get_type_hints(part).items()}
 TABLES = ("categories", "classes")  # whose arrays may hold text
-ARRAYS = {spec.name: spec for spec in fields(Forest) if "dtype" in spec.metadata}
-SCALARS = [spec.name for spec in fields(Forest) if spec.name not in (*ARRAYS, *TABLES)]
+DERIVED = ("n_columns",)  # what the others say already
+ARRAYS = {spec.name: spec for part in PARTS for spec in array_fields(part)}
+SCALARS = [spec.name for part in PARTS for spec in fields(part) if spec.name not in (*ARRAYS, *TABLES, *DERIVED)]
 
 LEGAL_NAME = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")  # of the dtypes of labels and leaf numbers
 
@@ -44,10 +47,11 @@ def encode_forest(forest: Forest) -> tuple[dict[str, Any], dict[str, Array]]:
     ValueError
         If labels or categories are of a dtype that is not part of the format.
     """
-    encoded = {name: _encode_scalar(name, getattr(forest, name)) for name in SCALARS}
+    found = forest.fields()
+    encoded = {name: _encode_scalar(name, found[name]) for name in SCALARS}
     for name in TABLES:
-        encoded[name] = encode_value(getattr(forest, name), f"Forest.{name}")
-    return encoded, {name: getattr(forest, name) for name in ARRAYS if getattr(forest, name) is not None}
+        encoded[name] = encode_value(found[name], f"Forest.{name}")
+    return encoded, {name: found[name] for name in ARRAYS if found[name] is not None}
 
 
 def decode_forest(encoded: dict[str, Any], arrays: dict[str, Array]) -> Forest:
@@ -82,7 +86,6 @@ def decode_forest(encoded: dict[str, Any], arrays: dict[str, Array]) -> Forest:
         declared = ARRAYS[name].metadata["dtype"]
         legal = {
             "acc": (found["acc_dtype"],),
-            "feature": (found["feature_dtype"],),
             "floating": ("float32", "float64"),
         }.get(declared, (declared,))
         if array.dtype.name not in legal:
@@ -92,7 +95,7 @@ def decode_forest(encoded: dict[str, Any], arrays: dict[str, Array]) -> Forest:
             raise ValueError(f"Forest.{name}: expected a list of arrays")
         value = decode_value(encoded[name], f"Forest.{name}")
         found[name] = None if value is None else tuple(value)
-    return Forest(**(found | arrays)).validate()
+    return Forest.from_fields(**(found | arrays)).validate()
 
 
 def _encode_scalar(name: str, value: Any) -> Any:

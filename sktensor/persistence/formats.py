@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["FORMAT", "upgrade"]
+import numpy.typing as npt
+
+from sktensor.forest import TINY
+
+__all__ = ["FORMAT", "upgrade", "upgrade_arrays"]
 
 # To be raised when a file's content changes its meaning: a field that comes, goes or says something else.
 FORMAT = 2
+
+# Arrays of format 1 that nothing looked at.
+ONLY_IN_1 = ("tree_iter", "ob_feature", "ob_threshold")
 
 # What fields of the forest that format 1 did not have mean in it.
 LATER_THAN_1 = {
@@ -54,12 +61,30 @@ def upgrade(header: dict[str, Any]) -> dict[str, Any]:
     return header
 
 
+def upgrade_arrays(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Give the arrays of a file of any format as those of one of the newest.
+
+    Parameters
+    ----------
+    header : dict
+        As the file holds it.
+    arrays : dict of ndarray
+        What else it holds.
+
+    Returns
+    -------
+    dict of ndarray
+    """
+    return arrays if header["format"] > 1 else {name: a for name, a in arrays.items() if name not in ONLY_IN_1}
+
+
 def _from_1(header: dict[str, Any]) -> dict[str, Any]:
     """Format 1 kept neither `verbose` nor names. Fields of the forest came later, too."""
     header = _with(_with(header, "parameters", {"verbose": 0}), "forest", LATER_THAN_1)
     forest = header.get("forest")
-    if type(forest) is dict and forest.get("base_last") is False:  # which no model had set
-        header = {**header, "forest": {name: value for name, value in forest.items() if name != "base_last"}}
+    if type(forest) is dict:
+        kept = {name: value for name, value in forest.items() if name != "base_last" or value}  # which no model had set
+        header = {**header, "forest": {"zero_limit": TINY if forest.get("flush_tiny") is True else 0.0, **kept}}
     return {"columns": {}, **header}
 
 

@@ -10,7 +10,6 @@ import os
 import threading
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -83,7 +82,7 @@ class Program:
     @cached_property
     def _walk(self) -> Program:
         """The same trees, to find leaves by their numbers in this forest's arrays."""
-        return Program(replace(self.forest, aggregate="sum", leaf_id=np.arange(self.forest.n_leaves)))
+        return Program(self.forest.replace(aggregate="sum", leaf_id=np.arange(self.forest.n_leaves)))
 
     def __getstate__(self) -> dict[str, Any]:
         # The names as a dict, so that there is no further type to trust for those who ask.
@@ -121,7 +120,7 @@ class Program:
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
         """Build the tables that predictions of `n_rows` rows will use, or raise the error that they would."""
         plan = self.plan(n_rows, settings)
-        if self.forest.aggregate == "sum" or plan.chosen.gives_raw:
+        if self.forest.trees.aggregate == "sum" or plan.chosen.gives_raw:
             self._runner(plan, plan.chosen)
         else:
             self._walk.prepare(_as_planned(plan, settings), n_rows)
@@ -146,7 +145,7 @@ class Program:
             if plan.chosen.gives_raw:
                 asked: Any = self._runner(plan, plan.chosen)
                 return asked.raw_scores(rows, rows_per_batch, n_threads, start), n_threads
-            if self.forest.aggregate != "sum":
+            if self.forest.trees.aggregate != "sum":
                 total = self._total(rows, settings, plan, n_threads, start)
                 return outputs.raw_scores(self.forest, total), n_threads
             runner = self._runner(plan, plan.chosen)
@@ -155,9 +154,9 @@ class Program:
         return outputs.raw_scores(self.forest, runner.total(rows, rows_per_batch, n_threads, start)), n_threads
 
     def _total(self, rows: Rows, settings: Settings, plan: Plan, n_threads: int, start: npt.NDArray[Any] | None) -> Any:
-        if self.forest.aggregate == "weighted_median":
+        if self.forest.trees.aggregate == "weighted_median":
             return self._aggregated(rows, settings, aggregates.weighted_median)
-        if self.forest.aggregate == "per_tree":
+        if self.forest.trees.aggregate == "per_tree":
             raise ValueError("This model has no raw scores: its answer is the leaves, which transform and apply give.")
         return self._runner(plan, plan.chosen).total(rows, plan.rows_per_batch, n_threads, start)
 
@@ -185,11 +184,11 @@ class Program:
 
     def leaves(self, rows: Rows, settings: Settings) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
-        if self.forest.aggregate != "sum":
+        if self.forest.trees.aggregate != "sum":
             leaves = self.reached(rows, settings)
             if not is_tensor(leaves):
-                return self.forest.leaf_id[leaves]
-            return leaves.new_tensor(self.forest.leaf_id)[leaves]
+                return self.forest.trees.leaf_id[leaves]
+            return leaves.new_tensor(self.forest.trees.leaf_id)[leaves]
         plan = self.plan(len(rows), settings)
         option = plan.chosen.finding_leaves
         if option is None:  # whoever has asked for kernels is told that none walks these trees; tensor code does

@@ -1,6 +1,6 @@
 """The strategies: ways of finding, for each row and tree, the leaf that the row reaches.
 
-A strategy is a pair of pure functions. ``compile(forest) -> tables`` returns a frozen dataclass of numpy arrays
+A strategy is a pair of pure functions. ``compile(trees) -> tables`` returns a frozen dataclass of numpy arrays
 (nested ones and tuples of them are fine); ``run(tables, X) -> leaves`` gets them back as tensors, with rows of the
 forest's feature dtype, and returns the forest's leaf numbers, int32, shape (trees, rows).
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.strategies import bitsliced, gemm, perfect_tree_traversal, tree_traversal
 from sktensor.strategies.costs import Cost, Shape
 
@@ -23,7 +23,7 @@ __all__ = ["CostedStrategy", "Strategy", "find_strategy", "register_strategy", "
 class Strategy(Protocol):
     """A pair of pure functions; a module will do."""
 
-    def compile(self, forest: Forest) -> Any:
+    def compile(self, trees: Trees) -> Any:
         """The forest's tables: a frozen dataclass of numpy arrays."""
         ...
 
@@ -56,7 +56,7 @@ def register_strategy(name: str, strategy: Strategy) -> None:
     name : str
         An identifier other than ``"auto"``; a registered strategy of the same name is replaced.
     strategy : Strategy
-        An object with ``compile(forest) -> tables`` and ``run(tables, X) -> leaves``; a module will do. With a third
+        An object with ``compile(trees) -> tables`` and ``run(tables, X) -> leaves``; a module will do. With a third
         function, ``cost(shape)``, it also takes part in ``strategy="auto"``.
 
     Raises
@@ -77,7 +77,7 @@ def register_strategy(name: str, strategy: Strategy) -> None:
     if not isinstance(name, str) or not name.isidentifier() or name == "auto":
         raise ValueError(f"A strategy's name must be an identifier other than 'auto', got {name!r}.")
     if not isinstance(strategy, Strategy):
-        raise TypeError(f"A strategy has compile(forest) and run(tables, X), got {strategy!r}.")
+        raise TypeError(f"A strategy has compile(trees) and run(tables, X), got {strategy!r}.")
     _strategies[name] = strategy
 
 

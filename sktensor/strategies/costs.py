@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.forest.structure import levels
 
 __all__ = ["Cost", "Shape"]
@@ -22,13 +22,13 @@ class Shape:
     n_leaves: npt.NDArray[Any]
 
     @classmethod
-    def of(cls, forest: Forest) -> Shape:
+    def of(cls, trees: Trees) -> Shape:
         """The shape of a forest."""
-        depth = np.zeros(forest.n_trees, dtype=np.int64)
-        n_leaves = np.zeros(forest.n_trees, dtype=np.int64)
-        for level, (tree, node) in enumerate(levels(forest.root, forest.left, forest.right)):
+        depth = np.zeros(trees.n_trees, dtype=np.int64)
+        n_leaves = np.zeros(trees.n_trees, dtype=np.int64)
+        for level, (tree, node) in enumerate(levels(trees.root, trees.left, trees.right)):
             depth[tree] = level
-            n_leaves += np.bincount(tree[node < 0], minlength=forest.n_trees)
+            n_leaves += np.bincount(tree[node < 0], minlength=trees.n_trees)
         return cls(depth, n_leaves)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.forest.structure import levels
 from sktensor.strategies.buckets import Tables, compile_buckets, run_buckets
 from sktensor.strategies.costs import Cost, Shape
@@ -46,13 +46,15 @@ class Bucket:
     leaf: Array  # int32 (B * W,)
 
 
-def compile(forest: Forest) -> Tables:
+def compile(trees: Trees) -> Tables:
     """Write the forest's paths as matrices."""
-    ranks, column, rank = compile_ranks(forest)
-    places = Places.of(forest)
-    width = bucket_width(np.bincount(places.leaf_tree, minlength=forest.n_trees))
+    ranks, column, rank = compile_ranks(trees)
+    places = Places.of(trees)
+    width = bucket_width(np.bincount(places.leaf_tree, minlength=trees.n_trees))
     questions = column, rank, ranks.code_dtype
-    return compile_buckets(ranks, width, lambda trees: _bucket(forest, trees, int(width[trees[0]]), places, questions))
+    return compile_buckets(
+        ranks, width, lambda numbers: _bucket(trees, numbers, int(width[numbers[0]]), places, questions)
+    )
 
 
 def bucket_width(n_leaves: Array) -> Array:
@@ -73,15 +75,15 @@ class Places:
     leaf_parent: Array
 
     @classmethod
-    def of(cls, forest: Forest) -> Places:
-        node_tree = np.empty(forest.n_nodes, dtype=np.int64)
-        leaf_tree = np.empty(forest.n_leaves, dtype=np.int64)
-        for tree, node in levels(forest.root, forest.left, forest.right):
+    def of(cls, trees: Trees) -> Places:
+        node_tree = np.empty(trees.n_nodes, dtype=np.int64)
+        leaf_tree = np.empty(trees.n_leaves, dtype=np.int64)
+        for tree, node in levels(trees.root, trees.left, trees.right):
             inner = node >= 0
             node_tree[node[inner]], leaf_tree[~node[~inner]] = tree[inner], tree[~inner]
-        node_parent = np.full(forest.n_nodes, -1, dtype=np.int64)
-        leaf_parent = np.full(forest.n_leaves, -1, dtype=np.int64)
-        for children in (forest.left, forest.right):
+        node_parent = np.full(trees.n_nodes, -1, dtype=np.int64)
+        leaf_parent = np.full(trees.n_leaves, -1, dtype=np.int64)
+        for children in (trees.left, trees.right):
             inner = children >= 0
             node_parent[children[inner]], leaf_parent[~children[~inner]] = np.flatnonzero(inner), np.flatnonzero(~inner)
         return cls(node_tree, leaf_tree, _within(node_tree), _within(leaf_tree), node_parent, leaf_parent)
@@ -96,34 +98,34 @@ def _within(group: Array) -> Array:
     return place
 
 
-def _bucket(forest: Forest, trees: Array, width: int, places: Places, questions: tuple[Array, Array, str]) -> Bucket:
+def _bucket(trees: Trees, numbers: Array, width: int, places: Places, questions: tuple[Array, Array, str]) -> Bucket:
     column, rank, code_dtype = questions
     n_conditions = width - 1
-    slot = np.full(forest.n_trees, -1, dtype=np.int64)
-    slot[trees] = np.arange(len(trees))
+    slot = np.full(trees.n_trees, -1, dtype=np.int64)
+    slot[numbers] = np.arange(len(numbers))
 
     nodes = np.flatnonzero(slot[places.node_tree] >= 0)
     at = slot[places.node_tree[nodes]], places.node_place[nodes]
-    columns = np.zeros((len(trees), n_conditions), dtype=np.int32)
-    ranks = np.full((len(trees), n_conditions), np.iinfo(code_dtype).max, dtype=code_dtype)
+    columns = np.zeros((len(numbers), n_conditions), dtype=np.int32)
+    ranks = np.full((len(numbers), n_conditions), np.iinfo(code_dtype).max, dtype=code_dtype)
     columns[at], ranks[at] = column[nodes], rank[nodes]
 
     leaves = np.flatnonzero(slot[places.leaf_tree] >= 0)
     tree, place = slot[places.leaf_tree[leaves]], places.leaf_place[leaves]
-    leaf = np.zeros((len(trees), width), dtype=np.int32)
+    leaf = np.zeros((len(numbers), width), dtype=np.int32)
     leaf[tree, place] = leaves
-    path = np.zeros((len(trees), width, n_conditions), dtype=np.float32)
-    turns = np.full((len(trees), width, 1), -1, dtype=np.float32)  # padding: below every leaf that matches
+    path = np.zeros((len(numbers), width, n_conditions), dtype=np.float32)
+    turns = np.full((len(numbers), width, 1), -1, dtype=np.float32)  # padding: below every leaf that matches
     turns[tree, place, 0] = place
 
     below, above = ~leaves, places.leaf_parent[leaves]
     while (climbing := above >= 0).any():  # all leaves climb at once, and note each ancestor's side
         tree, place, below, above = tree[climbing], place[climbing], below[climbing], above[climbing]
-        right = forest.right[above] == below
+        right = trees.right[above] == below
         path[tree, place, places.node_place[above]] = np.where(right, width, -width)
         turns[tree, place, 0] -= width * right
         below, above = above, places.node_parent[above]
-    first = np.arange(len(trees), dtype=np.int32)[:, None] * np.int32(width)
+    first = np.arange(len(numbers), dtype=np.int32)[:, None] * np.int32(width)
     return Bucket(columns.ravel(), ranks.reshape(-1, 1), path, turns, first, leaf.ravel())
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.forest.structure import tree_depths
 from sktensor.strategies.buckets import Tables, compile_buckets, run_buckets
 from sktensor.strategies.costs import Cost, Shape
@@ -43,16 +43,16 @@ class Bucket:
     leaf: Array  # int32 (trees * 2**depth,)
 
 
-def compile(forest: Forest) -> Tables:
+def compile(trees: Trees) -> Tables:
     """Fill the forest's trees up to perfect ones."""
-    ranks, column, rank = compile_ranks(forest)
-    depth = tree_depths(forest.root, forest.left, forest.right)
-    return compile_buckets(ranks, depth, lambda trees: _bucket(forest, trees, ranks.code_dtype, column, rank))
+    ranks, column, rank = compile_ranks(trees)
+    depth = tree_depths(trees.root, trees.left, trees.right)
+    return compile_buckets(ranks, depth, lambda numbers: _bucket(trees, numbers, ranks.code_dtype, column, rank))
 
 
-def _bucket(forest: Forest, trees: Array, code_dtype: str, column: Array, rank: Array) -> Bucket:
+def _bucket(trees: Trees, numbers: Array, code_dtype: str, column: Array, rank: Array) -> Bucket:
     filled = []
-    node = forest.root[trees]
+    node = trees.root[numbers]
     while np.any(node >= 0):
         inner = node >= 0
         at = node[inner]
@@ -60,9 +60,9 @@ def _bucket(forest: Forest, trees: Array, code_dtype: str, column: Array, rank: 
         level.column[inner], level.rank[inner] = column[at], rank[at]
         filled.append(level)
         children = np.repeat(node, 2)  # a leaf becomes both of its children, so the way to it does not matter
-        children[0::2][inner], children[1::2][inner] = forest.left[at], forest.right[at]
+        children[0::2][inner], children[1::2][inner] = trees.left[at], trees.right[at]
         node = children
-    return Bucket(len(trees), tuple(filled), ~node)
+    return Bucket(len(numbers), tuple(filled), ~node)
 
 
 def cost(shape: Shape) -> Cost:

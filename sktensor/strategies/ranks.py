@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from sktensor.forest import TINY, Forest
+from sktensor.forest import Trees
 from sktensor.strategies.tables import Array
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ Ranked: TypeAlias = tuple[RankTables, Array, Array]
 """What :func:`compile_ranks` returns."""
 
 
-def compile_ranks(forest: Forest) -> Ranked:
+def compile_ranks(trees: Trees) -> Ranked:
     """Rank tables of a forest, and for each node the column and rank of its question.
 
     Returns
@@ -103,31 +103,31 @@ def compile_ranks(forest: Forest) -> Ranked:
     column, rank : ndarray of int32, shape (M,)
         A row goes right at the node iff ``codes[column] > rank``.
     """
-    column = np.zeros(forest.n_nodes, dtype=np.int32)
-    rank = np.zeros(forest.n_nodes, dtype=np.int32)
-    numeric = np.ones(forest.n_nodes, dtype=bool) if forest.is_cat is None else ~forest.is_cat
+    column = np.zeros(trees.n_nodes, dtype=np.int32)
+    rank = np.zeros(trees.n_nodes, dtype=np.int32)
+    numeric = np.ones(trees.n_nodes, dtype=bool) if trees.is_cat is None else ~trees.is_cat
     nodes = np.flatnonzero(numeric)
 
-    threshold = threshold_in_feature_dtype(forest.threshold[nodes], forest.feature_dtype, forest.cmp)
+    threshold = threshold_in_feature_dtype(trees.threshold[nodes], trees.feature_dtype, trees.cmp)
     # -0.0 and 0.0 are one threshold: they compare equal, and adding 0.0 makes them one number for np.unique too.
-    used, which, distinct, rank[nodes] = _distinct_thresholds(forest.feature[nodes], threshold + 0.0)
-    buckets, ranked_at = _bucketed(used, distinct, forest.feature_dtype)
+    used, which, distinct, rank[nodes] = _distinct_thresholds(trees.feature[nodes], threshold + 0.0)
+    buckets, ranked_at = _bucketed(used, distinct, trees.feature_dtype)
 
-    column[nodes], source, nan_code, zero_code = _columns(forest, nodes, which, rank[nodes], distinct)
-    categories, column[~numeric] = _category_columns(forest, np.flatnonzero(~numeric))
+    column[nodes], source, nan_code, zero_code = _columns(trees, nodes, which, rank[nodes], distinct)
+    categories, column[~numeric] = _category_columns(trees, np.flatnonzero(~numeric))
     column[~numeric] += len(source)
 
     largest = max([len(t) for t in distinct], default=0)
     code_dtype = "uint8" if largest <= 255 else "int16" if largest <= 32767 else "int32"
     tables = RankTables(
-        right=forest.cmp == "lt",
+        right=trees.cmp == "lt",
         buckets=buckets,
         source=ranked_at[source],
         source_feature=used[source].astype(np.int64),
         nan_code=nan_code[:, None],
         zero_code=None if np.all(zero_code == NATURAL) else zero_code[:, None],
         # LightGBM tests |x| <= 1e-35 there; it matters for sparse rows, whose tiny values it does not flush.
-        zero_limit=TINY if forest.flush_tiny else 0.0,
+        zero_limit=trees.zero_limit,
         categories=categories,
         code_dtype=code_dtype,
     )
@@ -171,7 +171,7 @@ def _bucketed(used: Array, distinct: list[Array], dtype: str) -> tuple[tuple[Thr
 
 
 def _columns(
-    forest: Forest, nodes: Array, which: Array, rank: Array, distinct: list[Array]
+    trees: Trees, nodes: Array, which: Array, rank: Array, distinct: list[Array]
 ) -> tuple[Array, Array, Array, Array]:
     """Numeric columns: each node's column, and each column's feature, code of a missing value and code of zero.
 
@@ -182,8 +182,8 @@ def _columns(
     """
     n_used = len(distinct)
     counts = np.array([len(t) for t in distinct], dtype=np.int64)
-    nan_left = forest.nan_left[nodes]
-    zero = np.full(len(nodes), NATURAL) if forest.zero_dir is None else forest.zero_dir[nodes].astype(np.int64)
+    nan_left = trees.nan_left[nodes]
+    zero = np.full(len(nodes), NATURAL) if trees.zero_dir is None else trees.zero_dir[nodes].astype(np.int64)
 
     highest_right = np.full(n_used, -1, dtype=np.int64)
     np.maximum.at(highest_right, which[~nan_left], rank[~nan_left])
@@ -205,25 +205,25 @@ def _columns(
     return column.astype(np.int32), source, nan_code.astype(np.int32), zero_code.astype(np.int32)
 
 
-def _category_columns(forest: Forest, nodes: Array) -> tuple[CategoryTables | None, Array]:
+def _category_columns(trees: Trees, nodes: Array) -> tuple[CategoryTables | None, Array]:
     """One column for each distinct question about categories, and each node's column."""
     if not len(nodes):
         return None, np.empty(0, dtype=np.int32)
-    assert forest.cat_off is not None and forest.cat_words is not None and forest.cat_bits is not None
-    if (needed := 32 * int(forest.cat_words[nodes].sum(dtype=np.int64))) > ANSWERS_LIMIT:
+    assert trees.cat_off is not None and trees.cat_words is not None and trees.cat_bits is not None
+    if (needed := 32 * int(trees.cat_words[nodes].sum(dtype=np.int64))) > ANSWERS_LIMIT:
         raise ValueError(
             f"The forest's sets of categories take {needed / 2**30:.3g} GiB of tables, more than 1 GiB: they speak of "
-            f"up to {32 * int(forest.cat_words.max()):,} categories."
+            f"up to {32 * int(trees.cat_words.max()):,} categories."
         )
     seen: dict[tuple[int, bytes, bool, bool], int] = {}
     column = np.empty(len(nodes), dtype=np.int32)
     answers: list[Array] = []
     size: list[int] = []
     for i, node in enumerate(nodes):
-        words = forest.cat_bits[forest.cat_off[node] : forest.cat_off[node] + forest.cat_words[node]]
-        outside = bool(forest.oov_left[node]) if forest.oov_left is not None else False
-        missing = bool(forest.nan_left[node])
-        key = (int(forest.feature[node]), words.tobytes(), outside, missing)
+        words = trees.cat_bits[trees.cat_off[node] : trees.cat_off[node] + trees.cat_words[node]]
+        outside = bool(trees.oov_left[node]) if trees.oov_left is not None else False
+        missing = bool(trees.nan_left[node])
+        key = (int(trees.feature[node]), words.tobytes(), outside, missing)
         column[i] = seen.setdefault(key, len(seen))
         if column[i] == len(size):
             left = np.unpackbits(words.view(np.uint8), bitorder="little")
@@ -234,8 +234,8 @@ def _category_columns(forest: Forest, nodes: Array) -> tuple[CategoryTables | No
         size=np.array(size, dtype=np.int64)[:, None],
         offset=(np.cumsum([0, *[len(a) for a in answers]])[:-1, None]).astype(np.int64),
         answers=np.concatenate(answers),
-        truncate_first=forest.cat_mode == "lgb",
-        limit=float(2**31 if forest.cat_mode == "lgb" else 2**24),
+        truncate_first=trees.cat_mode == "lgb",
+        limit=float(2**31 if trees.cat_mode == "lgb" else 2**24),
     )
     return tables, column
 

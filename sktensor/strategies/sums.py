@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sktensor.errors import UnsupportedModelError
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.strategies.tables import Array
 
 if TYPE_CHECKING:
@@ -43,39 +43,39 @@ class SumTables:
     linear: LinearLeaves | None
 
 
-def compile(forest: Forest) -> SumTables:
+def compile(trees: Trees) -> SumTables:
     """Arrange the trees of a forest for summation.
 
     Step s adds to each output its s-th tree, so every output still takes its trees in order.
     """
-    if forest.aggregate != "sum":
-        raise UnsupportedModelError(f"Forest.aggregate={forest.aggregate!r} is not covered yet; only 'sum' is.")
-    target = np.maximum(forest.tree_target, 0)  # -1 with one output is that output
-    if forest.leaf_value.shape[1] == 1:
-        value = np.append(forest.leaf_value.ravel(), forest.leaf_value.dtype.type(-0.0))
-        own = [np.flatnonzero(target == k) for k in range(forest.n_outputs)]
-        steps = np.full((max(map(len, own), default=0), forest.n_outputs), -1, dtype=np.int64)
-        for k, trees in enumerate(own):
-            steps[: len(trees), k] = trees
+    if trees.aggregate != "sum":
+        raise UnsupportedModelError(f"Trees.aggregate={trees.aggregate!r} is not covered yet; only 'sum' is.")
+    target = np.maximum(trees.tree_target, 0)  # -1 with one output is that output
+    if trees.leaf_value.shape[1] == 1:
+        value = np.append(trees.leaf_value.ravel(), trees.leaf_value.dtype.type(-0.0))
+        own = [np.flatnonzero(target == k) for k in range(trees.n_outputs)]
+        steps = np.full((max(map(len, own), default=0), trees.n_outputs), -1, dtype=np.int64)
+        for k, numbers in enumerate(own):
+            steps[: len(numbers), k] = numbers
     else:
-        value = forest.leaf_value
-        steps = np.arange(forest.n_trees, dtype=np.int64)[:, None]
-    every = np.array_equal(steps.ravel(), np.arange(forest.n_trees))
-    base = forest.base[:, None]
-    return SumTables(value, steps, every, base, _linear(forest))
+        value = trees.leaf_value
+        steps = np.arange(trees.n_trees, dtype=np.int64)[:, None]
+    every = np.array_equal(steps.ravel(), np.arange(trees.n_trees))
+    base = trees.base[:, None]
+    return SumTables(value, steps, every, base, _linear(trees))
 
 
-def _linear(forest: Forest) -> LinearLeaves | None:
-    if forest.lin_off is None:
+def _linear(trees: Trees) -> LinearLeaves | None:
+    if trees.lin_off is None:
         return None
-    assert forest.lin_feature is not None and forest.lin_coef is not None and forest.lin_const is not None
-    count = np.diff(forest.lin_off).astype(np.int64)
-    shape = forest.n_leaves, int(count.max(initial=0))
+    assert trees.lin_feature is not None and trees.lin_coef is not None and trees.lin_const is not None
+    count = np.diff(trees.lin_off).astype(np.int64)
+    shape = trees.n_leaves, int(count.max(initial=0))
     feature, coef = np.zeros(shape, dtype=np.int64), np.zeros(shape)
-    leaf = np.repeat(np.arange(forest.n_leaves), count)
-    term = np.arange(len(leaf)) - np.repeat(forest.lin_off[:-1], count)
-    feature[leaf, term], coef[leaf, term] = forest.lin_feature, forest.lin_coef
-    return LinearLeaves(count, feature, coef, forest.lin_const)
+    leaf = np.repeat(np.arange(trees.n_leaves), count)
+    term = np.arange(len(leaf)) - np.repeat(trees.lin_off[:-1], count)
+    feature[leaf, term], coef[leaf, term] = trees.lin_feature, trees.lin_coef
+    return LinearLeaves(count, feature, coef, trees.lin_const)
 
 
 def run(tables: SumTables, leaves: torch.Tensor, X: torch.Tensor, start: torch.Tensor | None = None) -> torch.Tensor:

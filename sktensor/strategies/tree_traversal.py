@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.forest.structure import levels, tree_depths
 from sktensor.strategies.buckets import Tables, compile_buckets, run_buckets
 from sktensor.strategies.costs import Cost, Shape
@@ -39,15 +39,15 @@ class Bucket:
     leaf: Array  # int32 (P,): the forest's number of a leaf
 
 
-def compile(forest: Forest) -> Tables:
+def compile(trees: Trees) -> Tables:
     """Lay out the forest's nodes for traversal."""
-    ranks, column, rank = compile_ranks(forest)
-    depth = tree_depths(forest.root, forest.left, forest.right)
-    return compile_buckets(ranks, depth, lambda trees: _bucket(forest, trees, ranks.code_dtype, column, rank))
+    ranks, column, rank = compile_ranks(trees)
+    depth = tree_depths(trees.root, trees.left, trees.right)
+    return compile_buckets(ranks, depth, lambda numbers: _bucket(trees, numbers, ranks.code_dtype, column, rank))
 
 
-def _bucket(forest: Forest, trees: Array, code_dtype: str, column: Array, rank: Array) -> Bucket:
-    walk = [node for _, node in levels(forest.root[trees], forest.left, forest.right)]
+def _bucket(trees: Trees, numbers: Array, code_dtype: str, column: Array, rank: Array) -> Bucket:
+    walk = [node for _, node in levels(trees.root[numbers], trees.left, trees.right)]
     node = np.concatenate(walk)
     inner = node >= 0
     start = np.cumsum([0, *[len(level) for level in walk]])
@@ -57,7 +57,7 @@ def _bucket(forest: Forest, trees: Array, code_dtype: str, column: Array, rank: 
         child[first - len(level) + parents] = first + 2 * np.arange(len(parents))
     return Bucket(
         depth=len(walk) - 1,
-        n_trees=len(trees),
+        n_trees=len(numbers),
         column=np.where(inner, column[node * inner], 0).astype(np.int32) if inner.any() else np.zeros_like(child),
         rank=_ranks_at(node, inner, rank, code_dtype),
         child=child,

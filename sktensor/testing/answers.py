@@ -81,14 +81,14 @@ def tolerance_of_tensors(forest: Forest, name: str) -> Tolerance:
     Tolerance
         Of every element of the answer.
     """
-    eps = float(np.finfo(forest.acc_dtype).eps)
-    if name in ("decision_function", "score_samples") or (name == "predict" and forest.decision != "none"):
+    eps = float(np.finfo(forest.trees.acc_dtype).eps)
+    if name in ("decision_function", "score_samples") or (name == "predict" and forest.outputs.decision != "none"):
         return EXACT
     if name == "predict_log_proba":  # the logarithm of what is off by some ulp of itself
         return Tolerance(ULPS, eps)
-    if forest.link in LINKS_WITHOUT_EXP and not forest.proba.endswith("softmax"):
+    if forest.outputs.link in LINKS_WITHOUT_EXP and not forest.outputs.proba.endswith("softmax"):
         return EXACT
-    if name == "predict_proba" and forest.proba == "complement":
+    if name == "predict_proba" and forest.outputs.proba == "complement":
         return Tolerance(ULPS, np.array([eps / 2, 0.0]))  # 1 - p is off by as much as p
     return Tolerance(ULPS)
 

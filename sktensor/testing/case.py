@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -54,7 +54,7 @@ class Case:
     def library(self, X: Array) -> dict[str, Any]:
         """All that the library says of the rows."""
         found: dict[str, Any] = {}
-        if self.forest.aggregate != "per_tree":
+        if self.forest.trees.aggregate != "per_tree":
             found[RAW] = self._asked("predict_raw", X)
         try:
             if self.forest.n_trees:
@@ -78,7 +78,7 @@ class Case:
         try:
             return ask(self.model, X)
         except Exception:  # it may insist on the dtype in which it gets rows when a program is verified
-            return ask(self.model, np.array(X, dtype=self.forest.feature_dtype, order="C"))
+            return ask(self.model, np.array(X, dtype=self.forest.trees.feature_dtype, order="C"))
 
     def total(self, X: Array, **settings: Any) -> Array:
         """What the trees come to; where that is nothing but their leaves, those."""
@@ -117,13 +117,13 @@ class Case:
             return outputs.leaf_numbers(self.forest, self.program.leaves(as_rows(X, self.forest), Settings()))
         if name == RAW:
             # For several targets of a classifier there is no one shape; predict_proba has their list.
-            return raw if len(self.forest.output_slices) > 1 else outputs.shaped_raw(self.forest, raw)
+            return raw if len(self.forest.outputs.output_slices) > 1 else outputs.shaped_raw(self.forest, raw)
         if name == TRANSFORM:
             found = outputs.leaf_columns(self.forest, self.program.reached(as_rows(X, self.forest), Settings()))
             return found.toarray() if hasattr(found, "toarray") else found
-        if name == "predict_log_proba" and self.forest.log_proba == "log_add_exp":
+        if name == "predict_log_proba" and self.forest.outputs.log_proba == "log_add_exp":
             return self.program.log_mean(as_rows(X, self.forest), Settings())
-        if name.endswith("proba") and self.forest.proba == "none":
+        if name.endswith("proba") and self.forest.outputs.proba == "none":
             self.fail(f"{type(self.model).__name__} has {name}, the forest gives none", "Forest.proba")
         return METHODS[name](self.forest, raw)
 
@@ -141,15 +141,15 @@ class Case:
         n_wrong = np.count_nonzero(wrong.reshape(len(wrong), -1).any(axis=1))
         if name == LEAVES:
             why = why_leaves(self.forest, X, ours.reshape(len(X), -1), theirs.reshape(len(X), -1))
-        elif name == TRANSFORM or (name == "predict_log_proba" and self.forest.log_proba == "log_add_exp"):
+        elif name == TRANSFORM or (name == "predict_log_proba" and self.forest.outputs.log_proba == "log_add_exp"):
             why = SHAPE_RULES[name]
-        elif name == RAW or (name == "decision_function" and self.forest.decision != "inlier"):
+        elif name == RAW or (name == "decision_function" and self.forest.outputs.decision != "inlier"):
             why = why_raw(self.forest, X, raw, theirs.reshape(raw.shape), leaves_agree)
-        elif name == "predict" and self.forest.decision != "none":
+        elif name == "predict" and self.forest.outputs.decision != "none":
             why = why_labels(self.forest, raw, theirs)
         else:
             raw_agree = self.asks("predict_raw") is not None or "decision_function" in self.methods()
-            if not raw_agree and self.forest.link == "identity" and theirs.size == raw.size:
+            if not raw_agree and self.forest.outputs.link == "identity" and theirs.size == raw.size:
                 why = why_raw(self.forest, X, raw, theirs.reshape(raw.shape), leaves_agree)
             else:
                 why = why_values(self.forest, name, raw, theirs, raw_agree)
@@ -177,9 +177,9 @@ class Case:
         """Extracting again gives the same forest and leaves the model's answers as they were."""
         before = self.library(X)
         again = self.extractor.extract(self.model).validate()
-        for spec in fields(Forest):
-            if not same(getattr(self.forest, spec.name), getattr(again, spec.name)):
-                self.fail(f"extracted twice, Forest.{spec.name} is another", "extract, which has to be a pure function")
+        for name, value in again.fields().items():
+            if not same(self.forest.fields()[name], value):
+                self.fail(f"extracted twice, Forest.{name} is another", "extract, which has to be a pure function")
         for name, answer in self.library(X).items():
             if not same(before[name], answer):
                 self.fail(f"{name} are others after the model was extracted", "extract, which has to leave it alone")
@@ -189,8 +189,8 @@ class Case:
         if "predict" not in self.methods() or not len(X):
             return
         for taken, rule, value in (
-            (self.forest.accepts_nan, "Forest.accepts_nan", np.nan),
-            (self.forest.accepts_inf, "Forest.accepts_inf", np.inf),
+            (self.forest.inputs.accepts_nan, "Forest.accepts_nan", np.nan),
+            (self.forest.inputs.accepts_inf, "Forest.accepts_inf", np.inf),
         ):
             rows = X[:2].astype(np.float64)
             rows[0] = value
@@ -199,10 +199,10 @@ class Case:
 
     def check_empty(self, X: Array) -> None:
         """A batch of no rows gives what it gives in the library: answers of its dtypes and shapes, or an error."""
-        none, refused = X[:0], self.forest.no_rows == "error"
+        none, refused = X[:0], self.forest.inputs.no_rows == "error"
         if _answers(self.library, none) == refused:
             does = "refuses" if not refused else "answers"
-            self.fail(f"the library {does} a batch of 0", f"Forest.no_rows, which is {self.forest.no_rows!r}")
+            self.fail(f"the library {does} a batch of 0", f"Forest.no_rows, which is {self.forest.inputs.no_rows!r}")
         if refused:
             return
         raw = self.raw(none)
@@ -243,12 +243,12 @@ class Case:
 
     def check_tensors(self, X: Array) -> None:
         """What is made of raw scores in a tensor equals what is made of them in an array, but for torch's exp."""
-        if self.forest.aggregate != "sum":
+        if self.forest.trees.aggregate != "sum":
             return
         torch = sys.modules["torch"]  # which strategies have loaded
         raw = self.raw(X)
         for name in self.methods():
-            if name not in METHODS or (name == "predict_log_proba" and self.forest.log_proba == "log_add_exp"):
+            if name not in METHODS or (name == "predict_log_proba" and self.forest.outputs.log_proba == "log_add_exp"):
                 continue
             answers = [METHODS[name](self.forest, scores) for scores in (raw, torch.tensor(raw))]
             expected, found = (answer if isinstance(answer, list) else [answer] for answer in answers)
@@ -269,7 +269,7 @@ class Case:
         if not (through_registry and hasattr(self.model, "fit")):
             return
         fast = TensorizedEstimator(self.model)
-        ask = "apply" if self.forest.aggregate == "per_tree" else "predict_raw"
+        ask = "apply" if self.forest.trees.aggregate == "per_tree" else "predict_raw"
         try:
             found = getattr(fast, ask)(X)
         except NotFittedError:  # a library without scikit-learn's signs of being fitted; only fit leads in
@@ -303,7 +303,7 @@ SHAPE_RULES = {
 
 
 def _total(program: Program, X: Array, **settings: Any) -> Array:
-    ask = program.leaves if program.forest.aggregate == "per_tree" else program.total
+    ask = program.leaves if program.forest.trees.aggregate == "per_tree" else program.total
     found: Array = ask(as_rows(X, program.forest), Settings(**settings))
     return found
 

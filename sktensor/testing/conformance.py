@@ -102,7 +102,7 @@ def check_extractor(model: Any, X: Any, *, extractor: Extractor | None = None) -
         for rows, name in hurting(case.forest, X):
             case.check(rows, name)
         case.check_refusals(X)
-        more = X[:0] if case.forest.hashed is not None else probe(case.forest).astype(X.dtype)
+        more = X[:0] if case.forest.inputs.hashed is not None else probe(case.forest).astype(X.dtype)
         enough = np.concatenate([X, more])[: max(BATCHES)]
         for size in BATCHES[1:]:
             case.check(enough[:size], f"a batch of {size}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -36,7 +35,7 @@ def why_leaves(forest: Forest, X: Array, ours: Array, theirs: Array) -> str:
         return f"the leaf numbers (Forest.leaf_id) of tree {tree}, or its children changed about (left, right)"
     trees = Trees(forest)
     leaf = trees.leaves(X)
-    numbers = {int(forest.leaf_id[at]): int(at) for at in _leaves_of(forest, tree)}
+    numbers = {int(forest.trees.leaf_id[at]): int(at) for at in _leaves_of(forest, tree)}
     found: Counter[str] = Counter()
     parting = ""
     rows = np.flatnonzero(wrong[:, tree])
@@ -45,12 +44,12 @@ def why_leaves(forest: Forest, X: Array, ours: Array, theirs: Array) -> str:
             return f"the leaf numbers (Forest.leaf_id): tree {tree} has no leaf {number}"
         ways = trees.way(leaf[row, tree]), trees.way(numbers[number])
         node = [a for a, b in zip(*ways, strict=False) if a == b][-1]
-        left = forest.left[node] in (*ways[0], ~leaf[row, tree])
+        left = forest.trees.left[node] in (*ways[0], ~leaf[row, tree])
         found.update(_rules_at(forest, trees, node, X[row], left))
+        column = forest.trees.feature[node]
         parting = parting or (
-            f"at node {node} of tree {tree}, column {forest.feature[node]} holds {X[row, forest.feature[node]]!r}, the "
-            f"threshold is {forest.threshold[node]!r}, and the forest goes {'left' if left else 'right'}, the library "
-            "does not"
+            f"at node {node} of tree {tree}, column {column} holds {X[row, column]!r}, the threshold is "
+            f"{forest.trees.threshold[node]!r}, and the forest goes {'left' if left else 'right'}, the library does not"
         )
     # What explains every row is at fault. The split always does: what explains most rows may be a fault of its own.
     rules = [rule for rule, count in found.items() if count == len(rows)][:1]
@@ -60,31 +59,33 @@ def why_leaves(forest: Forest, X: Array, ours: Array, theirs: Array) -> str:
 
 
 def _leaves_of(forest: Forest, tree: int) -> list[int]:
-    found, stack = [], [int(forest.root[tree])]
+    found, stack = [], [int(forest.trees.root[tree])]
     while stack:
         node = stack.pop()
         if node < 0:
             found.append(~node)
         else:
-            stack += [int(forest.left[node]), int(forest.right[node])]
+            stack += [int(forest.trees.left[node]), int(forest.trees.right[node])]
     return found
 
 
 def _rules_at(forest: Forest, trees: Trees, node: int, row: Array, left: bool) -> list[str]:
     """The rules, one of which decides that this row goes left here, or does not, against the library."""
-    given = row[forest.feature[node]]
-    value = given.astype(forest.feature_dtype)
-    if np.isnan(value) or (forest.missing_value is not None and value == value.dtype.type(forest.missing_value)):
+    given = row[forest.trees.feature[node]]
+    value = given.astype(forest.trees.feature_dtype)
+    if np.isnan(value) or (
+        forest.inputs.missing_value is not None and value == value.dtype.type(forest.inputs.missing_value)
+    ):
         return ["the missing side (Forest.nan_left)"]
     if trees.is_category(node):
         return ["the sets of categories (Forest.cat_bits, cat_mode, oov_left)"]
-    if forest.flush_tiny and abs(value) <= TINY:
+    if forest.inputs.flush_tiny and abs(value) <= TINY:
         value = value.dtype.type(0.0)
-    at, found = np.float64(forest.threshold[node]), []
+    at, found = np.float64(forest.trees.threshold[node]), []
     if value == at:
         found.append("the comparison (Forest.cmp)")
     exact = np.float64(given)
-    if exact != value and left != bool(exact < at if forest.cmp == "lt" else exact <= at):
+    if exact != value and left != bool(exact < at if forest.trees.cmp == "lt" else exact <= at):
         found.append("the dtype of the features (Forest.feature_dtype, ints_as_float32)")
     if abs(value) <= TINY:
         found.append("what is close to zero (Forest.flush_tiny, zero_dir)")
@@ -129,10 +130,10 @@ def _constant(ratio: Array) -> bool:
 
 def _rounding(forest: Forest, X: Array) -> Array:
     """How far apart the sums of the same leaves can be, shape (n, K)."""
-    bias = None if forest.bias is None else np.abs(forest.bias)
-    sizes = replace(forest, leaf_value=np.abs(forest.leaf_value), base=np.abs(forest.base), bias=bias)
+    bias = None if forest.outputs.bias is None else np.abs(forest.outputs.bias)
+    sizes = forest.replace(leaf_value=np.abs(forest.trees.leaf_value), base=np.abs(forest.trees.base), bias=bias)
     total = outputs.raw_scores(sizes, Program(sizes).total(as_rows(X, sizes), Settings())).astype(np.float64)
-    bound: Array = 2 * (forest.n_trees + 2) * float(np.finfo(forest.acc_dtype).eps) * np.abs(total)
+    bound: Array = 2 * (forest.n_trees + 2) * float(np.finfo(forest.trees.acc_dtype).eps) * np.abs(total)
     return bound
 
 
@@ -144,38 +145,37 @@ def _why_splits(forest: Forest, X: Array, ours: Array, theirs: Array, wrong: Arr
         return not differ(found, theirs[rows]).any()
 
     every = np.ones(len(X), dtype=bool)
-    seen = X.astype(forest.feature_dtype)
+    seen = X.astype(forest.trees.feature_dtype)
     missing = np.isnan(seen).any(axis=1)
-    if forest.missing_value is not None:
-        missing |= (seen == forest.missing_value).any(axis=1)
-    forest = replace(forest, ob_feature=None, ob_threshold=None)  # a second view, which would have to change, too
-    flipped = replace(forest, cmp="lt" if forest.cmp == "le" else "le")
+    if forest.inputs.missing_value is not None:
+        missing |= (seen == forest.inputs.missing_value).any(axis=1)
+    flipped = forest.replace(cmp="lt" if forest.trees.cmp == "le" else "le")
     if (wrong & ~missing).any() and explains(flipped, ~missing):
-        return f"the comparison (Forest.cmp): with cmp={flipped.cmp!r}, all rows without missing values would agree"
-    if explains(replace(forest, nan_left=~forest.nan_left), every):
+        return (
+            f"the comparison (Forest.cmp): with cmp={flipped.trees.cmp!r}, all rows without missing values would agree"
+        )
+    if explains(forest.replace(nan_left=~forest.trees.nan_left), every):
         return "the missing side (Forest.nan_left): with all of them changed about, all rows would agree"
     if wrong.any() and not (wrong & ~missing).any():
         return "the missing side (Forest.nan_left, missing_value): only rows with missing values differ"
     for rule, changes in (
-        ("flush_tiny", {"flush_tiny": not forest.flush_tiny}),
-        ("ints_as_float32", {"ints_as_float32": not forest.ints_as_float32}),
-        ("feature_dtype", {"feature_dtype": "float64" if forest.feature_dtype == "float32" else "float32"}),
+        ("flush_tiny", {"flush_tiny": not forest.inputs.flush_tiny}),
+        ("ints_as_float32", {"ints_as_float32": not forest.inputs.ints_as_float32}),
+        ("feature_dtype", {"feature_dtype": "float64" if forest.trees.feature_dtype == "float32" else "float32"}),
     ):
-        if explains(replace(forest, **changes), every):
+        if explains(forest.replace(**changes), every):
             return f"Forest.{rule}: with {rule}={changes[rule]!r}, all rows would agree"
     return ""
 
 
 def _other_sums(forest: Forest) -> Iterator[tuple[str, Forest]]:
     """Forests whose sums follow another rule."""
-    pre = f"Forest.raw_is_pre_div: with raw_is_pre_div={not forest.raw_is_pre_div}, all rows would agree"
-    yield pre, replace(forest, raw_is_pre_div=not forest.raw_is_pre_div)
+    pre = f"Forest.raw_is_pre_div: with raw_is_pre_div={not forest.outputs.raw_is_pre_div}, all rows would agree"
+    yield pre, forest.replace(raw_is_pre_div=not forest.outputs.raw_is_pre_div)
     order = slice(None, None, -1)
     yield (
         "the order of the trees (Forest.root): added from the last to the first, all rows would agree",
-        replace(
-            forest, root=forest.root[order], tree_target=forest.tree_target[order], tree_iter=forest.tree_iter[order]
-        ),
+        forest.replace(root=forest.trees.root[order], tree_target=forest.trees.tree_target[order]),
     )
 
 
@@ -187,13 +187,15 @@ def why_values(forest: Forest, name: str, raw: Array, theirs: Array, raw_agree: 
         same_kind = isinstance(found, np.ndarray) and found.shape == theirs.shape
         return same_kind and not differ(found, theirs).any()
 
-    if forest.link == "sigmoid" and explains(replace(forest, link_param=1.0)):
+    if forest.outputs.link == "sigmoid" and explains(forest.replace(link_param=1.0)):
         return "the link (Forest.link_param): with link_param=1.0, all rows would agree"
     for link in get_args(Link):
         if link == "argmax" or (link == "mean_variance" and forest.n_outputs != 2):
             continue  # they give another number of values
-        if explains(replace(forest, link=link)):
-            return f"the link (Forest.link): with link={link!r} instead of {forest.link!r}, all rows would agree"
+        if explains(forest.replace(link=link)):
+            return (
+                f"the link (Forest.link): with link={link!r} instead of {forest.outputs.link!r}, all rows would agree"
+            )
     if theirs.ndim == 2 and not differ(METHODS[name](forest, raw), theirs[:, ::-1]).any():
         return "the order of the classes (Forest.classes, tree_target): columns have changed places"
     rules = "the link (Forest.link, link_param, proba, log_proba)"
@@ -202,17 +204,18 @@ def why_values(forest: Forest, name: str, raw: Array, theirs: Array, raw_agree: 
 
 def why_labels(forest: Forest, raw: Array, theirs: Array) -> str:
     """The rule behind labels that differ."""
-    known = np.concatenate(forest.classes) if forest.classes else np.zeros(0)
-    if forest.classes and (unknown := set(theirs.ravel().tolist()) - set(known.tolist())):
+    known = np.concatenate(forest.outputs.classes) if forest.outputs.classes else np.zeros(0)
+    if forest.outputs.classes and (unknown := set(theirs.ravel().tolist()) - set(known.tolist())):
         return f"the labels (Forest.classes), which lack {sorted(unknown)[:5]}"
-    turned = replace(forest, classes=tuple(labels[::-1] for labels in forest.classes))
-    if forest.classes and not (outputs.labels(turned, raw) != theirs).any():
+    turned = forest.replace(classes=tuple(labels[::-1] for labels in forest.outputs.classes))
+    if forest.outputs.classes and not (outputs.labels(turned, raw) != theirs).any():
         return "the order of the labels (Forest.classes): the other way round, all rows would agree"
     for decision in get_args(Decision):
-        if decision in ("none", "index", forest.decision) or "multilabel" in decision + forest.decision:
+        if decision in ("none", "index", forest.outputs.decision) or "multilabel" in decision + forest.outputs.decision:
             continue
         if forest.n_outputs > 1 and not decision.endswith("argmax"):
             continue
-        if not (outputs.labels(replace(forest, decision=decision), raw) != theirs).any():
-            return f"the decision (Forest.decision): with {decision!r} instead of {forest.decision!r}, all would agree"
+        if not (outputs.labels(forest.replace(decision=decision), raw) != theirs).any():
+            ours = forest.outputs.decision
+            return f"the decision (Forest.decision): with {decision!r} instead of {ours!r}, all would agree"
     return "the decision (Forest.decision, decision_threshold, classes)"

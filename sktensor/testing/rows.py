@@ -24,11 +24,11 @@ def hurting(forest: Forest, X: Array) -> Iterator[tuple[Array, str]]:
     on = probe(forest)
     yield on, "the forest's own thresholds and missing values"  # which tell most, so first
     yield X, GIVEN
-    if forest.hashed is not None:
+    if forest.inputs.hashed is not None:
         return  # what follows is made of real numbers, which are no categories
     if len(X) and forest.n_nodes:
         yield _on_the_way(forest, X), "the rows given with a threshold on their way put in"
-    if forest.feature_dtype == "float32":
+    if forest.trees.feature_dtype == "float32":
         wide = on.astype(np.float64)
         up = np.random.default_rng(1).random(wide.shape) < 0.5
         yield np.nextafter(wide, np.where(up, np.inf, -np.inf)), "float64 numbers that the cast to float32 rounds"
@@ -37,12 +37,14 @@ def hurting(forest: Forest, X: Array) -> Iterator[tuple[Array, str]]:
     whole = np.rint(np.nan_to_num(on.astype(np.float64), posinf=0.0, neginf=0.0).clip(-1e6, 1e6)).astype(np.int64)
     whole[::3] += (2**24 + 1) * (whole[::3] > 0)
     yield whole, "integers, some too large for float32"
-    if forest.accepts_inf:
+    if forest.inputs.accepts_inf:
         rows = on.copy()
         rng = np.random.default_rng(2)
         at = rng.random(rows.shape) < 0.3
-        if forest.values_in_arrays and forest.categories is not None:  # whose libraries take no infinite categories
-            at &= [table is None for table in forest.categories]
+        if (
+            forest.inputs.values_in_arrays and forest.inputs.categories is not None
+        ):  # whose libraries take no infinite categories
+            at &= [table is None for table in forest.inputs.categories]
         rows[at] = rng.choice(np.array([np.inf, -np.inf], dtype=rows.dtype), at.sum())
         yield rows, "infinities"
 
@@ -53,16 +55,16 @@ def _on_the_way(forest: Forest, X: Array) -> Array:
     Nodes deep in a tree are seldom reached by rows that are made of thresholds alone.
     """
     rng = np.random.default_rng(3)
-    rows = X[rng.integers(0, len(X), 256)].astype(forest.feature_dtype)
+    rows = X[rng.integers(0, len(X), 256)].astype(forest.trees.feature_dtype)
     trees = Trees(forest)
     leaf = trees.leaves(rows)
     for row, tree in enumerate(rng.integers(0, forest.n_trees, len(rows))):
         way = trees.way(leaf[row, tree])
         if not way or trees.is_category(node := way[rng.integers(len(way))]):
             continue
-        at = forest.threshold[node].astype(rows.dtype)
+        at = forest.trees.threshold[node].astype(rows.dtype)
         beside = [at, at, np.nextafter(at, rows.dtype.type(-np.inf)), np.nextafter(at, rows.dtype.type(np.inf))]
-        drawn = rng.choice(np.array(beside + [np.nan] * forest.accepts_nan, dtype=rows.dtype))
+        drawn = rng.choice(np.array(beside + [np.nan] * forest.inputs.accepts_nan, dtype=rows.dtype))
         if np.isfinite(drawn) or np.isnan(drawn):
-            rows[row, forest.feature[node]] = drawn
+            rows[row, forest.trees.feature[node]] = drawn
     return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ class Trees:
 
     def __init__(self, forest: Forest) -> None:
         self.forest = forest
-        links, inner = np.concatenate([forest.left, forest.right]), np.tile(np.arange(forest.n_nodes), 2)
+        links, inner = np.concatenate([forest.trees.left, forest.trees.right]), np.tile(np.arange(forest.n_nodes), 2)
         self._above_node = np.full(forest.n_nodes, -1)
         self._above_leaf = np.full(forest.n_leaves, -1)
         self._above_node[links[links >= 0]] = inner[links >= 0]
@@ -31,7 +30,7 @@ class Trees:
 
     def leaves(self, X: Array) -> Array:
         """Numbers of the leaves in the forest's arrays, shape (n, T)."""
-        numbered = replace(self.forest, leaf_id=np.arange(self.forest.n_leaves))
+        numbered = self.forest.replace(leaf_id=np.arange(self.forest.n_leaves))
         found: Array = Program(numbered).leaves(as_rows(X, numbered), Settings())
         return found
 
@@ -46,4 +45,4 @@ class Trees:
 
     def is_category(self, node: int) -> bool:
         """Whether a node asks for a set of categories."""
-        return self.forest.is_cat is not None and bool(self.forest.is_cat[node])
+        return self.forest.trees.is_cat is not None and bool(self.forest.trees.is_cat[node])

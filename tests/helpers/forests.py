@@ -77,7 +77,6 @@ def random_forest(
         "nan_left": rng.random(n_nodes) < (0.5 if missing else 0.0),
         "root": root,
         "tree_target": np.full(n_trees, -1) if vector else np.arange(n_trees) % n_outputs,
-        "tree_iter": np.arange(n_trees) // (1 if vector else n_outputs),
         "leaf_value": _mixed(rng, LEAF_VALUES, (n_leaves, width)),
         "leaf_id": rng.permutation(n_leaves),
         "base": _mixed(rng, LEAF_VALUES, n_outputs),
@@ -93,7 +92,7 @@ def random_forest(
         fields["cover"] = rng.integers(1, 100, n_nodes + n_leaves).astype(float)
     if linear:
         fields |= _linear(rng, fields["leaf_value"], n_features)
-    return Forest(**(fields | rules)).validate()
+    return Forest.from_fields(**(fields | rules)).validate()
 
 
 def _mixed(rng, pool, shape):

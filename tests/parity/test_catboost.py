@@ -3,7 +3,6 @@
 import json
 import pickle
 import tempfile
-from dataclasses import replace
 
 import catboost as cb
 import numpy as np
@@ -283,20 +282,6 @@ def test_the_module_answers_as_the_model_does(case):
             within_ulps(tensorize(model)(torch.tensor(rows)).numpy(), model.predict(rows))
 
 
-def test_the_symmetric_view_says_what_the_nodes_say(case):
-    _, forest, rows = case
-    if forest.ob_feature is None:
-        pytest.skip("no trees that are symmetric and equally deep")
-    with np.errstate(over="ignore"):
-        values = rows.astype(np.float32)[:, forest.ob_feature]
-    right = values > forest.ob_threshold
-    nan = np.isnan(values)
-    number = ((right & ~nan) << np.arange(forest.ob_feature.shape[1])).sum(-1)
-    numeric = ~nan.any(axis=-1)
-    assert numeric.any()
-    np.testing.assert_array_equal(number[numeric], reference_apply(forest, rows)[numeric])
-
-
 def test_cover_is_the_weight_of_training_rows_in_each_leaf():
     for params in ({}, DEPTHWISE, LOSSGUIDE):
         model = fitted(R, X, REAL, **params)
@@ -448,7 +433,7 @@ def test_a_model_is_extracted_without_a_python_loop_over_nodes():
 def test_a_forest_with_an_impossible_answer_is_refused_by_field(field, value):
     forest = extract(fitted(C, X, THREE, iterations=1))
     with pytest.raises(ValueError, match=field):
-        replace(forest, **{field: value}).validate()
+        forest.replace(**{field: value}).validate()
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

@@ -439,7 +439,6 @@ def test_only_the_iterations_of_predict_are_kept():
     assert extract(three).n_trees == 3 * three.best_iteration_
     assert 0 < three.best_iteration_ < three.n_estimators
     assert forest_of("three classes").tree_target.tolist()[:4] == [0, 1, 2, 0]
-    assert forest_of("three classes").tree_iter.tolist()[:4] == [0, 0, 0, 1]
 
 
 def test_numbers_are_read_as_the_library_reads_them():

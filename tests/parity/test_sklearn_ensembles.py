@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -756,7 +755,7 @@ def test_nan_and_infinities_are_accepted_where_the_library_accepts_them(name, va
 def test_verification_finds_an_embedding_whose_leaves_are_others():
     model = RandomTreesEmbedding(n_estimators=3, random_state=0).fit(training_rows())
     forest = extract_forest(model)
-    changed = program.Program(replace(forest, threshold=forest.threshold + 0.25))
+    changed = program.Program(forest.replace(threshold=forest.threshold + 0.25))
     with pytest.raises(VerificationError, match=r"RandomTreesEmbedding find other leaves in \d trees"):
         verify(changed, Settings(), extractor, model)
     verify(program.Program(forest), Settings(), extractor, model)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.native import abi
 from sktensor.strategies.bitsliced import CircuitTables
 from sktensor.strategies.ranks import NATURAL, CategoryTables, threshold_in_feature_dtype
@@ -21,12 +21,12 @@ Array = npt.NDArray[Any]
 PER_SEARCH = 2**8 - 1
 
 
-def structure(forest: Forest, tables: CircuitTables, sums: abi.SumStructure | None = None) -> abi.BitslicedStructure:
+def structure(trees: Trees, tables: CircuitTables, sums: abi.SumStructure | None = None) -> abi.BitslicedStructure:
     """The tables as the kernel reads them.
 
     Parameters
     ----------
-    forest : Forest
+    trees : Trees
         Whose comparison, leaf values and sums these are.
     tables : CircuitTables
         What the strategy compiled from it.
@@ -38,13 +38,13 @@ def structure(forest: Forest, tables: CircuitTables, sums: abi.SumStructure | No
     abi.BitslicedStructure
         Keeps the arrays that it points to alive.
     """
-    numeric = _numeric(forest, tables)
+    numeric = _numeric(trees, tables)
     category = _categories(tables, len(numeric.rank))
     number = _plane_numbers(tables, numeric)
-    pieces = _pieces(forest, tables, number)
+    pieces = _pieces(trees, tables, number)
     return abi.filled(
         abi.BitslicedStructure,
-        n_columns=forest.n_columns,
+        n_columns=trees.n_columns,
         n_searches=len(numeric.search_column),
         right_if_equal=tables.ranks.right,
         search_column=numeric.search_column,
@@ -63,29 +63,29 @@ def structure(forest: Forest, tables: CircuitTables, sums: abi.SumStructure | No
         **category,
         n_planes=len(tables.plane_rank),
         **pieces,
-        sum=sums or sum_structure(forest),
+        sum=sums or sum_structure(trees),
     )
 
 
-def answer_bytes(forest: Forest) -> int:
+def answer_bytes(trees: Trees) -> int:
     """What the answers about categories would take at most: every category answers all questions of its column."""
-    if forest.is_cat is None or not forest.is_cat.any():
+    if trees.is_cat is None or not trees.is_cat.any():
         return 0
-    assert forest.cat_words is not None
-    feature, words = forest.feature[forest.is_cat], forest.cat_words[forest.is_cat]
+    assert trees.cat_words is not None
+    feature, words = trees.feature[trees.is_cat], trees.cat_words[trees.is_cat]
     used, place = np.unique(feature, return_inverse=True)
     largest = np.zeros(len(used), dtype=np.int64)
     np.maximum.at(largest, place, words)
     return int(np.sum(32 * largest * np.bincount(place)))
 
 
-def sum_structure(forest: Forest, is_first: bool = True) -> abi.SumStructure:
+def sum_structure(trees: Trees, is_first: bool = True) -> abi.SumStructure:
     """Where the sums over a forest's trees, or over a part of them, start."""
     return abi.filled(
         abi.SumStructure,
-        base=forest.base,
-        acc_dtype=abi.DTYPES[forest.acc_dtype],
-        n_outputs=forest.n_outputs,
+        base=trees.base,
+        acc_dtype=abi.DTYPES[trees.acc_dtype],
+        n_outputs=trees.n_outputs,
         continues=not is_first,
     )
 
@@ -107,7 +107,7 @@ class _Numeric:
     plane: Array  # the strategy's numbers of the planes, in the kernel's order
 
 
-def _numeric(forest: Forest, tables: CircuitTables) -> _Numeric:
+def _numeric(trees: Trees, tables: CircuitTables) -> _Numeric:
     ranks = tables.ranks
     feature = np.concatenate([bucket.feature for bucket in ranks.buckets]) if ranks.buckets else np.empty(0, np.int64)
     thresholds = [t[:n] for bucket in ranks.buckets for t, (n,) in zip(bucket.thresholds, bucket.count, strict=True)]
@@ -117,7 +117,7 @@ def _numeric(forest: Forest, tables: CircuitTables) -> _Numeric:
         columns_of.setdefault(int(source), []).append(column)
 
     searches: list[tuple[int, int]] = []  # column of X, levels
-    trees: list[Array] = []
+    code_trees: list[Array] = []
     n_codes: list[int] = []
     codes: list[tuple[int, int]] = []  # of a missing value, of zero
     ranks_in: list[Array] = []
@@ -144,15 +144,15 @@ def _numeric(forest: Forest, tables: CircuitTables) -> _Numeric:
             if len(codes) > before:
                 levels = len(part).bit_length()
                 searches.append((int(feature[source]), levels))
-                trees.append(_search_tree(part, levels))
+                code_trees.append(_search_tree(part, levels))
                 n_codes.append(len(codes) - before)
-    tree = np.concatenate(trees) if trees else np.empty(0, forest.feature_dtype)
-    wide = forest.feature_dtype == "float64"
+    tree = np.concatenate(code_trees) if code_trees else np.empty(0, trees.feature_dtype)
+    wide = trees.feature_dtype == "float64"
     return _Numeric(
         search_column=np.array([column for column, _ in searches], dtype=np.int32),
         search_levels=np.array([levels for _, levels in searches], dtype=np.int32),
-        search_first=_begins([len(t) for t in trees], np.int64)[:-1],
-        thresholds32=threshold_in_feature_dtype(tree, "float32", forest.cmp) if wide else tree,
+        search_first=_begins([len(t) for t in code_trees], np.int64)[:-1],
+        thresholds32=threshold_in_feature_dtype(tree, "float32", trees.cmp) if wide else tree,
         thresholds64=tree if wide else None,
         search_codes=_begins(n_codes),
         code_nan=np.array([nan for nan, _ in codes], dtype=np.uint8),
@@ -217,10 +217,10 @@ def _plane_numbers(tables: CircuitTables, numeric: _Numeric) -> Array:
     return number
 
 
-def _pieces(forest: Forest, tables: CircuitTables, number: Array) -> dict[str, Any]:
+def _pieces(trees: Trees, tables: CircuitTables, number: Array) -> dict[str, Any]:
     """Multiplexers, codes and values of the pieces of trees, by output and tree."""
-    vector = forest.leaf_value.shape[1] > 1
-    target = tables.piece_tree if vector else np.maximum(forest.tree_target, 0)[tables.piece_tree]
+    vector = trees.leaf_value.shape[1] > 1
+    target = tables.piece_tree if vector else np.maximum(trees.tree_target, 0)[tables.piece_tree]
     order = np.argsort(target, kind="stable")
     count = np.diff(tables.piece_mux)[order]
     begins = _begins(count)
@@ -234,7 +234,7 @@ def _pieces(forest: Forest, tables: CircuitTables, number: Array) -> dict[str, A
         own = values >= first_own
         return np.where(own, values - first_mux, slot[np.where(own, 0, values)]).astype(np.uint16)
 
-    leaf_value = np.concatenate([forest.leaf_value, np.full_like(forest.leaf_value[:1], -0.0)])  # -0.0 changes no sum
+    leaf_value = np.concatenate([trees.leaf_value, np.full_like(trees.leaf_value[:1], -0.0)])  # -0.0 changes no sum
     bits = tables.piece_bits[order]
     size = 2 ** bits.astype(np.int64)
     first = _begins(size, np.int64)
@@ -249,7 +249,7 @@ def _pieces(forest: Forest, tables: CircuitTables, number: Array) -> dict[str, A
         "piece_code": slots(tables.piece_code[order], tables.piece_mux[:-1][order, None]),
         "piece_first": first[:-1],
         "piece_output": target[order].astype(np.int32),
-        "n_leaf_outputs": forest.leaf_value.shape[1],
+        "n_leaf_outputs": trees.leaf_value.shape[1],
         "values": values,
         "n_values": len(values),
         "value_bytes": value_bytes,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from sktensor.backends.cpu import bitsliced as cpu_bitsliced
 from sktensor.backends.cpu import traversal, walk
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.native import abi
 from sktensor.strategies import bitsliced
 from sktensor.strategies.auto import TABLE_LIMIT, Option
@@ -45,37 +45,37 @@ def constants() -> dict[str, dict[str, float]]:
     return json.loads(CONSTANTS_FILE.read_text(encoding="utf-8"))["nanoseconds"]  # type: ignore[no-any-return]
 
 
-def option(name: str, forest: Forest, shape: Shape, n_rows: int) -> Option:
+def option(name: str, trees: Trees, shape: Shape, n_rows: int) -> Option:
     """A kernel that could run the forest: the time it would take, or what speaks against it."""
-    if refused := _refusal(name, forest, shape):
+    if refused := _refusal(name, trees, shape):
         refused = f"strategy={name!r} has no kernel for this forest: {refused}. Use backend='torch', or 'auto'."
     large = shape.n_leaves > bitsliced.MOST_LEAVES
     if name == "bitsliced" and large.any() and not refused:  # those are walked
         small, rest = _some(shape, ~large), _some(shape, large)
-        expected = _expected(name, forest, small, n_rows) + _expected("tree_traversal", forest, rest, n_rows)
+        expected = _expected(name, trees, small, n_rows) + _expected("tree_traversal", trees, rest, n_rows)
         table_bytes = bitsliced.cost(small).table_bytes + NODE_BYTES * float(np.sum(rest.n_leaves))
     else:
-        expected = _expected(name, forest, shape, n_rows)
+        expected = _expected(name, trees, shape, n_rows)
         nodes_bytes = (abi.NODE.itemsize if name == DIRECT else NODE_BYTES) * float(np.sum(shape.n_leaves))
         table_bytes = bitsliced.cost(shape).table_bytes if name == "bitsliced" else nodes_bytes
     return Option(name, Cost(table_bytes, 0.0, 1.0, expected / max(n_rows, 1)), refused, expected, "native")
 
 
-def _refusal(name: str, forest: Forest, shape: Shape) -> str:
+def _refusal(name: str, trees: Trees, shape: Shape) -> str:
     if name == DIRECT:
-        return walk.refusal(forest)
-    return _bitsliced_refusal(forest, shape) if name == "bitsliced" else traversal.refusal(forest)
+        return walk.refusal(trees)
+    return _bitsliced_refusal(trees, shape) if name == "bitsliced" else traversal.refusal(trees)
 
 
-def _bitsliced_refusal(forest: Forest, shape: Shape) -> str:
-    if forest.aggregate != "sum":
-        return f"circuits answer with sums, and this forest's aggregate is {forest.aggregate!r}"
+def _bitsliced_refusal(trees: Trees, shape: Shape) -> str:
+    if trees.aggregate != "sum":
+        return f"circuits answer with sums, and this forest's aggregate is {trees.aggregate!r}"
     large = shape.n_leaves > bitsliced.MOST_LEAVES
-    if forest.lin_off is not None:
+    if trees.lin_off is not None:
         return "leaves are linear functions, for which only traversal has a kernel"
-    if (answers := cpu_bitsliced.answer_bytes(forest)) > TABLE_LIMIT:
+    if (answers := cpu_bitsliced.answer_bytes(trees)) > TABLE_LIMIT:
         return f"its categories would take {answers / 2**20:,.0f} MiB of tables"
-    if large.any() and (why := traversal.refusal(forest)):
+    if large.any() and (why := traversal.refusal(trees)):
         return why
     if large.any() and (large.all() or 1 + np.count_nonzero(np.diff(large)) > MOST_RUNS):
         return f"trees of up to {shape.n_leaves.max()} leaves are too large for circuits"
@@ -84,34 +84,34 @@ def _bitsliced_refusal(forest: Forest, shape: Shape) -> str:
     return ""
 
 
-def _some(shape: Shape, trees: npt.NDArray[Any]) -> Shape:
-    return Shape(shape.depth[trees], shape.n_leaves[trees])
+def _some(shape: Shape, numbers: npt.NDArray[Any]) -> Shape:
+    return Shape(shape.depth[numbers], shape.n_leaves[numbers])
 
 
-def _expected(name: str, forest: Forest, shape: Shape, n_rows: int) -> float:
+def _expected(name: str, trees: Trees, shape: Shape, n_rows: int) -> float:
     """Nanoseconds of one core."""
     each = {"far value": FAR_NS, **constants()[name]}
-    return sum(each[kind] * amount for kind, amount in work(name, forest, shape, n_rows).items())
+    return sum(each[kind] * amount for kind, amount in work(name, trees, shape, n_rows).items())
 
 
-def work(name: str, forest: Forest, shape: Shape, n_rows: int) -> dict[str, float]:
+def work(name: str, trees: Trees, shape: Shape, n_rows: int) -> dict[str, float]:
     """Amounts of work that a kernel does for trees of such shapes in a forest, and so many rows."""
     n_nodes = float(np.sum(shape.n_leaves - 1))
-    columns = min(float(forest.n_columns), n_nodes)
+    columns = min(float(trees.n_columns), n_nodes)
     # Columns that lie apart in rows that no cache holds: each value of them comes alone.
-    far = 4.0 * n_rows * forest.n_columns > FAR_BYTES and forest.n_columns >= FAR_COLUMNS
+    far = 4.0 * n_rows * trees.n_columns > FAR_BYTES and trees.n_columns >= FAR_COLUMNS
     if name == DIRECT:
         steps = n_rows * float(np.sum(np.log2(np.maximum(shape.n_leaves, 2))))
         return {"call": 1.0, "step": steps, "far value": far * steps}
     if name == "bitsliced":
-        wide = float(forest.leaf_value.dtype.itemsize == 8)
+        wide = float(trees.leaf_value.dtype.itemsize == 8)
         blocks = float(-(-n_rows // BLOCK))
-        lookups = blocks * float(np.sum(np.ceil(shape.n_leaves / 192))) * forest.leaf_value.shape[1]
+        lookups = blocks * float(np.sum(np.ceil(shape.n_leaves / 192))) * trees.leaf_value.shape[1]
         return {
             "call": 1.0,
             "value": n_rows * columns,  # its rank
             "far value": far * n_rows * columns,
-            "plane": blocks * min(n_nodes, 255.0 * forest.n_columns),
+            "plane": blocks * min(n_nodes, 255.0 * trees.n_columns),
             "multiplexer": blocks * n_nodes,  # about one a node
             "float32 look-up": lookups * (1.0 - wide),
             "float64 look-up": lookups * wide,

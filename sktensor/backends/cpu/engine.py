@@ -20,6 +20,9 @@ STRATEGIES = ("bitsliced", "tree_traversal")
 # What a thread of a kernel keeps at hand, at most; it takes rows from where they lie, a block at a time.
 KERNEL_BYTES = 2 * 2**20
 
+# Why trees over derived columns are not walked on their values.
+OF_X = "it compares values of X, and these trees look at columns derived from them"
+
 
 def unavailable(device: str, strategy: str) -> str:
     """Why there is no kernel, whatever the forest."""
@@ -36,16 +39,19 @@ def unavailable(device: str, strategy: str) -> str:
 def options(work: Workload, n_rows: int, device: str) -> Iterator[Option]:
     """Circuits, traversal and walking, with the times that their constants, fitted to measurements, tell."""
     for name in (*STRATEGIES, costs.DIRECT):
-        found = costs.option(name, work.forest, work.shape, n_rows)
+        found = costs.option(name, work.forest.trees, work.shape, n_rows)
+        if name == costs.DIRECT and work.forest.inputs.derived_key is not None:
+            found = replace(found, refused=OF_X)
         leaves_by = _walker(work) if name == "bitsliced" else ""
         yield replace(found, measured=True, batch_bytes=KERNEL_BYTES, leaves_by=leaves_by)
 
 
 def _walker(work: Workload) -> str | None:
     """What finds leaves for circuits, which answer with sums."""
-    if not traversal.refusal(work.forest):
+    if not traversal.refusal(work.forest.trees):
         return "tree_traversal"
-    return None if walk.refusal(work.forest) else costs.DIRECT
+    refused = walk.refusal(work.forest.trees) or work.forest.inputs.derived_key is not None
+    return None if refused else costs.DIRECT
 
 
 def build(work: Workload, option: Option, device: str) -> Any:

@@ -15,8 +15,8 @@ from sktensor.backends.cpu import bitsliced as cpu_bitsliced
 from sktensor.backends.cpu import traversal
 from sktensor.backends.cpu.keys import Keys
 from sktensor.backends.cpu.partitions import parts_by_questions, runs
-from sktensor.forest import TINY, Forest
-from sktensor.forest.selection import take_trees
+from sktensor.forest import TINY, Forest, Trees
+from sktensor.forest.transform import take_trees
 from sktensor.inputs.ctr_features import KeyedColumns
 from sktensor.inputs.rows import Columns, Rows, is_tensor
 from sktensor.native import abi, loader
@@ -47,11 +47,11 @@ class BitslicedKernel:
     """
 
     def __init__(self, forest: Forest, shape: Shape | None = None) -> None:
-        if forest.lin_off is not None:
+        if forest.trees.lin_off is not None:
             raise ValueError("strategy='bitsliced' has no kernel for linear leaves. Use 'tree_traversal', or 'auto'.")
         self._calls = Calls(forest)
-        parts = list(_parts(forest, shape or Shape.of(forest)))
-        dtypes = {"float32"} if all(part.ranked for part in parts) else {"float32", forest.feature_dtype}
+        parts = list(_parts(forest.trees, shape or Shape.of(forest.trees)))
+        dtypes = {"float32"} if all(part.ranked for part in parts) else {"float32", forest.trees.feature_dtype}
         self._tables = {dtype: _continued(parts, dtype) for dtype in dtypes}
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
@@ -64,25 +64,25 @@ class BitslicedKernel:
 class _Part:
     """Consecutive trees."""
 
-    forest: Forest
+    trees: Trees
     ranked: Ranked | None  # None for trees that are too large for circuits
 
 
-def _parts(forest: Forest, shape: Shape) -> Iterator[_Part]:
+def _parts(trees: Trees, shape: Shape) -> Iterator[_Part]:
     """Consecutive trees that circuits take, with few enough questions among them, and such that are too large."""
     large = shape.n_leaves > bitsliced.MOST_LEAVES
     for run in runs(large):
-        part = forest if len(run) == forest.n_trees else take_trees(forest, run)
+        part = trees if len(run) == trees.n_trees else take_trees(trees, run)
         if len(run) and large[run[0]]:
             yield _Part(part, None)
             continue
         ranked = compile_ranks(part)
         _, column, rank = ranked
-        trees = parts_by_questions(part, column.astype(np.int64) << 32 | rank, MOST_PLANES)
-        if len(trees) == 1:
+        numbers = parts_by_questions(part, column.astype(np.int64) << 32 | rank, MOST_PLANES)
+        if len(numbers) == 1:
             yield _Part(part, ranked)
             continue
-        for some in trees:
+        for some in numbers:
             taken = take_trees(part, some)
             yield _Part(taken, compile_ranks(taken))
 
@@ -91,14 +91,14 @@ def _continued(parts: list[_Part], rows_dtype: str) -> list[Tables]:
     """Tables of parts that continue each other's sums."""
     found = []
     for i, part in enumerate(parts):
-        sums = cpu_bitsliced.sum_structure(part.forest, is_first=i == 0)
+        sums = cpu_bitsliced.sum_structure(part.trees, is_first=i == 0)
         if part.ranked is not None:
-            tables = bitsliced.compile_circuits(part.forest, part.ranked)
-            found.append(Tables("bitsliced", cpu_bitsliced.structure(part.forest, tables, sums), part.forest))
+            tables = bitsliced.compile_circuits(part.trees, part.ranked)
+            found.append(Tables("bitsliced", cpu_bitsliced.structure(part.trees, tables, sums)))
         else:
-            structure = traversal.structure(traversal.compile(part.forest, rows_dtype))
+            structure = traversal.structure(traversal.compile(part.trees, rows_dtype))
             structure.sum = sums
-            found.append(Tables("traversal", structure, part.forest, sums))
+            found.append(Tables("traversal", structure, sums))
     return found
 
 
@@ -111,17 +111,15 @@ class Tables:
         The kernel.
     structure : ctypes.Structure
         The tables.
-    forest : Forest
-        Whose they are.
     *kept : object
         What the structure points into beside its own.
     """
 
-    def __init__(self, kind: str, structure: ctypes.Structure, forest: Forest, *kept: Any) -> None:
+    def __init__(self, kind: str, structure: ctypes.Structure, *kept: Any) -> None:
         kernels = _kernels()
         self.kind = kind
         self.address = ctypes.addressof(structure)
-        self._structure, self._forest, self._kept = structure, forest, kept
+        self._structure, self._kept = structure, kept
         self._narrowed: Tables | None = None
         error = getattr(kernels, f"check_{kind}")(self.address)
         kernels.check(error, "Tables for the CPU kernels do not hold together")
@@ -132,7 +130,7 @@ class Tables:
         """The same tables for sums that start from what is there already."""
         structure: Any = type(self._structure).from_buffer_copy(self._structure)
         structure.sum.continues = 1
-        return Tables(self.kind, structure, self._forest, self)
+        return Tables(self.kind, structure, self)
 
     def narrowed(self, columns: Array) -> Tables:
         """The same tables for rows of these columns alone, among which are all that the trees look at."""
@@ -140,7 +138,7 @@ class Tables:
             structure: Any = type(self._structure).from_buffer_copy(self._structure)
             kept = _renumber(structure, columns)
             structure.n_columns = len(columns)
-            found = Tables(self.kind, structure, self._forest, self, kept)
+            found = Tables(self.kind, structure, self, kept)
             self._narrowed = found
         return found
 
@@ -190,8 +188,8 @@ class TraversalKernel:
     def __init__(self, forest: Forest, rows_dtype: str = "float64") -> None:
         self._forest = forest
         self._calls = Calls(forest)
-        self._leaf_id = forest.leaf_id
-        self._by_dtype = forest.feature_dtype == "float64"
+        self._leaf_id = forest.trees.leaf_id
+        self._by_dtype = forest.trees.feature_dtype == "float64"
         self._tables: dict[str, tuple[list[Tables], Array]] = {}
         self._for(rows_dtype)
 
@@ -199,8 +197,8 @@ class TraversalKernel:
         """Tables, and the forest's numbers of their trees; threads may make them twice, and one of the two stays."""
         key = rows_dtype if self._by_dtype else "float32"
         if (found := self._tables.get(key)) is None:
-            tables = traversal.compile(self._forest, key)
-            made = [Tables("traversal", traversal.structure(tables), self._forest)], tables.tree_number
+            tables = traversal.compile(self._forest.trees, key)
+            made = [Tables("traversal", traversal.structure(tables))], tables.tree_number
             found = self._tables.setdefault(key, made)
         return found
 
@@ -234,9 +232,9 @@ class Calls:
 
     def __init__(self, forest: Forest) -> None:
         self.forest = forest
-        self.features = abi.DTYPES[forest.feature_dtype]
-        self.acc_dtype = np.dtype(forest.acc_dtype)
-        by_kernel = forest.key_off is not None and forest.feature_dtype == "float32"
+        self.features = abi.DTYPES[forest.trees.feature_dtype]
+        self.acc_dtype = np.dtype(forest.trees.acc_dtype)
+        by_kernel = forest.inputs.key_off is not None and forest.trees.feature_dtype == "float32"
         self._keys = Keys(forest, _kernels()) if by_kernel else None
 
     def sums(self, tables: Sequence[Tables], rows: Rows, n_threads: int, start: Array | None) -> Any:
@@ -253,19 +251,19 @@ class Calls:
         """The tables for the columns that the rows hand over."""
         if not rows.is_narrow(self.forest):
             return tables
-        return [each.narrowed(self.forest.used_columns) for each in tables]
+        return [each.narrowed(self.forest.trees.used_columns) for each in tables]
 
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
         """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
         kernels, forest = _kernels(), self.forest
-        flush = TINY if forest.flush_tiny and rows.flush else NOTHING
+        flush = TINY if forest.inputs.flush_tiny and rows.flush else NOTHING
         look = rows.late_check is not None
         for first, X in self._ranges(rows, n_threads):
             if isinstance(X, Columns):
                 columns = loader.packed_columns(X.arrays)  # which has to stay until the call is over
-                packed = loader.packed_frame(columns, len(X), forest.missing_value, flush)
+                packed = loader.packed_frame(columns, len(X), forest.inputs.missing_value, flush)
             else:
-                packed = loader.packed_rows(X, forest.missing_value, flush, look)
+                packed = loader.packed_rows(X, forest.inputs.missing_value, flush, look)
             target = loader.address(out[first:] if first else out)
             for call in calls:
                 error = call(packed, self.features, target, n_threads, kernels.isa)

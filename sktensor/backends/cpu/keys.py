@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.forest import IS_HASH, KEY_FACTOR, Forest
+from sktensor.forest import IS_HASH, KEY_FACTOR, Forest, InputSpec
 from sktensor.inputs.ctr_features import KeyedColumns, sign_extended
 from sktensor.native import abi, loader
 
@@ -36,8 +36,8 @@ class Keys:
     """
 
     def __init__(self, forest: Forest, kernels: loader.Library) -> None:
-        self._kernels, self._n_features, self._n_columns = kernels, forest.n_features, forest.n_columns
-        self._tables = _structure(forest)
+        self._kernels, self._n_features, self._n_columns = kernels, forest.n_features, forest.trees.n_columns
+        self._tables = _structure(forest.inputs)
         error = kernels.check_keys(ctypes.addressof(self._tables))
         kernels.check(error, "Tables for the CPU kernels do not hold together")
 
@@ -86,39 +86,39 @@ def cityhash64(texts: list[bytes], kernels: loader.Library) -> Array:
     return out
 
 
-def _structure(forest: Forest) -> abi.KeysStructure:
-    assert forest.key_off is not None and forest.key_column is not None and forest.key_test is not None
-    assert forest.key_value is not None and forest.key_nan is not None and forest.table_off is not None
-    assert forest.table_key is not None and forest.derived_key is not None and forest.derived_value is not None
-    known = np.diff(forest.table_off).astype(np.int64)
-    places, first, bits = _places(forest.table_key, known)
-    by_key = np.argsort(forest.derived_key, kind="stable")
-    widths = known[forest.derived_key] + 1
+def _structure(inputs: InputSpec) -> abi.KeysStructure:
+    assert inputs.key_off is not None and inputs.key_column is not None and inputs.key_test is not None
+    assert inputs.key_value is not None and inputs.key_nan is not None and inputs.table_off is not None
+    assert inputs.table_key is not None and inputs.derived_key is not None and inputs.derived_value is not None
+    known = np.diff(inputs.table_off).astype(np.int64)
+    places, first, bits = _places(inputs.table_key, known)
+    by_key = np.argsort(inputs.derived_key, kind="stable")
+    widths = known[inputs.derived_key] + 1
     with np.errstate(over="ignore"):
-        border = forest.key_value.astype(np.float32)
-    is_hash = forest.key_test == IS_HASH
+        border = inputs.key_value.astype(np.float32)
+    is_hash = inputs.key_test == IS_HASH
     return abi.filled(
         abi.KeysStructure,
-        n_columns=forest.n_features,
+        n_columns=inputs.n_features,
         factor=KEY_FACTOR,
         n_keys=len(known),
-        n_parts=len(forest.key_column),
-        key_parts=forest.key_off,
-        part_column=forest.key_column,
-        part_test=forest.key_test.astype(np.int32),
-        part_hash=np.where(is_hash, forest.key_value, 0.0).astype(np.int64).view(np.uint64),
+        n_parts=len(inputs.key_column),
+        key_parts=inputs.key_off,
+        part_column=inputs.key_column,
+        part_test=inputs.key_test.astype(np.int32),
+        part_hash=np.where(is_hash, inputs.key_value, 0.0).astype(np.int64).view(np.uint64),
         part_border=border,
-        part_missing=forest.key_nan.astype(np.uint8),
+        part_missing=inputs.key_nan.astype(np.uint8),
         places=places,
         n_places=len(places),
         key_places=first,
         key_bits=bits,
         n_derived=len(by_key),
-        key_columns=np.searchsorted(forest.derived_key[by_key], np.arange(len(known) + 1)).astype(np.int32),
+        key_columns=np.searchsorted(inputs.derived_key[by_key], np.arange(len(known) + 1)).astype(np.int32),
         column=by_key.astype(np.int32),
         column_values=(np.cumsum(widths) - widths)[by_key],
-        values=forest.derived_value,
-        n_values=len(forest.derived_value),
+        values=inputs.derived_value,
+        n_values=len(inputs.derived_value),
     )
 
 

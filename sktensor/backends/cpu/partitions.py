@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.forest.structure import trees_of_nodes
 
 __all__ = ["parts_by_questions", "runs"]
@@ -15,12 +15,12 @@ __all__ = ["parts_by_questions", "runs"]
 Array = npt.NDArray[Any]
 
 
-def parts_by_questions(forest: Forest, question: Array, most: int) -> list[Array]:
+def parts_by_questions(trees: Trees, question: Array, most: int) -> list[Array]:
     """Cut the trees into parts that ask at most so many distinct questions, a tree at the least.
 
     Parameters
     ----------
-    forest : Forest
+    trees : Trees
         Whose trees.
     question : ndarray of int, shape (M,)
         Number of the question that each node asks.
@@ -32,14 +32,14 @@ def parts_by_questions(forest: Forest, question: Array, most: int) -> list[Array
     list of ndarray
         Numbers of the trees of each part, ascending from part to part.
     """
-    tree = trees_of_nodes(forest.root, forest.left, forest.right)
+    tree = trees_of_nodes(trees.root, trees.left, trees.right)
     order = np.argsort(tree, kind="stable")
     tree, question = tree[order], question[order]
     parts, first, place = [], 0, 0
-    while first < forest.n_trees:
+    while first < trees.n_trees:
         _, seen = np.unique(question[place:], return_index=True)
         trees_with_new = np.sort(tree[place + seen])  # the tree in which each question first comes up
-        end = forest.n_trees if len(seen) <= most else max(int(trees_with_new[most]), first + 1)
+        end = trees.n_trees if len(seen) <= most else max(int(trees_with_new[most]), first + 1)
         parts.append(np.arange(first, end))
         first, place = end, int(np.searchsorted(tree, end))
     return parts or [np.arange(0)]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.errors import UnsupportedModelError
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.forest.structure import levels
 from sktensor.native import abi
 from sktensor.strategies.ranks import NATURAL, CategoryTables, RankTables, compile_ranks
@@ -49,7 +49,7 @@ REGISTER_SLOTS = (16, 32, 64)  # widths for which there are instructions
 SMALL = 2
 
 # How many slots forests with many questions need, since planning asks again for each number of rows.
-_counted_slots: weakref.WeakKeyDictionary[Forest, int] = weakref.WeakKeyDictionary()
+_counted_slots: weakref.WeakKeyDictionary[Trees, int] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -100,36 +100,36 @@ class TraversalTables:
     base: Array  # acc dtype (K,)
 
 
-def refusal(forest: Forest) -> str:
+def refusal(trees: Trees) -> str:
     """Why the kernel cannot run a forest, as far as that is known before tables are compiled; or an empty text."""
-    if forest.lin_off is not None and forest.acc_dtype != "float64":
-        return f"linear leaves are added in float64, not in {forest.acc_dtype}"
-    if (needed := _slots_needed(forest)) > MOST_SLOTS:
+    if trees.lin_off is not None and trees.acc_dtype != "float64":
+        return f"linear leaves are added in float64, not in {trees.acc_dtype}"
+    if (needed := _slots_needed(trees)) > MOST_SLOTS:
         return f"a row has {needed:,} codes, of which the kernel numbers at most {MOST_SLOTS:,}"
     return ""
 
 
-def _slots_needed(forest: Forest) -> int:
+def _slots_needed(trees: Trees) -> int:
     """Slots for the codes of a row; 0 where they are few without counting."""
-    if forest.n_nodes < MOST_SLOTS // MOST_VARIANTS - 16:
+    if trees.n_nodes < MOST_SLOTS // MOST_VARIANTS - 16:
         return 0
-    if (found := _counted_slots.get(forest)) is None:
-        is_cat = np.zeros(forest.n_nodes, dtype=bool) if forest.is_cat is None else forest.is_cat
-        most = len(np.unique(forest.feature[~is_cat])) + np.count_nonzero(is_cat)
+    if (found := _counted_slots.get(trees)) is None:
+        is_cat = np.zeros(trees.n_nodes, dtype=bool) if trees.is_cat is None else trees.is_cat
+        most = len(np.unique(trees.feature[~is_cat])) + np.count_nonzero(is_cat)
         found = 0
         if (most + 16) * MOST_VARIANTS > MOST_SLOTS:
-            narrow = replace(forest, feature_dtype="float32")  # as rows of float32 see it
-            found = max(_slots(compile_ranks(compared)[0])[1] for compared in (narrow, forest))
-        _counted_slots[forest] = found
+            narrow = replace(trees, feature_dtype="float32")  # as rows of float32 see it
+            found = max(_slots(compile_ranks(compared)[0])[1] for compared in (narrow, trees))
+        _counted_slots[trees] = found
     return found
 
 
-def compile(forest: Forest, rows_dtype: str) -> TraversalTables:
+def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
     """Cut the trees of a forest into blocks.
 
     Parameters
     ----------
-    forest : Forest
+    trees : Trees
         Whose leaves and sums are asked for.
     rows_dtype : {"float32", "float64"}
         The dtype of the rows. Where features are float64, rows of float32 have simpler codes: the thresholds rounded
@@ -146,24 +146,24 @@ def compile(forest: Forest, rows_dtype: str) -> TraversalTables:
     UnsupportedModelError
         If `forest.aggregate` is not ``"sum"``.
     """
-    if forest.aggregate != "sum":
-        raise UnsupportedModelError(f"Forest.aggregate={forest.aggregate!r} is not covered yet; only 'sum' is.")
-    if why := refusal(forest):
+    if trees.aggregate != "sum":
+        raise UnsupportedModelError(f"Trees.aggregate={trees.aggregate!r} is not covered yet; only 'sum' is.")
+    if why := refusal(trees):
         raise ValueError(f"The CPU kernel cannot walk this forest: {why}. Use backend='torch'.")
-    bits = rows_dtype == "float32" or forest.feature_dtype == "float32"
-    compared = replace(forest, feature_dtype="float32") if bits and forest.feature_dtype != "float32" else forest
+    bits = rows_dtype == "float32" or trees.feature_dtype == "float32"
+    compared = replace(trees, feature_dtype="float32") if bits and trees.feature_dtype != "float32" else trees
     ranks, column, rank = compile_ranks(compared)
     codes, slot, key = _codes(ranks, column, rank, bits)
 
-    target = np.maximum(forest.tree_target, 0)
+    target = np.maximum(trees.tree_target, 0)
     tree_number = np.argsort(target, kind="stable").astype(np.int32)
-    cut = _cut(forest, forest.root[tree_number])
-    blocks, wide_code, tree_block, tree_leaf, leaf = _blocks(cut, slot, key, forest.n_trees, codes.n_slots)
-    linear = _linear(forest, leaf)
-    values = forest.leaf_value[leaf]
+    cut = _cut(trees, trees.root[tree_number])
+    blocks, wide_code, tree_block, tree_leaf, leaf = _blocks(cut, slot, key, trees.n_trees, codes.n_slots)
+    linear = _linear(trees, leaf)
+    values = trees.leaf_value[leaf]
     value_number, values = (None, values) if linear else _distinct(values)
     return TraversalTables(
-        n_columns=forest.n_columns,
+        n_columns=trees.n_columns,
         codes=codes,
         blocks=blocks,
         wide_code=wide_code,
@@ -175,7 +175,7 @@ def compile(forest: Forest, rows_dtype: str) -> TraversalTables:
         value_number=value_number,
         values=values,
         linear=linear,
-        base=forest.base,
+        base=trees.base,
     )
 
 
@@ -272,15 +272,15 @@ class _Cut:
     child: Array  # int64 (B,): the block that the first exit to a block leads to
 
 
-def _cut(forest: Forest, root: Array) -> _Cut:
+def _cut(trees: Trees, root: Array) -> _Cut:
     """Cut trees into blocks, from the top: the heaviest nodes below a block's root make up the block.
 
     A node's weight is its training weight where the forest knows it, so that the rows to come pass few blocks.
     """
-    ranking = _Ranking(forest)
+    ranking = _Ranking(trees)
     tree, generations, n_blocks = np.arange(len(root), dtype=np.int32), [], 0
     while len(root):
-        found = _generation(forest, ranking, tree, root)
+        found = _generation(trees, ranking, tree, root)
         n_blocks += len(root)
         inside = np.arange(EXITS) < found.used[:, None]
         to_block = inside & (found.exit >= 0)
@@ -290,22 +290,22 @@ def _cut(forest: Forest, root: Array) -> _Cut:
         tree, root = np.repeat(tree, n_children), found.exit[to_block]
     names = ("tree", "member", "exit", "care", "want", "used", "child")
     if not generations:
-        generations.append(_generation(forest, ranking, tree, root))
+        generations.append(_generation(trees, ranking, tree, root))
     return _Cut(*(np.concatenate([getattr(g, name) for g in generations]) for name in names))
 
 
 class _Ranking:
     """What a node is worth to a block that has so many places left; nothing for leaves."""
 
-    def __init__(self, forest: Forest) -> None:
-        size = np.zeros(forest.n_nodes + forest.n_leaves, dtype=np.int32)  # ~leaf counts from the end
-        for _, node in reversed(list(levels(forest.root, forest.left, forest.right))):
+    def __init__(self, trees: Trees) -> None:
+        size = np.zeros(trees.n_nodes + trees.n_leaves, dtype=np.int32)  # ~leaf counts from the end
+        for _, node in reversed(list(levels(trees.root, trees.left, trees.right))):
             inner = node[node >= 0]
-            size[inner] = 1 + size[forest.left[inner]] + size[forest.right[inner]]
+            size[inner] = 1 + size[trees.left[inner]] + size[trees.right[inner]]
         weight = size.astype(np.float32)
-        if forest.cover is not None:
-            weight[: forest.n_nodes] = 1 + np.maximum(np.nan_to_num(forest.cover[: forest.n_nodes]), 0)
-        weight[forest.n_nodes :] = -1
+        if trees.cover is not None:
+            weight[: trees.n_nodes] = 1 + np.maximum(np.nan_to_num(trees.cover[: trees.n_nodes]), 0)
+        weight[trees.n_nodes :] = -1
         heaviest = 2 * weight.max(initial=1)
         self._by_room = [np.where((size > 0) & (size <= room), heaviest, weight) for room in range(SMALL + 1)]
 
@@ -313,7 +313,7 @@ class _Ranking:
         return self._by_room[min(room, SMALL)][node]
 
 
-def _generation(forest: Forest, ranking: _Ranking, tree: Array, root: Array) -> _Cut:
+def _generation(trees: Trees, ranking: _Ranking, tree: Array, root: Array) -> _Cut:
     """The blocks that begin at these nodes."""
     n = len(root)
     # A column a block: whatever is done to all blocks at once then runs along memory.
@@ -343,7 +343,7 @@ def _generation(forest: Forest, ranking: _Ranking, tree: Array, root: Array) -> 
         bit = np.uint16(1 << i)
         care[i + 1, open_] = care[where, open_] = care[where, open_] | bit
         want[i + 1, open_] = want[where, open_] | bit
-        for place, child in ((where, forest.left[node]), (i + 1, forest.right[node])):
+        for place, child in ((where, trees.left[node]), (i + 1, trees.right[node])):
             exits[place, open_] = child
             worth[place, open_] = ranking(child, room - 1)
         used[open_] = i + 2
@@ -414,19 +414,19 @@ def _distinct(values: Array) -> tuple[Array | None, Array]:
     return number.astype(np.uint16), values[example]
 
 
-def _linear(forest: Forest, leaf: Array) -> LinearLeaves | None:
+def _linear(trees: Trees, leaf: Array) -> LinearLeaves | None:
     """The forest's linear leaves in the order of `leaf`."""
-    if forest.lin_off is None:
+    if trees.lin_off is None:
         return None
-    assert forest.lin_feature is not None and forest.lin_coef is not None and forest.lin_const is not None
-    count = np.diff(forest.lin_off)[leaf]
+    assert trees.lin_feature is not None and trees.lin_coef is not None and trees.lin_const is not None
+    count = np.diff(trees.lin_off)[leaf]
     first = np.concatenate([[0], np.cumsum(count)])
-    term = np.arange(first[-1]) + np.repeat(forest.lin_off[leaf] - first[:-1], count)
+    term = np.arange(first[-1]) + np.repeat(trees.lin_off[leaf] - first[:-1], count)
     return LinearLeaves(
         first=first.astype(np.int32),
-        column=forest.lin_feature[term],
-        coef=forest.lin_coef[term],
-        const=forest.lin_const[leaf],
+        column=trees.lin_feature[term],
+        coef=trees.lin_coef[term],
+        const=trees.lin_const[leaf],
     )
 
 

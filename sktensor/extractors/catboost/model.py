@@ -9,7 +9,6 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from sktensor.extractors.catboost.ctrs import DerivedColumns, check_targets
 from sktensor.extractors.catboost.trees import Trees, nested_trees, symmetric_trees
 from sktensor.extractors.guards import check_answers, reading
 from sktensor.forest import Forest
-from sktensor.forest.selection import take_trees
 from sktensor.registry import chosen_rounds
 
 __all__ = ["extract", "predict_leaves", "predict_raw"]
@@ -138,11 +136,8 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     derived = DerivedColumns(info, saved.get("ctr_data") or {}, columns, nan_right) if categories else None
     feature, border, split_nan_right = _splits(trees.splits, columns, nan_right, n_features, derived)
     n_trees = len(trees.root)
-    oblivious: dict[str, Any] = {}
-    if trees.ob_split is not None:
-        oblivious = {"ob_feature": feature[trees.ob_split], "ob_threshold": border[trees.ob_split]}
     shape = () if n_outputs == 1 else (n_outputs,)
-    forest = Forest(
+    forest = Forest.from_fields(
         n_features=n_features,
         n_outputs=n_outputs,
         feature_dtype="float32",
@@ -165,8 +160,6 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
         cover=trees.cover,
         root=trees.root,
         tree_target=np.full(n_trees, 0 if n_outputs == 1 else -1),
-        tree_iter=np.arange(n_trees),
-        **oblivious,
         leaf_value=trees.leaf_value,
         leaf_id=trees.leaf_id,
         base=np.zeros(n_outputs),
@@ -184,7 +177,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     # [CatBoost libs/algo/apply.cpp FixupTreeEnd]
     begin, end = chosen_rounds(iterations, n_trees, n_trees, (n_trees, None))
     # Trees from a later one on are without the bias [CatBoost libs/model/model.cpp, ApplyTreesImpl].
-    return take_trees(forest if begin == 0 else replace(forest, bias=None), np.arange(begin, end))
+    return (forest if begin == 0 else forest.replace(bias=None)).take(np.arange(begin, end))
 
 
 def predict_raw(model: Any, X: Array) -> Array:

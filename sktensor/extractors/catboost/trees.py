@@ -34,7 +34,6 @@ class Trees:
     leaf_value: Array  # (L, K)
     leaf_id: Array
     cover: Array | None
-    ob_split: Array | None = None  # (T, depth), the split of each level, where all trees are as deep
 
 
 def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> Trees:
@@ -83,7 +82,6 @@ def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> Trees
         leaf_value=_leaf_values(chain.from_iterable(tree["leaf_values"] for tree in trees), n_leaves, n_outputs),
         leaf_id=np.arange(n_leaves.sum()) - np.repeat(first_leaf, n_leaves),
         cover=None if weights is None else _cover(weights, depth, n_leaves),
-        ob_split=np.arange(depth.sum()).reshape(len(trees), -1) if np.ptp(depth) == 0 else None,
     )
 
 

@@ -129,7 +129,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     if (averaged := "average_output" in text.header) and not text.trees:
         raise UnsupportedModelError("boosting='rf' without trees: LightGBM divides by their number and answers NaN.")
     div = float(end - begin) if averaged else 1.0
-    return Forest(
+    return Forest.from_fields(
         n_features=n_features,
         n_outputs=n_outputs,
         feature_dtype="float64",
@@ -153,7 +153,6 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
         cover=trees.cover,
         root=trees.root,
         tree_target=np.arange(n_trees) % n_outputs,
-        tree_iter=begin + np.arange(n_trees) // n_outputs,
         **_leaf_rules(trees),
         # The average that boosting starts from is inside the first trees' leaves [LightGBM gbdt.cpp, AddBias].
         base=np.zeros(n_outputs),

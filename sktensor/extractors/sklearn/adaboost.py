@@ -42,12 +42,11 @@ def extract_classifier(model: Any) -> Forest:
     binary = n_classes == 2
     n_outputs = 1 if binary else n_classes
     shape = () if binary else (n_classes,)
-    return Forest(
+    return Forest.from_fields(
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
         accepts_nan=False,  # whatever the trees take [sklearn/ensemble/_weight_boosting.py, _check_X]
         tree_target=np.full(len(trees), 0 if binary else -1),
-        tree_iter=np.arange(len(trees)),
         leaf_value=vote[:, 1:] if binary else vote,
         base=np.zeros(n_outputs),
         div=divisor,
@@ -67,11 +66,10 @@ def extract_regressor(model: Any) -> Forest:
     check_is_fitted(model, "estimators_")
     trees = model.estimators_
     arrays, values = tree_arrays(trees)
-    return Forest(
+    return Forest.from_fields(
         n_features=model.n_features_in_,
         accepts_nan=False,
         tree_target=np.zeros(len(trees)),
-        tree_iter=np.arange(len(trees)),
         tree_weight=model.estimator_weights_[: len(trees)],
         leaf_value=np.concatenate(values)[:, :, 0],
         base=np.zeros(1),

@@ -44,13 +44,12 @@ def extract_bagging(model: Any) -> Forest:
     # Each tree checks what it is given; the other columns nobody looks at.
     given = np.zeros(model.n_features_in_, dtype=bool)
     given[np.concatenate(columns)] = True
-    return Forest(
+    return Forest.from_fields(
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
         accepts_nan=all(map(accepts_nan, trees)),
         unused=None if given.all() else ~given,
         tree_target=np.full(len(trees), -1 if n_outputs > 1 else 0),
-        tree_iter=np.arange(len(trees)),
         leaf_value=value,
         base=np.zeros(n_outputs),
         div=float(n_estimators),
@@ -87,10 +86,9 @@ def extract_isolation(model: Any) -> Forest:
         )
     ]
     n_features = model.n_features_in_
-    return Forest(
+    return Forest.from_fields(
         n_features=n_features,
         tree_target=np.zeros(len(trees)),
-        tree_iter=np.arange(len(trees)),
         leaf_value=np.concatenate(depth)[:, None],
         base=np.zeros(1),
         link="isolation",

@@ -42,14 +42,13 @@ def extract(model: Any) -> Forest:
     answers = boosting_answers(model, n_outputs, "raw_nonnegative" if n_outputs == 1 else "raw_argmax")
     if answers["link"] == "softmax":  # its scores lie row after row, those of histogram-based boosting do not
         answers["link"] = "row_softmax"
-    return Forest(
+    return Forest.from_fields(
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
         accepts_nan=False,
         # `apply` asks the first tree alone [sklearn/ensemble/_gb.py, BaseGradientBoosting.apply].
         leaves_accept_nan=accepts_nan(model.estimators_[0, 0]),
         tree_target=np.tile(np.arange(n_outputs), n_rounds),
-        tree_iter=np.repeat(np.arange(n_rounds), n_outputs),
         leaf_value=leaf_value,
         base=_base(model),
         leaf_shape=(n_rounds, n_outputs) if classifier else (n_rounds,),

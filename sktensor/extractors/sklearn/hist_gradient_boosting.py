@@ -36,7 +36,7 @@ def extract(model: Any) -> Forest:
     if model._preprocessor is not None:
         feature = _given_columns(model)[feature]
         categorical = {"categories": _tables(model), "values_in_arrays": True, **_splits(predictors, at, nodes)}
-    return Forest(
+    return Forest.from_fields(
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
         feature_dtype="float64",
@@ -53,7 +53,6 @@ def extract(model: Any) -> Forest:
         cover=nodes["count"][np.concatenate([at.inner, at.leaf])],
         root=at.root,
         tree_target=np.tile(np.arange(n_outputs), n_rounds),
-        tree_iter=np.repeat(np.arange(n_rounds), n_outputs),
         leaf_value=nodes["value"][at.leaf, np.newaxis],
         leaf_id=at.leaf_id,
         # The library adds the baseline to zeros, which turns a baseline of -0.0 into 0.0

@@ -18,6 +18,7 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import replaced_methods
 from sktensor.extractors.sklearn.boosting import starts_from_a_constant
 from sktensor.forest import Forest
+from sktensor.forest.transform import map_columns
 from sktensor.registry import Fingerprint, Submodels, find_extractor
 
 __all__ = ["delegate_of", "fingerprint", "in_columns", "own_class", "submodels"]
@@ -142,17 +143,18 @@ def in_columns(forest: Forest, columns: Array, model: Any) -> Forest:
     -------
     Forest
     """
-    if forest.categories is not None or forest.hashed is not None:
+    if forest.inputs.categories is not None or forest.inputs.hashed is not None:
         raise UnsupportedModelError(f"{type(model).__name__} of a model with tables of categories is not supported.")
-    fields = {name: getattr(forest, name) for name in ("feature", "ob_feature", "lin_feature")}
-    moved: dict[str, Any] = {name: columns[old] for name, old in fields.items() if old is not None}
+    moved: dict[str, Any] = {}
     if get_tags(model).input_tags.allow_nan:
         unused = np.ones(model.n_features_in_, dtype=bool)
-        unused[columns] = False if forest.unused is None else forest.unused
+        unused[columns] = False if forest.inputs.unused is None else forest.inputs.unused
         moved["unused"] = unused
     else:  # all columns are looked at before some are selected
         moved |= {"accepts_nan": False, "accepts_inf": False, "unused": None}
-    return dataclasses.replace(forest, n_features=model.n_features_in_, **moved)
+    trees = map_columns(forest.trees, columns, model.n_features_in_)
+    inputs = dataclasses.replace(forest.inputs, n_features=model.n_features_in_, **moved)
+    return dataclasses.replace(forest, trees=trees, inputs=inputs)
 
 
 def _delegate(model: Any, found: Submodels) -> Any:

@@ -51,11 +51,10 @@ def extract_embedding(model: Any) -> Forest:
             for tree, reached in zip(trees, model.one_hot_encoder_.categories_, strict=True)
         ]
     )
-    return Forest(
+    return Forest.from_fields(
         n_features=model.n_features_in_,
         accepts_nan=accepts_nan(trees[0]),
         tree_target=np.zeros(len(trees)),
-        tree_iter=np.arange(len(trees)),
         leaf_value=np.where(has_column, 1.0, np.nan)[:, None],
         base=np.zeros(1),
         aggregate="per_tree",
@@ -81,12 +80,11 @@ def _averaged(model: Any, trees: Sequence[Any], *, start: float, leaf_shape: tup
         shape = (model.n_outputs_,) if model.n_outputs_ > 1 else ()
         answer = {}
     n_outputs = value.shape[1]
-    return Forest(
+    return Forest.from_fields(
         n_features=model.n_features_in_,
         n_outputs=n_outputs,
         accepts_nan=accepts_nan(trees[0]),
         tree_target=np.full(len(trees), -1 if n_outputs > 1 else 0),
-        tree_iter=np.arange(len(trees)),
         leaf_value=value,
         base=np.full(n_outputs, start),
         div=float(len(trees)),

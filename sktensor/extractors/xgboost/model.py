@@ -123,7 +123,7 @@ def read(
             start = (base if in_place else np.zeros_like(base))[target[tree_of_leaf]]
         fields["leaf_value"] = _dart_leaves(fields["leaf_value"], weight_drop[chosen][tree_of_leaf], start)
 
-    return Forest(
+    return Forest.from_fields(
         n_features=n_features,
         n_outputs=n_outputs,
         feature_dtype="float32",
@@ -142,7 +142,6 @@ def read(
         unknown_category="error",
         no_rows="flat",
         tree_target=target,
-        tree_iter=np.repeat(np.arange(begin, end), np.diff(rounds[begin : end + 1])),
         base=base,
         # From which the in-place variant of dart takes its base score away again [src/gbm/gbtree.cc up to 3.2].
         accepts_margin=not in_place,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.strategies.bitsliced.code_plans import MAX_BITS
 from sktensor.strategies.bitsliced.code_trees import CodeTrees
 from sktensor.strategies.tables import Array
@@ -32,14 +32,14 @@ class Circuits:
     leaf: Array  # int32
 
 
-def wire(trees: CodeTrees, forest: Forest, plane: Array, n_planes: int) -> Circuits:
+def wire(code_trees: CodeTrees, trees: Trees, plane: Array, n_planes: int) -> Circuits:
     """Multiplexers that find the codes of these code trees.
 
     Parameters
     ----------
-    trees : CodeTrees
+    code_trees : CodeTrees
         The code trees.
-    forest : Forest
+    trees : Trees
         Their forest.
     plane : ndarray of int32, shape (M,)
         The plane in which a node's question is answered: 1 where the row goes right.
@@ -47,19 +47,19 @@ def wire(trees: CodeTrees, forest: Forest, plane: Array, n_planes: int) -> Circu
         How many planes there are.
     """
     board = _Board(PLANES + n_planes)
-    select, inside_is_set = _conditions(trees, forest, plane + PLANES, board)
-    one = np.where(inside_is_set, trees.inside, trees.outside)
-    zero = np.where(inside_is_set, trees.outside, trees.inside)
-    height, code = _codes(trees, select, one, zero, board)
+    select, inside_is_set = _conditions(code_trees, trees, plane + PLANES, board)
+    one = np.where(inside_is_set, code_trees.inside, code_trees.outside)
+    zero = np.where(inside_is_set, code_trees.outside, code_trees.inside)
+    height, code = _codes(code_trees, select, one, zero, board)
 
-    grown = trees.root >= 0
-    at = trees.root[grown]
-    piece_bits = np.zeros(len(trees.root), dtype=np.int32)
+    grown = code_trees.root >= 0
+    at = code_trees.root[grown]
+    piece_bits = np.zeros(len(code_trees.root), dtype=np.int32)
     piece_bits[grown] = height[at]
-    piece_code = np.zeros((len(trees.root), MAX_BITS), dtype=np.int64)
+    piece_code = np.zeros((len(code_trees.root), MAX_BITS), dtype=np.int64)
     piece_code[grown] = code[at]
-    first, leaf = _leaves(trees, piece_bits, height, one, zero, forest.n_leaves)
-    piece_mux, level, (select, if_set, if_clear), renamed = board.by_piece(len(trees.root))
+    first, leaf = _leaves(code_trees, piece_bits, height, one, zero, trees.n_leaves)
+    piece_mux, level, (select, if_set, if_clear), renamed = board.by_piece(len(code_trees.root))
     return Circuits(select, if_set, if_clear, level, piece_mux, piece_bits, renamed[piece_code], first, leaf)
 
 
@@ -92,16 +92,16 @@ class _Board:
         return piece_mux, level[self.start + order], tuple(renamed[values[order]] for values in operands), renamed
 
 
-def _conditions(trees: CodeTrees, forest: Forest, plane: Array, board: _Board) -> tuple[Array, Array]:
+def _conditions(code_trees: CodeTrees, trees: Trees, plane: Array, board: _Board) -> tuple[Array, Array]:
     """What each node of a code tree asks for, and whether it is 1 where the condition holds, or where it does not.
 
     A path's conditions are found one from the other from its start. If the first node's side is the right one, its
     plane says where the condition holds, otherwise where it does not; the others follow suit, so that none has to
     be turned round.
     """
-    length = trees.path_length
+    length = code_trees.path_length
     first = np.cumsum(length) - length
-    node, right = _paths(trees, forest, first)
+    node, right = _paths(code_trees, trees, first)
     holds = right[first]
     value = plane[node]
     for k in range(1, int(length.max(initial=0))):
@@ -109,31 +109,31 @@ def _conditions(trees: CodeTrees, forest: Forest, plane: Array, board: _Board) -
         at = first[longer] + k
         beside = np.where(holds[longer], ZERO, ONE)
         value[at] = board.put(
-            trees.path_piece[longer],
+            code_trees.path_piece[longer],
             plane[node[at]],
             np.where(right[at], value[at - 1], beside),
             np.where(right[at], beside, value[at - 1]),
         )
-    return value[first[trees.path] + trees.reach], holds[trees.path]
+    return value[first[code_trees.path] + code_trees.reach], holds[code_trees.path]
 
 
-def _paths(trees: CodeTrees, forest: Forest, first: Array) -> tuple[Array, Array]:
+def _paths(code_trees: CodeTrees, trees: Trees, first: Array) -> tuple[Array, Array]:
     """The nodes of all paths, one path after the other, and on which side each goes on."""
-    parent = np.full(forest.n_nodes + forest.n_leaves, -1)  # ~leaf counts from the end
-    for children in (forest.left, forest.right):
-        parent[children] = np.arange(forest.n_nodes)
-    node = np.empty(int(trees.path_length.sum()), dtype=np.int64)
+    parent = np.full(trees.n_nodes + trees.n_leaves, -1)  # ~leaf counts from the end
+    for children in (trees.left, trees.right):
+        parent[children] = np.arange(trees.n_nodes)
+    node = np.empty(int(code_trees.path_length.sum()), dtype=np.int64)
     right = np.empty(len(node), dtype=bool)
-    below, at = trees.path_end, first + trees.path_length - 1
+    below, at = code_trees.path_end, first + code_trees.path_length - 1
     while len(below):
         node[at] = here = parent[below]
-        right[at] = forest.right[here] == below
+        right[at] = trees.right[here] == below
         more = at > first
         below, at, first = here[more], at[more] - 1, first[more]
     return node, right
 
 
-def _codes(trees: CodeTrees, select: Array, one: Array, zero: Array, board: _Board) -> tuple[Array, Array]:
+def _codes(code_trees: CodeTrees, select: Array, one: Array, zero: Array, board: _Board) -> tuple[Array, Array]:
     """Height of each node of the code trees, and its bits.
 
     A node of height h has bit h - 1 to itself, and takes each lower one from the child that uses it. Only where both do
@@ -141,7 +141,7 @@ def _codes(trees: CodeTrees, select: Array, one: Array, zero: Array, board: _Boa
     bits less the node's own, so that a code tree takes a multiplexer a node, less the number of its bits.
     """
     height = np.zeros(len(select) + 1, dtype=np.int64)  # the last one is any leaf's
-    for group in reversed(trees.rounds):
+    for group in reversed(code_trees.rounds):
         height[group] = 1 + np.maximum(height[np.maximum(one[group], -1)], height[np.maximum(zero[group], -1)])
     code = np.zeros((len(select) + 1, MAX_BITS), dtype=np.int64)
     for h in range(1, MAX_BITS + 1):
@@ -151,19 +151,19 @@ def _codes(trees: CodeTrees, select: Array, one: Array, zero: Array, board: _Boa
             set_, clear = code[a, bit], code[b, bit]
             value = np.where(height[a] > bit, set_, clear)
             both = np.flatnonzero((height[a] > bit) & (height[b] > bit) & (set_ != clear))
-            value[both] = board.put(trees.piece[node[both]], select[node[both]], set_[both], clear[both])
+            value[both] = board.put(code_trees.piece[node[both]], select[node[both]], set_[both], clear[both])
             code[node, bit] = value
         code[node, h - 1] = select[node]
     return height, code
 
 
 def _leaves(
-    trees: CodeTrees, bits: Array, height: Array, one: Array, zero: Array, n_leaves: int
+    code_trees: CodeTrees, bits: Array, height: Array, one: Array, zero: Array, n_leaves: int
 ) -> tuple[Array, Array]:
     """Where each piece's leaves begin, and the leaf of each code, -1 for one elsewhere."""
     size = 2 ** bits.astype(np.int64)
     first = np.cumsum(size) - size
-    at = np.repeat(trees.root, size)
+    at = np.repeat(code_trees.root, size)
     code = np.arange(len(at)) - np.repeat(first, size)
     walking = np.flatnonzero(at >= 0)
     while len(walking):

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.forest.structure import levels
 from sktensor.strategies.tables import Array
 
@@ -62,13 +62,13 @@ class Nodes:
     n_leaves: Array  # (M,) leaves below
 
     @classmethod
-    def of(cls, forest: Forest) -> Nodes:
+    def of(cls, trees: Trees) -> Nodes:
         """Those of a forest."""
-        M = forest.n_nodes
-        tree, depth, height, n_leaves = (np.zeros(M + forest.n_leaves, dtype=np.int64) for _ in range(4))
+        M = trees.n_nodes
+        tree, depth, height, n_leaves = (np.zeros(M + trees.n_leaves, dtype=np.int64) for _ in range(4))
         n_leaves[M:] = 1
-        left, right = (np.where(child >= 0, child, M + ~child) for child in (forest.left, forest.right))
-        walk = list(levels(forest.root, forest.left, forest.right))
+        left, right = (np.where(child >= 0, child, M + ~child) for child in (trees.left, trees.right))
+        walk = list(levels(trees.root, trees.left, trees.right))
         for level, (of_tree, node) in reversed(list(enumerate(walk))):
             at = np.where(node >= 0, node, M + ~node)
             tree[at], depth[at] = of_tree, level
@@ -77,7 +77,7 @@ class Nodes:
             n_leaves[node] = n_leaves[left[node]] + n_leaves[right[node]]
 
         number = np.argsort(height[:M], kind="stable")
-        moved = np.arange(M + forest.n_leaves)
+        moved = np.arange(M + trees.n_leaves)
         moved[number] = np.arange(M)
         left, right = moved[left[number]], moved[right[number]]
         order = np.concatenate([number, np.arange(M, len(moved))])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.strategies.bitsliced.code_plans import ELSEWHERE, KNOWN, REST, Nodes, Plans
 from sktensor.strategies.tables import Array
 
@@ -40,17 +40,17 @@ class CodeTrees:
     path_length: Array  # (G,) nodes on it
 
 
-def grow(forest: Forest, lookup: Sequence[int]) -> CodeTrees:
+def grow(trees: Trees, lookup: Sequence[int]) -> CodeTrees:
     """Cut and flatten the trees of a forest at the least cost.
 
     Parameters
     ----------
-    forest : Forest
+    trees : Trees
         Its trees.
     lookup : sequence of int, length MAX_BITS + 1
         What a look-up in a table for codes of so many bits costs, in multiplexers.
     """
-    nodes = Nodes.of(forest)
+    nodes = Nodes.of(trees)
     growth = _Growth(nodes, Plans.of(nodes, lookup))
     while len(growth.tasks.x):
         growth.advance()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sktensor.forest import Forest
+from sktensor.forest import Trees
 from sktensor.strategies.bitsliced.circuits import ONE, PLANES, ZERO, Circuits, wire
 from sktensor.strategies.bitsliced.code_trees import grow
 from sktensor.strategies.costs import Cost, Shape
@@ -90,18 +90,18 @@ class BitslicedTables(CircuitTables):
     turns: tuple[Turn, ...]
 
 
-def compile_circuits(forest: Forest, ranked: Ranked) -> CircuitTables:
+def compile_circuits(trees: Trees, ranked: Ranked) -> CircuitTables:
     """Lay out the forest, whose ranks are known, as circuits."""
-    return _laid_out(forest, ranked)[0]
+    return _laid_out(trees, ranked)[0]
 
 
-def _laid_out(forest: Forest, ranked: Ranked) -> tuple[CircuitTables, Circuits]:
+def _laid_out(trees: Trees, ranked: Ranked) -> tuple[CircuitTables, Circuits]:
     ranks, column, rank = ranked
     plane_column, plane_rank, plane = _distinct(column, rank)
     # A look-up of a vector is one of each of its values; in proportion, nothing changes beyond a few of them.
-    lookup = np.array(LOOKUP[forest.acc_dtype]) * min(forest.leaf_value.shape[1], 16)
-    trees = grow(forest, lookup)
-    circuits = wire(trees, forest, plane, len(plane_column))
+    lookup = np.array(LOOKUP[trees.acc_dtype]) * min(trees.leaf_value.shape[1], 16)
+    code_trees = grow(trees, lookup)
+    circuits = wire(code_trees, trees, plane, len(plane_column))
     tables = CircuitTables(
         ranks=ranks,
         plane_column=plane_column,
@@ -110,7 +110,7 @@ def _laid_out(forest: Forest, ranked: Ranked) -> tuple[CircuitTables, Circuits]:
         if_set=circuits.if_set,
         if_clear=circuits.if_clear,
         piece_mux=circuits.piece_mux,
-        piece_tree=trees.tree.astype(np.int32),
+        piece_tree=code_trees.tree.astype(np.int32),
         piece_bits=circuits.piece_bits,
         piece_code=circuits.piece_code,
         piece_first=circuits.piece_first,
@@ -119,11 +119,11 @@ def _laid_out(forest: Forest, ranked: Ranked) -> tuple[CircuitTables, Circuits]:
     return tables, circuits
 
 
-def compile(forest: Forest) -> BitslicedTables:
+def compile(trees: Trees) -> BitslicedTables:
     """Lay out the forest as circuits, and in the order in which torch evaluates them."""
-    tables, circuits = _laid_out(forest, compile_ranks(forest))
+    tables, circuits = _laid_out(trees, compile_ranks(trees))
     levels, value = _levels(circuits, PLANES + len(tables.plane_rank))
-    tree_piece, turns = _turns(tables.piece_tree, forest.n_trees)
+    tree_piece, turns = _turns(tables.piece_tree, trees.n_trees)
     return BitslicedTables(
         **{each.name: getattr(tables, each.name) for each in fields(tables)},
         levels=levels,

@@ -121,7 +121,7 @@ def test_heavy_nodes_come_first():
     forest = random_forest(rng, n_trees=1, max_depth=60, chain=True, single_leaf="none", shuffle=False, cover=True)
     cover = forest.cover.copy()
     cover[: forest.n_nodes] = np.arange(forest.n_nodes, 0, -1)
-    tables = cpu_traversal.compile(dataclasses.replace(forest, cover=cover), "float64")
+    tables = cpu_traversal.compile(forest.replace(cover=cover), "float64")
     assert len(tables.blocks) == forest.n_nodes / cpu_traversal.NODES
 
 
@@ -129,7 +129,7 @@ def test_leaves_of_few_values_share_them():
     rng = np.random.default_rng(1)
     forest = random_forest(rng, n_trees=20, max_depth=8, n_outputs=3, vector=True)
     pool = np.array([[0.0, 1.0, 0.5], [-0.0, 1.0, 0.5], [1.0, 0.0, 0.5]])  # the first two are not the same bits
-    few = dataclasses.replace(forest, leaf_value=pool[rng.integers(0, 3, forest.n_leaves)])
+    few = forest.replace(leaf_value=pool[rng.integers(0, 3, forest.n_leaves)])
     tables = cpu_traversal.compile(few, "float64")
     assert len(tables.values) == 3
     same_bits(tables.values[tables.value_number], few.leaf_value[tables.leaf])
@@ -139,13 +139,13 @@ def test_leaves_of_few_values_share_them():
 def test_more_codes_than_can_be_numbered_are_refused_by_their_number():
     n = 2 * 33_000  # each feature once for missing values to the left and once to the right
     leaf = np.arange(2 * n, dtype=np.int32)
-    forest = Forest(
+    forest = Forest.from_fields(
         n_features=n // 2, feature=np.arange(n) // 2, threshold=np.zeros(n), left=~leaf[::2], right=~leaf[1::2],
-        nan_left=np.arange(n) % 2 == 0, root=np.arange(n), tree_target=np.zeros(n), tree_iter=np.arange(n),
+        nan_left=np.arange(n) % 2 == 0, root=np.arange(n), tree_target=np.zeros(n),
         leaf_value=np.zeros((2 * n, 1)), leaf_id=leaf, base=[0.0],
     )  # fmt: skip
     # one after the other, so that no rank suits both sides
-    forest = dataclasses.replace(forest, threshold=np.where(forest.nan_left, -1.0, 1.0))
+    forest = forest.replace(threshold=np.where(forest.nan_left, -1.0, 1.0))
     with pytest.raises(ValueError, match=r"66,016 codes.*65,536"):
         cpu_traversal.compile(forest, "float64")
 
@@ -315,9 +315,9 @@ def test_sums_of_a_deep_forest_are_added_in_the_order_of_trees():
 @needs_kernels
 def test_a_forest_without_trees_gives_its_base():
     none = np.empty(0, dtype=np.int32)
-    forest = Forest(
+    forest = Forest.from_fields(
         n_features=2, n_outputs=2, feature=none, threshold=none.astype(float), left=none, right=none, nan_left=none,
-        root=none, tree_target=none, tree_iter=none, leaf_value=np.empty((0, 1)), leaf_id=none, base=[1.5, -0.0],
+        root=none, tree_target=none, leaf_value=np.empty((0, 1)), leaf_id=none, base=[1.5, -0.0],
     )  # fmt: skip
     assert_as_reference(forest, np.zeros((3, 2)))
 
@@ -473,7 +473,7 @@ def test_a_wide_slot_out_of_range_is_refused():
 def test_a_number_of_a_value_out_of_range_is_refused():
     rng = np.random.default_rng(12)
     forest = random_forest(rng, n_trees=12, max_depth=6)
-    forest = dataclasses.replace(forest, leaf_value=np.ones((forest.n_leaves, 1)))
+    forest = forest.replace(leaf_value=np.ones((forest.n_leaves, 1)))
     tables = cpu_traversal.compile(forest, "float64")
     tables.value_number[-1] = 1
     assert error_of(cpu_traversal.structure(tables)) == 222

@@ -27,7 +27,6 @@ RULES = {
     "less or equal": {"cmp": "le", "feature_dtype": "float64"},
     "vector leaves": {"n_outputs": 3, "vector": True},
     "several outputs": {"n_outputs": 3, "base": [0.1, -0.0, 7.0]},
-    "base last": {"base_last": True, "base": [0.3]},
     "missing value": {"missing_value": -1.0},
 }
 
@@ -57,8 +56,7 @@ def test_walking_gives_the_sums_and_leaves_of_the_reference(rule, dtype):
         same_bits(kernel.total(columns, 0, 1), kernel.total(rows, 0, 1))
         same_bits(kernel.total(as_rows(np.asfortranarray(X), forest), 0, 1), kernel.total(rows, 0, 1))
         start = np.full((n, forest.n_outputs), 0.25, dtype=forest.acc_dtype)
-        if not forest.base_last:
-            same_bits(kernel.total(rows, 0, 1, start), other.total(rows, 0, 1, start))
+        same_bits(kernel.total(rows, 0, 1, start), other.total(rows, 0, 1, start))
     X = np.random.default_rng(5).normal(size=(50, forest.n_features)).astype(forest.feature_dtype)
     same_bits(kernel.total(as_rows(X, forest), 0, 1), reference_sum(forest, X))
 

@@ -69,9 +69,9 @@ def test_a_forest_that_fits_is_not_refused(monkeypatch):
 def test_more_features_than_16_bits_number():
     n = 70_000
     leaf = np.arange(2 * n, dtype=np.int32)
-    forest = Forest(
+    forest = Forest.from_fields(
         n_features=n, feature=np.arange(n), threshold=np.zeros(n), left=~leaf[::2], right=~leaf[1::2],
-        nan_left=np.arange(n) % 2 == 0, root=np.arange(n), tree_target=np.zeros(n), tree_iter=np.arange(n),
+        nan_left=np.arange(n) % 2 == 0, root=np.arange(n), tree_target=np.zeros(n),
         leaf_value=np.arange(2.0 * n)[:, None], leaf_id=leaf, base=[0.0],
     )  # fmt: skip
     X = np.random.default_rng(0).normal(size=(2, n))

@@ -138,11 +138,11 @@ def test_linear_leaves_and_symmetric_trees_move_to_the_columns_of_the_outer():
     catboost = pytest.importorskip("catboost")
     linear = LGBMClassifier(n_estimators=3, linear_tree=True, n_jobs=1, verbose=-1)
     symmetric = catboost.CatBoostClassifier(n_estimators=3, depth=3, verbose=0, allow_writing_files=False)
-    for inner, field in ((linear, "lin_feature"), (symmetric, "ob_feature")):
+    for inner, field in ((linear, "lin_feature"), (symmetric, "feature")):
         model = RFE(inner, n_features_to_select=2).fit(X, TWO)
         forest = extract_forest(model)
         selected = np.flatnonzero(model.support_)
-        assert set(getattr(forest, field).ravel()) <= set(selected) != {0, 1}
+        assert set(getattr(forest.trees, field).ravel()) <= set(selected) != {0, 1}
         raw = extractor.predict_raw(model, X).reshape(len(X), -1)
         same_bits(tensorize(model, output="raw")(torch.tensor(X)).numpy().reshape(len(X), -1), raw)
 

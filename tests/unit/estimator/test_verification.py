@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import tracemalloc
 import warnings
@@ -76,7 +75,7 @@ def test_a_faithful_program_passes_without_a_word(name):
 
 
 def changed(forest, **fields):
-    return dataclasses.replace(forest, **fields)
+    return forest.replace(**fields)
 
 
 def one_ulp(values):

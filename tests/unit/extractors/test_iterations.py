@@ -74,7 +74,7 @@ def test_the_end_of_an_xgboost_range_is_by_default_where_predict_stops():
     assert extract_forest(model, iterations=(1, all_of_them)).n_trees == all_of_them - 1
     assert extract_forest(model.get_booster(), iterations=(1, None)).n_trees == all_of_them - 1
     assert extract_forest(model).n_trees == stop
-    assert extract_forest(model, iterations=(1, 3)).tree_iter.tolist() == [1, 2]
+    assert extract_forest(model, iterations=(1, 3)).n_trees == 2
 
 
 BAGGED = {"boosting_type": "rf", "subsample": 0.5, "subsample_freq": 1}

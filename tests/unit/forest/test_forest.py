@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from reference import reference_apply, reference_raw
 
 from sktensor import Forest
+from sktensor.forest import InputSpec, OutputSpec, Trees
+from sktensor.forest.fields import array_fields
 from sktensor.forest.structure import levels, tree_depths, trees_of_nodes
 
-ARRAYS = [spec.name for spec in dataclasses.fields(Forest) if "dtype" in spec.metadata]
+ARRAYS = [spec.name for part in (Trees, InputSpec, OutputSpec) for spec in array_fields(part)]
 
 
 def leaf(value, **more):
@@ -47,9 +49,9 @@ WITHOUT_LINEAR = dict.fromkeys(("lin_off", "lin_feature", "lin_coef", "lin_const
 
 def edited(forest, field, index, value):
     """The forest with one entry of one array changed, not validated."""
-    array = np.array(getattr(forest, field))
+    array = np.array(forest.fields()[field])
     array[index] = value
-    return dataclasses.replace(forest, **{field: array})
+    return forest.replace(**{field: array})
 
 
 def same_bits(a, b):
@@ -63,9 +65,9 @@ def test_arrays_are_kept_in_the_documented_dtypes():
     forest = random_forest(
         np.random.default_rng(0), categorical=True, zero_dir=True, linear=True, cover=True, feature_dtype="float32"
     )
-    for spec in dataclasses.fields(Forest):
-        array = getattr(forest, spec.name)
-        if "dtype" in spec.metadata and array is not None:
+    for spec in (spec for part in (Trees, InputSpec, OutputSpec) for spec in array_fields(part)):
+        array = forest.fields()[spec.name]
+        if array is not None:
             expected = {"acc": "float64", "floating": "float32"}.get(spec.metadata["dtype"], spec.metadata["dtype"])
             assert array.dtype == expected, spec.name
             assert array.flags.c_contiguous, spec.name
@@ -109,7 +111,7 @@ def test_no_trees_at_all_is_a_forest():
 )
 def test_what_its_dtype_cannot_hold_is_refused(field, value, message):
     with pytest.raises(ValueError, match=rf"Forest\.{field}: .*{message}"):
-        dataclasses.replace(small(), **{field: value})
+        small().replace(**{field: value})
 
 
 # ---------------------------------------------------------------------------- frozen
@@ -124,14 +126,14 @@ def test_fields_cannot_be_set():
 def test_arrays_cannot_be_written(remake):
     forest = remake(small(bias=[1.0], tree_weight=[1.0, 1.0, 1.0]))
     for name in ARRAYS:
-        if (array := getattr(forest, name)) is not None and array.size:
+        if (array := forest.fields()[name]) is not None and array.size:
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = array[0]
 
 
 def test_a_caller_who_writes_into_its_own_array_changes_no_forest():
     threshold = np.array([0.5, 0.0, np.inf])
-    forest = dataclasses.replace(small(), threshold=threshold)
+    forest = small().replace(threshold=threshold)
     threshold[0] = 7.0
     assert forest.threshold[0] == 0.5
     assert threshold.flags.writeable
@@ -140,9 +142,9 @@ def test_a_caller_who_writes_into_its_own_array_changes_no_forest():
 @given(forests())
 def test_a_pickled_forest_is_the_same_to_the_bit(forest):
     again = pickle.loads(pickle.dumps(forest))
-    for spec in dataclasses.fields(Forest):
-        before, after = getattr(forest, spec.name), getattr(again, spec.name)
-        assert same_bits(before, after) if spec.name in ARRAYS else before == after, spec.name
+    for name, before in forest.fields().items():
+        after = again.fields()[name]
+        assert same_bits(before, after) if name in ARRAYS else before == after, name
 
 
 # ---------------------------------------------------------------------------- validate: what is right passes
@@ -156,7 +158,7 @@ def test_random_forests_are_valid(forest):
 def test_a_chain_as_long_as_a_forest_is_valid():
     n = 200_000
     at = np.arange(n)
-    forest = Forest(
+    forest = Forest.from_fields(
         n_features=1,
         feature=np.zeros(n, dtype=int),
         threshold=np.zeros(n),
@@ -165,7 +167,6 @@ def test_a_chain_as_long_as_a_forest_is_valid():
         nan_left=np.zeros(n, dtype=bool),
         root=[0],
         tree_target=[0],
-        tree_iter=[0],
         leaf_value=np.zeros((n + 1, 1)),
         leaf_id=np.arange(n + 1),
         base=[0.0],
@@ -189,7 +190,6 @@ def test_a_chain_as_long_as_a_forest_is_valid():
         {"aggregate": "per_tree", "raw_shape": (3,)},
         {"categories": (None, np.array(["x", "y"], dtype=object), None), "unknown_category": "error"},
         {"missing_value": np.nan, "div": np.float32(3), "scale": -1, "flush_tiny": np.bool_(True)},
-        {"ob_feature": [[0, 1], [2, 2], [0, 0]], "ob_threshold": np.full((3, 2), np.inf)},
         {"cover": np.arange(9.0), "oov_left": [False, True, False], "bias": [1.0]},
         {"aggregate": "per_tree", "embedding": "sparse", "unused": [False, False, True], "sparse_accepts_nan": False},
         {"link": "isolation", "link_param": 0.0, "decision": "inlier", "classes": (np.array([-1, 1]),)},
@@ -198,7 +198,7 @@ def test_a_chain_as_long_as_a_forest_is_valid():
     ],
 )
 def test_every_kind_of_answer_is_legal(rules):
-    assert dataclasses.replace(small(n_outputs=rules.get("n_outputs", 1)), **rules).validate()
+    assert small(n_outputs=rules.get("n_outputs", 1)).replace(**rules).validate()
 
 
 # ---------------------------------------------------------------------------- validate: what is wrong is named
@@ -230,7 +230,6 @@ def test_every_kind_of_answer_is_legal(rules):
         ("cat_words", 1, -1, "Forest.cat_words: tree 0, node 1: "),
         ("tree_target", 1, 1, "Forest.tree_target: tree 1: expected an output from 0 to 0"),
         ("tree_target", 2, -1, "Forest.tree_target: tree 2: "),
-        ("tree_iter", 1, -1, "Forest.tree_iter: tree 1: "),
         ("lin_off", 0, 1, "Forest.lin_off: "),
         ("lin_off", -1, 1, "Forest.lin_off: tree 2, leaf 5: ends at term 1, before its start at 2"),
         ("lin_off", -1, 3, "Forest.lin_off: expected offsets from 0 to 2"),
@@ -278,7 +277,6 @@ def test_one_wrong_entry_is_named_with_its_tree_and_node(field, index, value, me
         ({"oov_left": np.zeros(2, bool)}, "oov_left"),
         ({"cover": np.zeros(6)}, r"cover: expected shape \(9,\)"),
         ({"tree_target": [0, 0]}, "tree_target"),
-        ({"tree_iter": np.zeros(4)}, "tree_iter"),
         ({"tree_weight": np.zeros(1)}, "tree_weight"),
         ({"leaf_value": np.zeros((6, 2))}, "leaf_value"),
         ({"leaf_value": np.zeros((5, 1))}, "leaf_value"),
@@ -297,10 +295,6 @@ def test_one_wrong_entry_is_named_with_its_tree_and_node(field, index, value, me
         ({"decision": "inlier", "classes": (np.array([1]),)}, "classes: decision 'inlier' chooses from 2"),
         ({"proba": "values", "log_proba": "log_add_exp", "div": -3.0}, "log_proba: .*div > 0"),
         ({"log_proba": "log_add_exp"}, "log_proba: .*needs proba 'values'"),
-        ({"ob_feature": np.zeros((3, 1)), "ob_threshold": np.zeros((3, 2))}, "ob_threshold"),
-        ({"ob_feature": np.zeros((2, 1)), "ob_threshold": np.zeros((2, 1))}, "ob_feature"),
-        ({"ob_feature": [[0], [0], [3]], "ob_threshold": np.zeros((3, 1))}, "ob_feature: tree 2, level 0"),
-        ({"ob_feature": np.zeros((3, 1)), "ob_threshold": [[0], [np.nan], [0]]}, "ob_threshold: tree 1, level 0"),
         ({"output_slices": (2,)}, "output_slices"),
         ({"output_slices": (1, 0)}, "output_slices"),
         ({"output_slices": [1]}, "output_slices: expected a tuple of integers"),
@@ -325,7 +319,7 @@ def test_one_wrong_entry_is_named_with_its_tree_and_node(field, index, value, me
 )
 def test_a_wrong_field_is_named(changes, message):
     with pytest.raises(ValueError, match=rf"^Forest\.{message}"):
-        dataclasses.replace(small(), **changes).validate()
+        small().replace(**changes).validate()
 
 
 @pytest.mark.parametrize(
@@ -347,13 +341,13 @@ def test_a_wrong_field_is_named(changes, message):
 )
 def test_a_wrong_field_among_two_outputs_is_named(changes, message):
     with pytest.raises(ValueError, match=rf"^Forest\.{message}"):
-        dataclasses.replace(small(n_outputs=2), **changes).validate()
+        small(n_outputs=2).replace(**changes).validate()
 
 
 @pytest.mark.parametrize("missing", ["is_cat", "cat_off", "cat_words", "cat_bits", "lin_off", "lin_coef", "lin_const"])
 def test_fields_of_a_group_come_together(missing):
     with pytest.raises(ValueError, match=f"given without {missing}; these fields come together"):
-        dataclasses.replace(small(), **{missing: None}).validate()
+        small().replace(**{missing: None}).validate()
 
 
 def derived(**changes):
@@ -422,7 +416,7 @@ def test_thresholds_of_categorical_nodes_are_ignored():
 
 def structure(root, left, right, n_leaves):
     n, t = len(left), len(root)
-    return Forest(
+    return Forest.from_fields(
         n_features=1,
         feature=np.zeros(n, dtype=int),
         threshold=np.zeros(n),
@@ -431,7 +425,6 @@ def structure(root, left, right, n_leaves):
         nan_left=np.zeros(n, dtype=bool),
         root=root,
         tree_target=np.zeros(t, dtype=int),
-        tree_iter=np.arange(t),
         leaf_value=np.zeros((n_leaves, 1)),
         leaf_id=np.arange(n_leaves),
         base=[0.0],
@@ -467,7 +460,7 @@ def test_a_ring_of_a_hundred_thousand_nodes_is_found():
 def test_any_single_change_to_the_links_is_found():
     forest = random_forest(np.random.default_rng(4), n_trees=4, max_depth=3)
     for field in ("root", "left", "right"):
-        for index, old in enumerate(getattr(forest, field)):
+        for index, old in enumerate(forest.fields()[field]):
             for value in range(-forest.n_leaves - 2, forest.n_nodes + 2):
                 if value != old:
                     with pytest.raises(ValueError, match=r"^Forest\."):
@@ -479,14 +472,14 @@ WRONG = [-(2**31), -100, -2, -1, 0, 1, 2, 3, 32, 100, 2**31 - 1, 2**32 - 1, np.n
 
 @given(forest=forests(), data=st.data())
 def test_a_forest_with_one_entry_changed_is_refused_or_works(forest, data):
-    names = [name for name in ARRAYS if getattr(forest, name) is not None and getattr(forest, name).size]
+    names = [name for name in ARRAYS if forest.fields()[name] is not None and forest.fields()[name].size]
     field = data.draw(st.sampled_from(names))
-    array = np.array(getattr(forest, field))
+    array = np.array(forest.fields()[field])
     index = data.draw(st.integers(0, array.size - 1))
     with np.errstate(over="ignore", invalid="ignore"):
         legal = [v for v in WRONG if array.dtype.kind == "f" or np.array(v).astype(array.dtype) == v]
         array.flat[index] = data.draw(st.sampled_from(legal))
-    changed = dataclasses.replace(forest, **{field: array})
+    changed = forest.replace(**{field: array})
     try:
         changed.validate()
     except ValueError as error:

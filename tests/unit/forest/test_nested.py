@@ -22,8 +22,7 @@ STUMP = {"feature": 0, "threshold": 0.5, "left": {"value": 1.0}, "right": {"valu
 
 def rules_of(forest):
     """The fields that from_trees is given beside the trees."""
-    names = [spec.name for spec in dataclasses.fields(forest) if spec.name not in FROM_TREES]
-    return {name: getattr(forest, name) for name in names}
+    return {name: value for name, value in forest.fields().items() if name not in FROM_TREES}
 
 
 def there_and_back(forest):
@@ -46,16 +45,16 @@ def plain(forest):
         changes |= dict.fromkeys(("is_cat", "cat_off", "cat_words", "cat_bits", "oov_left"))
     if forest.lin_off is not None and forest.lin_off[-1] == 0:
         changes |= dict.fromkeys(("lin_off", "lin_feature", "lin_coef", "lin_const"))
-    return dataclasses.replace(forest, **changes)
+    return forest.replace(**changes)
 
 
 def assert_same_fields(a, b):
-    for spec in dataclasses.fields(a):
-        x, y = getattr(a, spec.name), getattr(b, spec.name)
+    for name, x in a.fields().items():
+        y = b.fields()[name]
         if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
-            assert (x.dtype, x.shape, x.tobytes()) == (y.dtype, y.shape, y.tobytes()), spec.name
+            assert (x.dtype, x.shape, x.tobytes()) == (y.dtype, y.shape, y.tobytes()), name
         else:
-            assert x is y or (not isinstance(x, np.ndarray) and x == y), spec.name
+            assert x is y or (not isinstance(x, np.ndarray) and x == y), name
 
 
 # ---------------------------------------------------------------------------- from trees
@@ -82,13 +81,13 @@ def test_nodes_are_numbered_depth_first_and_leaves_from_left_to_right():
 
 def test_defaults_follow_the_number_of_outputs():
     one = Forest.from_trees([STUMP] * 3, n_features=1)
-    assert (one.base.tolist(), one.tree_target.tolist(), one.tree_iter.tolist()) == ([0.0], [0, 0, 0], [0, 1, 2])
+    assert (one.base.tolist(), one.tree_target.tolist()) == ([0.0], [0, 0, 0])
     assert (one.raw_shape, one.value_shape, one.leaf_shape, one.output_slices) == ((), (), (3,), (1,))
     two = Forest.from_trees([STUMP] * 4, n_features=1, n_outputs=2)
-    assert (two.base.tolist(), two.tree_target.tolist(), two.tree_iter.tolist()) == ([0, 0], [0, 1, 0, 1], [0, 0, 1, 1])
+    assert (two.base.tolist(), two.tree_target.tolist()) == ([0, 0], [0, 1, 0, 1])
     assert (two.raw_shape, two.value_shape, two.output_slices) == ((2,), (2,), (2,))
     vector = Forest.from_trees([{"value": [1.0, 2.0]}] * 2, n_features=1, n_outputs=2)
-    assert (vector.tree_target.tolist(), vector.tree_iter.tolist()) == ([-1, -1], [0, 1])
+    assert vector.tree_target.tolist() == [-1, -1]
     assert vector.leaf_value.tolist() == [[1.0, 2.0], [1.0, 2.0]]
 
 

@@ -51,8 +51,8 @@ def keyed_forest(rng, n_keys=7, most_known=40):
     derived_key = rng.integers(n_keys, size=2 * n_keys).astype(np.int32)
     n_values = sum(len(known[key]) + 1 for key in derived_key)
     trees = random_forest(rng, n_features=N_FEATURES + len(derived_key), feature_dtype="float32", missing=False)
-    fields = {name: getattr(trees, name) for name in trees.__dataclass_fields__}
-    return Forest(**fields | {
+    fields = trees.fields()
+    return Forest.from_fields(**fields | {
         "n_features": N_FEATURES,
         "feature": np.where(np.isin(trees.feature, np.flatnonzero(HASHED)), 1, trees.feature),
         "hashed": HASHED,
@@ -141,9 +141,11 @@ def test_trees_on_derived_columns_find_the_same_in_every_kernel_and_in_arrays(se
 def test_keys_of_float64_features_are_made_by_numpy():
     rng = np.random.default_rng(0)
     forest = keyed_forest(rng)
-    fields = {name: getattr(forest, name) for name in forest.__dataclass_fields__}
+    fields = forest.fields()
     names = ("threshold", "derived_value")
-    wide = Forest(**fields | {"feature_dtype": "float64"} | {n: fields[n].astype(np.float64) for n in names}).validate()
+    wide = Forest.from_fields(
+        **fields | {"feature_dtype": "float64"} | {n: fields[n].astype(np.float64) for n in names}
+    ).validate()
     columns = random_columns(rng, wide, 300)
     assert columns[:].dtype == np.float64
     if loader.library() is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import importlib.util
 import pickle
@@ -325,7 +324,7 @@ def test_a_forest_of_any_kind_conforms_to_what_it_says(seed):
         predict_leaves=lambda _, X: reference_apply(forest, X),
     )
     check_extractor(SimpleNamespace(), random_rows(forest, rng, 40), extractor=extractor)
-    other = dataclasses.replace(forest, cmp="lt" if forest.cmp == "le" else "le")
+    other = forest.replace(cmp="lt" if forest.cmp == "le" else "le")
     wrong = SimpleNamespace(**{**vars(extractor), "extract": lambda _: other})
     with pytest.raises(AssertionError, match=r"At fault: the comparison \(Forest\.cmp\)"):
         check_extractor(SimpleNamespace(), random_rows(forest, rng, 40), extractor=wrong)
@@ -339,7 +338,7 @@ def broken(plugin, *, asks=("predict_raw", "predict_leaves"), **changes):
 
     def extract(model):
         forest = plugin.extract(model)
-        return dataclasses.replace(forest, **{k: v(forest) if callable(v) else v for k, v in changes.items()})
+        return forest.replace(**{k: v(forest) if callable(v) else v for k, v in changes.items()})
 
     return SimpleNamespace(extract=extract, **{name: getattr(plugin, name) for name in asks})
 
@@ -472,7 +471,7 @@ def test_an_extractor_is_a_pure_function(otherlib, plugin):
         forest = plugin.extract(model)
         model.start_ = model.start_ + 1 if model.meddled else model.start_
         model.meddled = True
-        return dataclasses.replace(forest, base=first)
+        return forest.replace(base=first)
 
     model.meddled, first = False, model.start_
     with pytest.raises(AssertionError, match="are others after the model was extracted"):
@@ -574,7 +573,7 @@ def test_a_copy_that_comes_back_another_is_noticed(otherlib, plugin, monkeypatch
     model, X = fitted(otherlib, "regressor")
 
     def restore(self, state):
-        self.__init__(dataclasses.replace(state["forest"], base=state["forest"].base + 1))
+        self.__init__(state["forest"].replace(base=state["forest"].base + 1))
 
     monkeypatch.setattr(Program, "__setstate__", restore)
     with pytest.raises(AssertionError, match="raw scores differ with a pickled copy"):
