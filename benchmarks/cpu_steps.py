@@ -60,9 +60,9 @@ def steps(kernel):
 
 def ns_a_row(structure, forest, X, repeats=9):
     library = loader.library()
-    out = np.empty((len(X), forest.n_outputs), forest.acc_dtype)
-    rows = loader.packed_rows(X, forest.missing_value, -1.0)
-    features = abi.DTYPES[forest.feature_dtype]
+    out = np.empty((len(X), forest.n_outputs), forest.trees.acc_dtype)
+    rows = loader.packed_rows(X, forest.inputs.missing_value, -1.0)
+    features = abi.DTYPES[forest.trees.feature_dtype]
     times = []
     for _ in range(repeats):
         start = time.perf_counter()

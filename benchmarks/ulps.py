@@ -168,7 +168,7 @@ def of_sklearn():
         "score_samples",
         forest,
         depths,
-        -(2 ** -(depths[:, 0] / forest.link_param)),
+        -(2 ** -(depths[:, 0] / forest.outputs.link_param)),
     )
 
 
@@ -243,7 +243,7 @@ def measured(link, device="cpu"):
     for way, found in ways(link, device):
         if link.method == "predict_log_proba":
             kinds = {link.name: differences(found, link.expected, one.eps)}
-        elif link.forest.proba == "complement" and link.method == "predict_proba":
+        elif link.forest.outputs.proba == "complement" and link.method == "predict_proba":
             kinds = {
                 link.name: distances(found[:, 1], link.expected[:, 1]),
                 f"1 - {link.name}": differences(found[:, 0], link.expected[:, 0], one.epsneg),

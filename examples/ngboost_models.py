@@ -16,7 +16,6 @@ Usage: ``pip install ngboost``, then ``python examples/ngboost_models.py``.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -58,51 +57,29 @@ def parameter_forest(model, parameters=None):
     parameters = range(model.Manifold.n_params) if parameters is None else parameters
     fixed = int(isinstance(model, NGBClassifier))  # outputs that no tree adds to
     n_outputs = fixed + len(parameters)
-    parts, targets, rounds = [], [], []
-    stages = zip(model.base_models, model.scalings, model.col_idxs, strict=True)
-    for number, (trees, scaling, columns) in enumerate(stages):
+    parts, targets = [], []
+    for trees, scaling, columns in zip(model.base_models, model.scalings, model.col_idxs, strict=True):
         for output, parameter in enumerate(parameters):
             part = extract_forest(trees[parameter])
             # In NGBoost's order of operations [ngboost/ngboost.py, pred_param]; x - a is x + (-a), to the bit.
-            value = -(model.learning_rate * part.leaf_value * scaling)
-            parts.append(replace(part, feature=np.asarray(columns)[part.feature], leaf_value=value))
+            value = -(model.learning_rate * part.trees.leaf_value * scaling)
+            feature = np.asarray(columns)[part.trees.feature]
+            parts.append(part.replace(n_features=model.n_features, feature=feature, leaf_value=value))
             targets.append(fixed + output)
-            rounds.append(number)
     answers = {"link": "softmax", "proba": "values", "decision": "argmax", "classes": (np.arange(n_outputs),)}
     shape = (n_outputs,) if n_outputs > 1 else ()
-    return Forest.from_fields(
-        n_features=model.n_features,
+    # From the trees: rows are cast to float32, thresholds stay float64, and x <= threshold goes left.
+    return Forest.concat(parts).replace(
         n_outputs=n_outputs,
-        # From the trees: rows are cast to float32, thresholds stay float64, and x <= threshold goes left.
-        feature_dtype="float32",
+        output_slices=(n_outputs,),
         no_rows="error",
-        cmp="le",
-        accepts_nan=all(part.accepts_nan for part in parts),
-        accepts_inf=False,
+        accepts_nan=all(part.inputs.accepts_nan for part in parts),
         tree_target=targets,
         base=[0.0] * fixed + [model.init_params[parameter] for parameter in parameters],
         raw_shape=shape,
         value_shape=shape,
-        leaf_shape=(len(parts),),
-        **_side_by_side(parts),
         **(answers if fixed else {}),
     )
-
-
-def _side_by_side(parts):
-    """The nodes and leaves of forests of one tree, numbered through."""
-    n_nodes = np.cumsum([0, *(part.n_nodes for part in parts)])
-    n_leaves = np.cumsum([0, *(part.n_leaves for part in parts)])
-
-    def moved(child, tree):
-        return np.where(child >= 0, child + n_nodes[tree], child - n_leaves[tree])  # a negative child is ~leaf
-
-    links = ("root", "left", "right")
-    plain = ("feature", "threshold", "nan_left", "leaf_value", "leaf_id")
-    return {
-        **{name: np.concatenate([moved(getattr(part, name), i) for i, part in enumerate(parts)]) for name in links},
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in plain},
-    }
 
 
 def _refuse_unknown(model):

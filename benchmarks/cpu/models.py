@@ -205,13 +205,13 @@ def _save_trees_and_answers(kept, fitted):
 
     forest = extract_forest(fitted)
     fields = ("feature", "threshold", "left", "right", "root", "tree_target", "leaf_value", "base")
-    np.savez(kept.path(".trees.npz"), **{field: getattr(forest, field) for field in fields}, cmp=forest.cmp)
+    np.savez(kept.path(".trees.npz"), **{field: getattr(forest, field) for field in fields}, cmp=forest.trees.cmp)
     answer = getattr(fitted, kept.model.method)
     X, ties = kept.model.rows(N_ANSWERS, ANSWERS_SEED), tie_rows(forest)
     np.savez(kept.path(".answers.npz"), ties=ties, on_rows=answer(X), on_ties=answer(ties))
     return {
-        "trees": len(forest.root),
-        "leaves": len(forest.leaf_value),
+        "trees": len(forest.trees.root),
+        "leaves": len(forest.trees.leaf_value),
         "features": forest.n_features,
         "outputs": forest.n_outputs,
         "thresholds_of_a_feature": int(max(map(len, _thresholds(forest)))),
@@ -232,4 +232,4 @@ def tie_rows(forest, n=N_TIES):
 
 def _thresholds(forest):
     """Distinct thresholds of each column."""
-    return [np.unique(forest.threshold[forest.feature == column]) for column in range(forest.n_features)]
+    return [np.unique(forest.trees.threshold[forest.trees.feature == column]) for column in range(forest.n_features)]

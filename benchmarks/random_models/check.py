@@ -88,7 +88,7 @@ def library_answers(model, forest, rows):
     library = next(name for cls in type(model).__mro__ if (name := cls.__module__.partition(".")[0]) in ANSWERS)
     raw, leaves, value = ANSWERS[library]
     finite = _finite(rows) if library == "xgboost" else rows
-    with_exp = library != "xgboost" and forest.link not in ("identity", "argmax")
+    with_exp = library != "xgboost" and forest.outputs.link not in ("identity", "argmax")
     ulps = ULPS if with_exp and not hasattr(model, "fit") else 0
     # A booster's predictions go through a DMatrix, which takes no infinities.
     own = rows if hasattr(model, "fit") else finite
@@ -97,7 +97,7 @@ def library_answers(model, forest, rows):
         found["predict_raw"] = (own, scores, 0)
     if forest.n_trees and leaves is not None and (numbers := leaves(model, finite)) is not None:
         found["apply"] = (finite, np.asarray(numbers), 0)
-    found["predict"] = (own, np.asarray(value(model, own)), ulps if forest.decision == "none" else 0)
+    found["predict"] = (own, np.asarray(value(model, own)), ulps if forest.outputs.decision == "none" else 0)
     if hasattr(model, "score_samples"):
         found["score_samples"] = (own, model.score_samples(own), 0)
     if hasattr(model, "predict_proba"):

@@ -89,24 +89,24 @@ def draw_rows(rng, forest, data, n=80):
     """Rows made of the model's thresholds, the numbers beside them, what is awkward, and some training rows."""
     X = rng.normal(size=(n, forest.n_features))
     for column in range(forest.n_features):
-        at = forest.threshold[forest.feature == column].astype(np.float64)
+        at = forest.trees.threshold[forest.trees.feature == column].astype(np.float64)
         at = at[np.isfinite(at)]
         single = at.astype(np.float32)
         pool = [at, np.nextafter(at, np.inf), np.nextafter(at, -np.inf), AWKWARD]
         pool += [np.nextafter(single, np.float32(way)).astype(np.float64) for way in (np.inf, -np.inf)]
-        pool += [np.array([np.nan])] * forest.accepts_nan
-        pool += [INFINITE] * forest.accepts_inf
+        pool += [np.array([np.nan])] * forest.inputs.accepts_nan
+        pool += [INFINITE] * forest.inputs.accepts_inf
         if column in data.categorical:
-            pool = [CODES, np.array([np.nan] * forest.accepts_nan)]
-        if forest.missing_value is not None:
-            pool.append(np.array([forest.missing_value]))
+            pool = [CODES, np.array([np.nan] * forest.inputs.accepts_nan)]
+        if forest.inputs.missing_value is not None:
+            pool.append(np.array([forest.inputs.missing_value]))
         picked = rng.random(n) < (1.0 if column in data.categorical else 0.8)
         X[picked, column] = rng.choice(np.concatenate(pool), size=picked.sum())
     with np.errstate(over="ignore"):
-        if not forest.accepts_inf:
+        if not forest.inputs.accepts_inf:
             X = np.where(np.isinf(X.astype(np.float32)), 1e30, X)
     own = data.X[rng.integers(0, len(data.X), n // 4)].astype(np.float64)
-    X = np.concatenate([X, own if forest.accepts_nan else np.nan_to_num(own)])
+    X = np.concatenate([X, own if forest.inputs.accepts_nan else np.nan_to_num(own)])
     kind = rng.random()
     if kind < 0.2:
         with np.errstate(over="ignore"):

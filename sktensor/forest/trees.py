@@ -120,11 +120,11 @@ class Trees:
     tree_weight: Array | None = array("float64", axis="tree", optional=True)
 
     # leaves
-    leaf_value: Array = array("acc", axis="leaf", ndim=2)
     leaf_id: Array = array("int32", axis="leaf")
+    leaf_value: Array = array("acc", axis="leaf", ndim=2)
     lin_off: Array | None = array("int32", axis="leaf end", optional=True, group="linear")
-    lin_feature: Array | None = array("int32", axis="term", optional=True, group="linear")
     lin_coef: Array | None = array("float64", axis="term", optional=True, group="linear")
+    lin_feature: Array | None = array("int32", axis="term", optional=True, group="linear")
     lin_const: Array | None = array("float64", axis="leaf", optional=True, group="linear")
 
     # the sum

@@ -47,7 +47,7 @@ def check_forest(forest: Forest) -> None:
         Naming the field, and the tree and node (their numbers in the forest's arrays) where one is at fault.
     """
     trees, inputs, outputs = forest.trees, forest.inputs, forest.outputs
-    for part in (trees, inputs, outputs):
+    for part in (inputs, trees, outputs):
         _check_scalars(part)
     if trees.n_columns != inputs.n_columns:
         fail("n_columns", f"expected {inputs.n_columns}, the columns of X and those derived, got {trees.n_columns}")

@@ -143,7 +143,7 @@ def assert_agrees(model, X, strategy="auto", **parameters):
             return fast
         same_bits(fast.predict_raw(X), library_raw(model, X))
         predicted = np.asarray(model.predict(X))
-        if fast.forest_.decision == "none":
+        if fast.forest_.outputs.decision == "none":
             same_bits(fast.predict(X), predicted)
         else:
             same_bits(fast.predict(X), predicted)

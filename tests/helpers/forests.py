@@ -180,15 +180,15 @@ def random_rows(forest, rng, n=100, *, nan=True, inf=True):
     """Rows that hurt this forest: its thresholds and their neighbours, awkward numbers, edges of categories."""
     with np.errstate(over="ignore"):
         X = hurting(forest, rng, n, nan=nan, inf=inf)
-    if forest.is_cat is not None:
-        columns = np.unique(forest.feature[forest.is_cat])
+    if forest.trees.is_cat is not None:
+        columns = np.unique(forest.trees.feature[forest.trees.is_cat])
         picked = rng.random((n, len(columns))) < 0.6
         codes = np.where(
             rng.random(picked.shape) < 0.5, rng.integers(0, 100, picked.shape), rng.choice(CODES, picked.shape)
         )
         X[:, columns] = np.where(picked, codes, X[:, columns])
-    if forest.missing_value is not None:
-        X[rng.random(X.shape) < 0.1] = forest.missing_value
+    if forest.inputs.missing_value is not None:
+        X[rng.random(X.shape) < 0.1] = forest.inputs.missing_value
     return X
 
 

@@ -13,13 +13,13 @@ FLUSH = np.float64(np.float32(1e-35))
 def prepared(forest, X):
     """X in the forest's dtype, with missing values as NaN and tiny ones flushed."""
     X = np.asarray(X)
-    if forest.ints_as_float32 and X.dtype not in (np.float32, np.float64):
+    if forest.inputs.ints_as_float32 and X.dtype not in (np.float32, np.float64):
         X = X.astype(np.float32)
     with np.errstate(over="ignore"):
-        X = X.astype(forest.feature_dtype)
-    if forest.missing_value is not None:
-        X = np.where(X == X.dtype.type(forest.missing_value), X.dtype.type(np.nan), X)
-    if forest.flush_tiny:
+        X = X.astype(forest.trees.feature_dtype)
+    if forest.inputs.missing_value is not None:
+        X = np.where(X == X.dtype.type(forest.inputs.missing_value), X.dtype.type(np.nan), X)
+    if forest.inputs.flush_tiny:
         X = np.where(np.abs(X) <= FLUSH, X.dtype.type(0.0), X)
     return X
 
@@ -27,30 +27,30 @@ def prepared(forest, X):
 def goes_left(forest, node, x):
     """Which of the values `x` of the node's column go left."""
     nan = np.isnan(x)
-    if forest.is_cat is not None and forest.is_cat[node]:
+    if forest.trees.is_cat is not None and forest.trees.is_cat[node]:
         left = np.array([category_left(forest, node, float(v)) for v in x], dtype=bool)
-        return np.where(nan, forest.nan_left[node], left)
-    t = forest.threshold[node]
+        return np.where(nan, forest.trees.nan_left[node], left)
+    t = forest.trees.threshold[node]
     wide = x.astype(np.float64)
-    left = wide < t if forest.cmp == "lt" else wide <= t
-    if forest.zero_dir is not None and forest.zero_dir[node] >= 0:
-        left = np.where(x == 0, forest.zero_dir[node] == 1, left)
-    return np.where(nan, forest.nan_left[node], left)
+    left = wide < t if forest.trees.cmp == "lt" else wide <= t
+    if forest.trees.zero_dir is not None and forest.trees.zero_dir[node] >= 0:
+        left = np.where(x == 0, forest.trees.zero_dir[node] == 1, left)
+    return np.where(nan, forest.trees.nan_left[node], left)
 
 
 def category_left(forest, node, value):
-    outside = bool(forest.oov_left[node]) if forest.oov_left is not None else False
+    outside = bool(forest.trees.oov_left[node]) if forest.trees.oov_left is not None else False
     if np.isnan(value):
-        return bool(forest.nan_left[node])
-    if forest.cat_mode == "xgb":
+        return bool(forest.trees.nan_left[node])
+    if forest.trees.cat_mode == "xgb":
         if value < 0 or value >= 2**24:
             return outside
     elif value <= -1 or value >= 2**31:
         return outside
     code = int(value)
-    if code >= 32 * int(forest.cat_words[node]):
+    if code >= 32 * int(forest.trees.cat_words[node]):
         return outside
-    word = int(forest.cat_bits[int(forest.cat_off[node]) + code // 32])
+    word = int(forest.trees.cat_bits[int(forest.trees.cat_off[node]) + code // 32])
     return bool(word >> (code % 32) & 1)
 
 
@@ -58,33 +58,33 @@ def reference_leaves(forest, X):
     """Leaf numbers within the forest (not the library's), shape (n, T)."""
     X = prepared(forest, X)
     out = np.empty((len(X), forest.n_trees), dtype=np.int64)
-    for t, root in enumerate(forest.root):
+    for t, root in enumerate(forest.trees.root):
         stack = [(int(root), np.arange(len(X)))]
         while stack:
             node, rows = stack.pop()
             if node < 0:
                 out[rows, t] = ~node
                 continue
-            left = goes_left(forest, node, X[rows, forest.feature[node]])
-            stack.append((int(forest.left[node]), rows[left]))
-            stack.append((int(forest.right[node]), rows[~left]))
+            left = goes_left(forest, node, X[rows, forest.trees.feature[node]])
+            stack.append((int(forest.trees.left[node]), rows[left]))
+            stack.append((int(forest.trees.right[node]), rows[~left]))
     return out
 
 
 def leaf_outputs(forest, X, leaves):
     """What one tree adds for each row, shape (n, Kl)."""
-    value = forest.leaf_value[leaves]
-    if forest.lin_off is None:
+    value = forest.trees.leaf_value[leaves]
+    if forest.trees.lin_off is None:
         return value
     value = value.copy()
     for i, leaf in enumerate(leaves):
-        terms = range(int(forest.lin_off[leaf]), int(forest.lin_off[leaf + 1]))
-        xs = [X[i, forest.lin_feature[j]] for j in terms]
+        terms = range(int(forest.trees.lin_off[leaf]), int(forest.trees.lin_off[leaf + 1]))
+        xs = [X[i, forest.trees.lin_feature[j]] for j in terms]
         if not xs or np.isnan(xs).any():
             continue
-        total = forest.lin_const[leaf]
+        total = forest.trees.lin_const[leaf]
         for j, x in zip(terms, xs, strict=True):
-            total = total + forest.lin_coef[j] * np.float64(x)
+            total = total + forest.trees.lin_coef[j] * np.float64(x)
         value[i, 0] = total
     return value
 
@@ -92,13 +92,15 @@ def leaf_outputs(forest, X, leaves):
 def reference_sum(forest, X):
     """The sum over trees in order, before any division, or their weighted median, shape (n, K)."""
     leaves = reference_leaves(forest, X)
-    if forest.aggregate == "weighted_median":
-        return np.array([[weighted_median(row, forest.tree_weight)] for row in forest.leaf_value[leaves, 0]])
+    if forest.trees.aggregate == "weighted_median":
+        return np.array(
+            [[weighted_median(row, forest.trees.tree_weight)] for row in forest.trees.leaf_value[leaves, 0]]
+        )
     ready = prepared(forest, X)
-    acc = np.zeros((len(leaves), forest.n_outputs), dtype=forest.acc_dtype)
-    acc[:] = forest.base
+    acc = np.zeros((len(leaves), forest.n_outputs), dtype=forest.trees.acc_dtype)
+    acc[:] = forest.trees.base
     with np.errstate(over="ignore", invalid="ignore"):
-        for t, target in enumerate(forest.tree_target):
+        for t, target in enumerate(forest.trees.tree_target):
             add = leaf_outputs(forest, ready, leaves[:, t])
             if target < 0:
                 acc = acc + add
@@ -118,24 +120,24 @@ def weighted_median(values, weights):
 def reference_raw(forest, X):
     """The library's raw scores, shape (n, K)."""
     acc = reference_sum(forest, X)
-    if not forest.raw_is_pre_div and forest.div != 1.0:
-        acc = acc / forest.div
-    if forest.scale != 1.0:
-        acc = acc * forest.scale
-    return acc if forest.bias is None else acc + forest.bias
+    if not forest.outputs.raw_is_pre_div and forest.outputs.div != 1.0:
+        acc = acc / forest.outputs.div
+    if forest.outputs.scale != 1.0:
+        acc = acc * forest.outputs.scale
+    return acc if forest.outputs.bias is None else acc + forest.outputs.bias
 
 
 def reference_apply(forest, X):
     """The library's leaf numbers, shape (n, *leaf_shape)."""
-    numbers = forest.leaf_id[reference_leaves(forest, X)]
-    return numbers.reshape(len(numbers), *forest.leaf_shape).astype(forest.leaf_dtype)
+    numbers = forest.trees.leaf_id[reference_leaves(forest, X)]
+    return numbers.reshape(len(numbers), *forest.outputs.leaf_shape).astype(forest.outputs.leaf_dtype)
 
 
 def hurting(forest, rng, n=300, nan=True, inf=True):
     """Rows made of the forest's own thresholds, their neighbours and every awkward value, float64."""
     X = rng.normal(size=(n, forest.n_features))
     for column in range(forest.n_features):
-        t = forest.threshold[forest.feature == column].astype(np.float64)
+        t = forest.trees.threshold[forest.trees.feature == column].astype(np.float64)
         t = t[np.isfinite(t)]
         t32 = t.astype(np.float32)
         near = [t, np.nextafter(t, np.inf), np.nextafter(t, -np.inf)]

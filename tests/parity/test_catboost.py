@@ -249,7 +249,7 @@ def case(request):
 def test_raw_scores_are_the_librarys_bit_for_bit(case):
     model, forest, rows = case
     with np.errstate(over="ignore"):
-        same_bits(reference_raw(forest, rows).reshape(len(rows), *forest.raw_shape), library_raw(model, rows))
+        same_bits(reference_raw(forest, rows).reshape(len(rows), *forest.outputs.raw_shape), library_raw(model, rows))
 
 
 def test_leaf_numbers_are_the_librarys(case):
@@ -274,7 +274,7 @@ def test_the_module_answers_as_the_model_does(case):
         same_bits(tensorize(model, output="leaf")(torch.tensor(rows)).numpy(), library_leaves(model, rows))
         if hasattr(model, "predict_proba"):
             found, expected = tensorize(model, output="proba")(torch.tensor(rows)).numpy(), model.predict_proba(rows)
-            if forest.proba == "complement":  # 1 - p, where an ulp of p near one is many
+            if forest.outputs.proba == "complement":  # 1 - p, where an ulp of p near one is many
                 same_bits(found[:, 0], 1 - found[:, 1])
                 found, expected = found[:, 1], expected[:, 1]
             within_ulps(found, expected)
@@ -286,12 +286,12 @@ def test_cover_is_the_weight_of_training_rows_in_each_leaf():
     for params in ({}, DEPTHWISE, LOSSGUIDE):
         model = fitted(R, X, REAL, **params)
         forest = extract(model)
-        leaf_cover = forest.cover[forest.n_nodes :]
+        leaf_cover = forest.trees.cover[forest.n_nodes :]
         by_number = {
             (t, n): w
             for t, n, w in zip(
                 np.repeat(np.arange(forest.n_trees), model.get_tree_leaf_counts()),
-                forest.leaf_id.tolist(),
+                forest.trees.leaf_id.tolist(),
                 leaf_cover.tolist(),
                 strict=True,
             )
@@ -300,11 +300,11 @@ def test_cover_is_the_weight_of_training_rows_in_each_leaf():
         for t in range(forest.n_trees):
             for n, count in zip(*np.unique(leaves[:, t], return_counts=True), strict=True):
                 assert by_number[t, n] == count
-        roots = forest.root[forest.root >= 0]
-        np.testing.assert_array_equal(forest.cover[roots], N)
-        cover = np.concatenate([forest.cover[: forest.n_nodes], leaf_cover])
-        place = np.where(forest.left >= 0, forest.left, forest.n_nodes + ~forest.left)
-        other = np.where(forest.right >= 0, forest.right, forest.n_nodes + ~forest.right)
+        roots = forest.trees.root[forest.trees.root >= 0]
+        np.testing.assert_array_equal(forest.trees.cover[roots], N)
+        cover = np.concatenate([forest.trees.cover[: forest.n_nodes], leaf_cover])
+        place = np.where(forest.trees.left >= 0, forest.trees.left, forest.n_nodes + ~forest.trees.left)
+        other = np.where(forest.trees.right >= 0, forest.trees.right, forest.n_nodes + ~forest.trees.right)
         np.testing.assert_array_equal(cover[: forest.n_nodes], cover[place] + cover[other])
 
 
@@ -383,7 +383,7 @@ def test_labels_fall_on_the_librarys_side_of_the_threshold_itself():
     model = leaves_set(fitted(C, X, YES, iterations=1), [0.0])
     for probability in (0.1, 0.25, 0.3, 1 / 3, 0.75, 0.9):
         threshold(model, probability)
-        border = extract(model).decision_threshold
+        border = extract(model).outputs.decision_threshold
         for raw in (border, np.nextafter(border, 9), np.nextafter(border, -9)):
             moved(model, 1.0, float(raw))
             same_bits(TensorizedEstimator(model).predict(X[:3]), model.predict(X[:3]))
@@ -403,7 +403,7 @@ def test_verification_notices_leaves_that_the_library_does_not_predict_with():
     leaves_set(model, [1.0])  # which its predictions, begun before, ignore from here on
     with pytest.raises(VerificationError, match="all leaves are the same"):
         TensorizedEstimator(model).predict(X)
-    same_bits(TensorizedEstimator(loaded(model, into=None)).forest_.leaf_value, np.ones((12 * 16, 1)))
+    same_bits(TensorizedEstimator(loaded(model, into=None)).forest_.trees.leaf_value, np.ones((12 * 16, 1)))
 
 
 def test_a_model_is_extracted_without_a_python_loop_over_nodes():
@@ -511,11 +511,11 @@ def test_what_is_not_known_in_a_saved_model_is_refused_by_name(monkeypatch, chan
 def test_missing_values_of_a_column_that_had_none_in_training_go_left_whatever_is_said_of_them(monkeypatch):
     model = fitted(R, HOLES, REAL, nan_mode="Max")
     saved = extractor._saved(model)
-    assert not extract(model).nan_left.any()
+    assert not extract(model).trees.nan_left.any()
     for feature in saved["features_info"]["float_features"]:
         feature["has_nans"] = False
     monkeypatch.setattr(extractor, "_saved", lambda _: saved)
-    assert extract(model).nan_left.all()
+    assert extract(model).trees.nan_left.all()
 
 
 def test_a_classifier_with_a_loss_that_gives_no_classes_is_refused(monkeypatch):

@@ -131,7 +131,7 @@ def test_raw_scores_leaves_and_labels_are_those_of_the_library(name):
     model = fitted(name)
     X = rows_for(model)
     forest = extract_forest(model)
-    assert (forest.feature >= forest.n_features).any() or name == "a category of no use"
+    assert (forest.trees.feature >= forest.n_features).any() or name == "a category of no use"
     for rows in (X, X[:1], X.to_numpy(dtype=object), X.astype(object).values.tolist()):
         fast = agrees(model, rows)
     same_bits(fast.apply(X), library_leaves(model, X))
@@ -181,9 +181,11 @@ def test_the_prior_of_a_statistic_has_a_denominator(name):
 
 def test_tables_hold_the_categories_that_were_seen_and_no_empty_place():
     forest = extract_forest(fitted("single features"))
-    columns = [FRAME.columns[column] for column in forest.key_column]
-    assert set(forest.key_test) == {0} and len(forest.key_off) == len(columns) + 1
-    sizes = {(name, size) for name, size in zip(columns, np.diff(forest.table_off), strict=True) if name != "flag"}
+    columns = [FRAME.columns[column] for column in forest.inputs.key_column]
+    assert set(forest.inputs.key_test) == {0} and len(forest.inputs.key_off) == len(columns) + 1
+    sizes = {
+        (name, size) for name, size in zip(columns, np.diff(forest.inputs.table_off), strict=True) if name != "flag"
+    }
     assert sizes == {(name, FRAME[name].nunique()) for name in ("colour", "code", "name")}  # flag is one-hot
 
 

@@ -165,7 +165,7 @@ def thresholds(model, columns):
             if part is not None and getattr(part, "n_features_in_", 0) == len(seen):
                 yield from thresholds(part, columns[seen])
     else:
-        yield columns[forest.feature], forest.threshold
+        yield columns[forest.trees.feature], forest.trees.threshold
 
 
 def rows_that_hurt(name, nan=False):

@@ -261,9 +261,9 @@ def case(request):
     rows = np.vstack([hurting(forest, rng, n=250), X[:40], EPOCH[:20], GRID[:40]])
     tiny = [1e-35, -1e-35, float(np.float32(1e-35)), np.nextafter(float(np.float32(1e-35)), 1), 1e-36, 5e-324, -0.0]
     rows[rng.random(rows.shape) < 0.1] = rng.choice(tiny)
-    if forest.is_cat is not None:
+    if forest.trees.is_cat is not None:
         codes = [*range(70), -0.5, -0.999, -1.0, 2.7, 2.0**31, 2.0**31 - 1, -(2.0**31), 1e300, np.inf, np.nan]
-        for column in np.unique(forest.feature[forest.is_cat]):
+        for column in np.unique(forest.trees.feature[forest.trees.is_cat]):
             rows[::2, column] = rng.choice(codes, size=len(rows[::2]))
     return model, forest, rows
 
@@ -276,7 +276,7 @@ def same(ours, library):
 
 def raw_of(forest, rows):
     out = reference_raw(forest, rows)
-    return out.reshape(len(out), *forest.raw_shape)
+    return out.reshape(len(out), *forest.outputs.raw_shape)
 
 
 def test_raw_scores_have_the_bits_of_the_library(case):
@@ -295,7 +295,7 @@ def test_leaf_numbers_are_those_of_the_library(case):
 def test_other_dtypes_pass_through_float32(case):
     model, forest, _ = case
     rng = np.random.default_rng(3)
-    inner = forest.threshold[np.isfinite(forest.threshold) & (np.abs(forest.threshold) < 2**60)]
+    inner = forest.trees.threshold[np.isfinite(forest.trees.threshold) & (np.abs(forest.trees.threshold) < 2**60)]
     near = np.concatenate([np.rint(inner), np.rint(inner) + 1, [2**24 + 1, 2**53 + 1, -(2**31) - 7, 0, 1, 2, 3, 40]])
     whole = rng.choice(near.astype(np.int64), size=(80, F))
     for rows in (
@@ -325,13 +325,13 @@ def test_rows_of_more_than_100000_columns_of_which_few_are_there():
     model = R(**QUIET, zero_as_missing=True).fit(data, ZEROS[:, :3] @ [1.0, 2.0, -1.0])
     data.data[::7], data.data[1::11], data.data[2::13] = np.nan, np.inf, -1e-36
     fast = TensorizedEstimator(model, verify=False)
-    assert fast.forest_.zero_dir.max() == 1
+    assert fast.forest_.trees.zero_dir.max() == 1
     same(fast.predict_raw(data), model.predict(data, raw_score=True))
 
 
 def linked(forest, raw):
     """Values from raw scores by the formulas of the library, with the C library's functions."""
-    raw = raw / forest.div if forest.raw_is_pre_div else raw
+    raw = raw / forest.outputs.div if forest.outputs.raw_is_pre_div else raw
 
     def each(function):
         return np.array([function(v) for v in raw.ravel().tolist()]).reshape(raw.shape)
@@ -339,7 +339,7 @@ def linked(forest, raw):
     def exp(v):
         return math.inf if v > 709.7 else math.exp(v)
 
-    match forest.link:
+    match forest.outputs.link:
         case "identity":
             return raw
         case "sign_square":
@@ -347,7 +347,7 @@ def linked(forest, raw):
         case "c_exp":
             return each(exp)
         case "sigmoid":
-            return each(lambda v: 1.0 / (1.0 + exp(-forest.link_param * v)))
+            return each(lambda v: 1.0 / (1.0 + exp(-forest.outputs.link_param * v)))
         case "log1p_exp":
             return each(lambda v: math.log1p(exp(v)))
         case "c_softmax":
@@ -358,12 +358,12 @@ def linked(forest, raw):
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_values_follow_from_raw_scores_by_the_extracted_link(case):
     model, forest, rows = case
-    if forest.lin_off is not None:  # huge inputs leave inf and NaN, which no comparison of ulps takes
+    if forest.trees.lin_off is not None:  # huge inputs leave inf and NaN, which no comparison of ulps takes
         rows = np.clip(rows, -10, 10)
     predict = lgb.LGBMModel.predict if isinstance(model, lgb.LGBMModel) else lgb.Booster.predict
     raw = predict(model, rows, raw_score=True)
     theirs = predict(model, rows)
-    ours = linked(forest, raw).reshape(len(rows), *forest.value_shape)
+    ours = linked(forest, raw).reshape(len(rows), *forest.outputs.value_shape)
     assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
     np.testing.assert_array_max_ulp(ours, theirs, maxulp=4)
 
@@ -374,18 +374,18 @@ def test_labels_and_probabilities_follow_the_extracted_rules(case):
     model, forest, rows = case
     values = linked(forest, model.predict(rows, raw_score=True))
     if not isinstance(model, lgb.LGBMClassifier):
-        assert (forest.proba, forest.decision, forest.classes) == ("none", "none", ())
+        assert (forest.outputs.proba, forest.outputs.decision, forest.outputs.classes) == ("none", "none", ())
         return
     if callable(model.objective_):
-        assert (forest.proba, forest.decision, forest.classes) == ("values", "none", ())
+        assert (forest.outputs.proba, forest.outputs.decision, forest.outputs.classes) == ("values", "none", ())
         same(values, model.predict(rows))
         same(values, model.predict_proba(rows))
         return
-    proba = np.column_stack([1.0 - values, values]) if forest.proba == "complement" else values
+    proba = np.column_stack([1.0 - values, values]) if forest.outputs.proba == "complement" else values
     np.testing.assert_array_max_ulp(proba[:, -1], model.predict_proba(rows)[:, -1], maxulp=4)
     assert proba.shape == model.predict_proba(rows).shape
-    number = (values > 0.5).astype(int) if forest.decision == "half" else values.argmax(axis=1)
-    (classes,) = forest.classes
+    number = (values > 0.5).astype(int) if forest.outputs.decision == "half" else values.argmax(axis=1)
+    (classes,) = forest.outputs.classes
     predicted = model.predict(rows)
     assert classes[number].dtype == predicted.dtype
     assert classes[number].tolist() == predicted.tolist()
@@ -393,15 +393,20 @@ def test_labels_and_probabilities_follow_the_extracted_rules(case):
 
 def test_inputs_are_taken_as_the_library_takes_them(case):
     _, forest, _ = case
-    assert (forest.feature_dtype, forest.acc_dtype, forest.cmp, forest.leaf_dtype) == (
+    assert (forest.trees.feature_dtype, forest.trees.acc_dtype, forest.trees.cmp, forest.outputs.leaf_dtype) == (
         "float64",
         "float64",
         "le",
         "int32",
     )
-    assert forest.flush_tiny and forest.ints_as_float32 and forest.accepts_nan and forest.accepts_inf
-    assert (forest.sparse_absent, forest.cat_mode, forest.n_features) == ("zero", "lgb", F)
-    assert not forest.base.any()
+    assert (
+        forest.inputs.flush_tiny
+        and forest.inputs.ints_as_float32
+        and forest.inputs.accepts_nan
+        and forest.inputs.accepts_inf
+    )
+    assert (forest.inputs.sparse_absent, forest.trees.cat_mode, forest.n_features) == ("zero", "lgb", F)
+    assert not forest.trees.base.any()
 
 
 def forest_of(name):
@@ -409,12 +414,12 @@ def forest_of(name):
 
 
 def test_the_cases_reach_every_rule_they_are_there_for():
-    assert forest_of("zero_as_missing").zero_dir.max() == 1
-    assert np.isinf(forest_of("NaN against the rest").threshold).any()
-    assert forest_of("categories").cat_words.max() > 1
-    assert np.diff(forest_of("linear").lin_off).max() > 1
-    assert (np.diff(forest_of("linear after constant").lin_off) == 0).sum() >= 9
-    assert (forest_of("booster, an absent class").root < 0).tolist()[:3] == [False, False, True]
+    assert forest_of("zero_as_missing").trees.zero_dir.max() == 1
+    assert np.isinf(forest_of("NaN against the rest").trees.threshold).any()
+    assert forest_of("categories").trees.cat_words.max() > 1
+    assert np.diff(forest_of("linear").trees.lin_off).max() > 1
+    assert (np.diff(forest_of("linear after constant").trees.lin_off) == 0).sum() >= 9
+    assert (forest_of("booster, an absent class").trees.root < 0).tolist()[:3] == [False, False, True]
     assert forest_of("constant target").n_nodes == 0
     for name, missing in (("regressor", 0), ("zero_as_missing", 1), ("NaN", 2)):
         line = MODELS[name]().booster_.model_to_string().partition("\ndecision_type=")[2].partition("\n")[0]
@@ -425,10 +430,10 @@ def test_the_cases_reach_every_rule_they_are_there_for():
 
 def test_cover_counts_the_training_rows_of_each_node_and_leaf():
     forest = forest_of("regressor")
-    cover = np.append(forest.cover[: forest.n_nodes], forest.cover[forest.n_nodes :])
+    cover = np.append(forest.trees.cover[: forest.n_nodes], forest.trees.cover[forest.n_nodes :])
     of_leaf = cover[forest.n_nodes :]
-    children = [np.where(c >= 0, cover[c], of_leaf[~c]) for c in (forest.left, forest.right)]
-    assert (cover[forest.root] == N).all()
+    children = [np.where(c >= 0, cover[c], of_leaf[~c]) for c in (forest.trees.left, forest.trees.right)]
+    assert (cover[forest.trees.root] == N).all()
     assert (children[0] + children[1] == cover[: forest.n_nodes]).all()
 
 
@@ -438,7 +443,7 @@ def test_only_the_iterations_of_predict_are_kept():
     three = MODELS["early stopping, classes"]()
     assert extract(three).n_trees == 3 * three.best_iteration_
     assert 0 < three.best_iteration_ < three.n_estimators
-    assert forest_of("three classes").tree_target.tolist()[:4] == [0, 1, 2, 0]
+    assert forest_of("three classes").trees.tree_target.tolist()[:4] == [0, 1, 2, 0]
 
 
 def test_numbers_are_read_as_the_library_reads_them():
@@ -453,7 +458,7 @@ def test_numbers_are_read_as_the_library_reads_them():
             booster.set_leaf_output(0, leaf, rng.normal() / float(number))
         forest = extract(booster)
         same(linked(forest, booster.predict(X, raw_score=True)), booster.predict(X))
-        misread += float(number) != forest.link_param
+        misread += float(number) != forest.outputs.link_param
     assert misread  # else the reader would be no different from float()
 
 
@@ -488,8 +493,8 @@ def test_pandas_categories_become_tables_of_their_values(loaded):
     data = frame()
     model = lgb.LGBMRegressor(**CATS).fit(data, target(data))
     forest = extract_forest(reloaded(model.booster_) if loaded else model)
-    assert forest.unknown_category == "nan"
-    tables = [None if table is None else table.tolist() for table in forest.categories]
+    assert forest.inputs.unknown_category == "nan"
+    tables = [None if table is None else table.tolist() for table in forest.inputs.categories]
     assert tables == [None, ["blue", "green", "red"], [2020, 2021, 2023], [0.5, 1.5, 2.5], ["x"]]
     # The tables stand for what the library does with a frame, a category it has not seen included.
     other = data.assign(colour=pd.Categorical(["mauve" if i % 5 == 0 else c for i, c in enumerate(data["colour"])]))
@@ -501,7 +506,7 @@ def test_pandas_categories_become_tables_of_their_values(loaded):
     ).astype(np.float64)
     coded[:, 1:][coded[:, 1:] < 0] = np.nan
     same(raw_of(forest, coded), model.predict(other, raw_score=True))
-    assert np.isnan(coded).any() and forest.is_cat.any()
+    assert np.isnan(coded).any() and forest.trees.is_cat.any()
 
 
 @pytest.mark.parametrize(
@@ -515,7 +520,7 @@ def test_categories_of_another_kind_are_what_pandas_takes_them_for(trained, load
     if loaded:
         model._Booster = reloaded(model.booster_)
     fast = TensorizedEstimator(model)
-    assert fast.forest_.is_cat.any()
+    assert fast.forest_.trees.is_cat.any()
     others = ([False, True], [True], [0, 1], [0, 1, 2, 3], [1], [1.0, 0.5], [0.5, 2.0**60], [7, 2**60 + 1], ["a", "1"])
     answers = set()
     for other in (trained, *others):
@@ -527,7 +532,7 @@ def test_categories_of_another_kind_are_what_pandas_takes_them_for(trained, load
 
 def test_frames_without_categories_have_no_tables():
     data = frame()[["size"]].assign(other=1.0 * np.arange(N))
-    assert extract(lgb.LGBMRegressor(**QUIET).fit(data, data["size"])).categories is None
+    assert extract(lgb.LGBMRegressor(**QUIET).fit(data, data["size"])).inputs.categories is None
 
 
 def ordered():
@@ -553,7 +558,7 @@ def test_categories_beside_an_explicit_list_are_numbered_in_the_order_of_the_fra
     y = data["size"] + 2 * (data["colour"] == "red") + 3 * (data["width"] == 0.5) + np.arange(N) % 5
     model = lgb.LGBMRegressor(**CATS).fit(data, y, **fit_params)
     fast = TensorizedEstimator(model)
-    assert fast.forest_.categories_in_order
+    assert fast.forest_.inputs.categories_in_order
     turned = data.assign(colour=data["colour"].cat.set_categories(data["colour"].cat.categories[::-1]))
     fewer = data.assign(colour=data["colour"].cat.remove_categories(data["colour"].cat.categories[:1]))
     for rows in (data, turned, fewer, data[:1]):
@@ -600,7 +605,7 @@ def test_tables_that_fit_no_listed_column_belong_to_those_of_the_frame(monkeypat
     monkeypatch.setattr(
         booster, "model_to_string", lambda num_iteration: text.replace(line, "feature_infos=[0:2] [0:2]")
     )
-    assert extract(booster).categories_in_order
+    assert extract(booster).inputs.categories_in_order
 
 
 def test_categories_that_the_library_cannot_write_are_refused_by_name():
@@ -733,7 +738,7 @@ def test_counts_that_old_versions_leave_out_are_no_obstacle(monkeypatch):
         line for line in text.split("\n") if not line.startswith(("internal_value2", "leaf_count", "is_linear"))
     ))  # fmt: skip
     forest = extract_forest(booster)
-    assert forest.cover is None
+    assert forest.trees.cover is None
     same(raw_of(forest, X), booster.predict(X, raw_score=True))
 
 
@@ -764,7 +769,7 @@ def test_tiny_values_are_zero_in_the_kinds_of_rows_in_which_the_library_takes_th
     data = np.random.default_rng(2).integers(-1, 2, (200, 1)).astype(float)
     model = R(**{**QUIET, "min_child_samples": 1}).fit(data, data[:, 0])
     edge = -float(np.float32(1e-35))
-    assert edge in extract(model).threshold
+    assert edge in extract(model).trees.threshold
     rows, make = np.array([[edge], [-edge], [0.0], [-1.0]]), {**FLUSHED, **COMPARED}[kind]
     frame_of_others = kind in ("polars", "pyarrow") and is_older("lightgbm", "4.7")  # which needs a package for them
     answer = model.predict(scipy.sparse.csr_matrix(rows) if frame_of_others else make(rows), raw_score=True)
@@ -777,7 +782,7 @@ def test_tiny_values_are_zero_in_the_kinds_of_rows_in_which_the_library_takes_th
 
 def test_integers_become_float32_on_every_way_to_the_trees():
     model = MODELS["epoch seconds"]()
-    near = np.rint(extract(model).threshold).astype(np.int64)[:, None] + np.arange(-60, 60, 7)
+    near = np.rint(extract(model).trees.threshold).astype(np.int64)[:, None] + np.arange(-60, 60, 7)
     whole = np.random.default_rng(3).choice(near.ravel(), size=(80, F))
     answer = model.predict(whole, raw_score=True)
     assert (answer != model.predict(whole.astype(np.float64), raw_score=True)).any()

@@ -286,7 +286,7 @@ def test_catboost_wants_the_columns_that_its_trees_look_at(change, to, tmp_path)
     if to is pl.from_pandas and not rows.columns.is_unique:
         pytest.skip("polars has no name twice")
     fitted, wrappers = both(MODELS["catboost"], UNUSED, Y)
-    assert 3 not in wrappers[1].forest_.feature
+    assert 3 not in wrappers[1].forest_.trees.feature
     sktensor.save(wrappers[1], tmp_path / "model.safetensors")
     others = sktensor.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(wrappers[1]))
     hold_against(fitted, (*wrappers, *others), to(rows))

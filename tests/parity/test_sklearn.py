@@ -252,7 +252,7 @@ def extracted(name: str):
 def rows_that_hurt(name: str):
     forest = extracted(name)
     rng = np.random.default_rng(8)
-    options = {"nan": forest.accepts_nan, "inf": forest.accepts_inf}
+    options = {"nan": forest.inputs.accepts_nan, "inf": forest.inputs.accepts_inf}
     grid = np.round(rng.normal(size=(100, forest.n_features)), 1)
     return np.concatenate([hurting(forest, rng, n=400, **options), grid])
 
@@ -270,36 +270,36 @@ def library_raw(model, X):
 
 def forest_values(forest, raw):
     """Values from raw scores, shape (n, K), as the fields of the forest say."""
-    if forest.link == "identity":
+    if forest.outputs.link == "identity":
         return raw
-    if forest.link == "sigmoid":
-        return expit(forest.link_param * raw)
-    assert forest.link in ("exp", "softmax", "row_softmax")
-    return np.exp(raw) if forest.link == "exp" else softmax(raw)
+    if forest.outputs.link == "sigmoid":
+        return expit(forest.outputs.link_param * raw)
+    assert forest.outputs.link in ("exp", "softmax", "row_softmax")
+    return np.exp(raw) if forest.outputs.link == "exp" else softmax(raw)
 
 
 def forest_probabilities(forest, raw):
     """One array a target."""
     values = forest_values(forest, raw)
-    if forest.proba == "complement":
+    if forest.outputs.proba == "complement":
         return [np.concatenate([1 - values, values], axis=1)]
-    assert forest.proba == "values"
-    return np.split(values, np.cumsum(forest.output_slices)[:-1], axis=1)
+    assert forest.outputs.proba == "values"
+    return np.split(values, np.cumsum(forest.outputs.output_slices)[:-1], axis=1)
 
 
 def forest_labels(forest, raw):
-    if forest.decision == "half":  # scikit-learn 1.4
+    if forest.outputs.decision == "half":  # scikit-learn 1.4
         numbers = [(forest_values(forest, raw)[:, 0] > 0.5).astype(int)]
-    elif forest.decision == "raw_positive":
+    elif forest.outputs.decision == "raw_positive":
         numbers = [(raw[:, 0] > 0).astype(int)]
-    elif forest.decision == "raw_nonnegative":
+    elif forest.outputs.decision == "raw_nonnegative":
         numbers = [(raw[:, 0] >= 0).astype(int)]
-    elif forest.decision == "raw_argmax":
+    elif forest.outputs.decision == "raw_argmax":
         numbers = [np.argmax(raw, axis=1)]
     else:
-        assert forest.decision == "argmax"
+        assert forest.outputs.decision == "argmax"
         numbers = [np.argmax(proba, axis=1) for proba in forest_probabilities(forest, raw)]
-    labels = [classes[number] for classes, number in zip(forest.classes, numbers, strict=True)]
+    labels = [classes[number] for classes, number in zip(forest.outputs.classes, numbers, strict=True)]
     return labels[0] if len(labels) == 1 else np.column_stack(labels)
 
 
@@ -319,7 +319,7 @@ def assert_close(ours, theirs):
 def test_raw_scores_have_the_bits_dtype_and_shape_of_the_library(name):
     model, forest, X = fitted(name), extracted(name), rows_that_hurt(name)
     ours = reference_raw(forest, X)
-    assert_same_bits(ours.reshape(len(X), *forest.raw_shape), library_raw(model, X))
+    assert_same_bits(ours.reshape(len(X), *forest.outputs.raw_shape), library_raw(model, X))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -327,7 +327,7 @@ def test_raw_scores_are_the_same_for_float32_rows(name):
     model, forest = fitted(name), extracted(name)
     with np.errstate(over="ignore"):
         X = rows_that_hurt(name).astype(np.float32)
-    assert_same_bits(reference_raw(forest, X).reshape(len(X), *forest.raw_shape), library_raw(model, X))
+    assert_same_bits(reference_raw(forest, X).reshape(len(X), *forest.outputs.raw_shape), library_raw(model, X))
 
 
 @pytest.mark.parametrize("name", HAS_APPLY)
@@ -347,7 +347,7 @@ def test_leaf_numbers_of_hist_gradient_boosting_are_rows_of_its_predictors(name)
     for tree, predictor in enumerate(predictors):
         reached = predictor.nodes[rows[:, tree]]
         assert reached["is_leaf"].all()
-        assert_same_bits(forest.leaf_value[leaves[:, tree], 0], reached["value"].copy())
+        assert_same_bits(forest.trees.leaf_value[leaves[:, tree], 0], reached["value"].copy())
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -362,7 +362,7 @@ def test_labels_are_those_of_predict(name):
 def test_probabilities_are_those_of_predict_proba(name):
     forest, X = extracted(name), rows_that_hurt(name)
     ours, theirs = forest_probabilities(forest, reference_raw(forest, X)), fitted(name).predict_proba(X)
-    assert isinstance(theirs, list) == (len(forest.output_slices) > 1)
+    assert isinstance(theirs, list) == (len(forest.outputs.output_slices) > 1)
     for our, their in zip(ours, theirs if isinstance(theirs, list) else [theirs], strict=True):
         assert_close(our, their)
 
@@ -370,15 +370,15 @@ def test_probabilities_are_those_of_predict_proba(name):
 @pytest.mark.parametrize("name", REGRESSORS)
 def test_values_are_those_of_predict(name):
     forest, X = extracted(name), rows_that_hurt(name)
-    assert (forest.decision, forest.proba, forest.classes) == ("none", "none", ())
+    assert (forest.outputs.decision, forest.outputs.proba, forest.outputs.classes) == ("none", "none", ())
     values = forest_values(forest, reference_raw(forest, X))
-    assert_close(values.reshape(len(X), *forest.value_shape), fitted(name).predict(X))
+    assert_close(values.reshape(len(X), *forest.outputs.value_shape), fitted(name).predict(X))
 
 
 @pytest.mark.parametrize("name", [name for name in CLASSIFIERS if "boosting" in name or "hist" in name])
 def test_the_shape_of_values_is_that_of_decision_function(name):
     forest, X = extracted(name), rows_that_hurt(name)
-    assert fitted(name).decision_function(X).shape[1:] == forest.value_shape
+    assert fitted(name).decision_function(X).shape[1:] == forest.outputs.value_shape
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
@@ -402,25 +402,25 @@ def test_nan_and_infinities_are_accepted_where_the_library_accepts_them(name, fi
 @pytest.mark.parametrize("name", CASES)
 def test_cover_of_a_node_is_that_of_its_children(name):
     forest = extracted(name)
-    nodes, leaves = np.split(forest.cover, [forest.n_nodes])
+    nodes, leaves = np.split(forest.trees.cover, [forest.n_nodes])
 
     def cover(child):
         return np.where(child >= 0, nodes[np.maximum(child, 0)], leaves[~np.minimum(child, -1)])
 
-    np.testing.assert_allclose(cover(forest.left) + cover(forest.right), nodes, rtol=1e-10)
+    np.testing.assert_allclose(cover(forest.trees.left) + cover(forest.trees.right), nodes, rtol=1e-10)
     assert (leaves > 0).all()
 
 
 def test_the_cases_reach_the_corners_they_are_meant_to_reach():
     for name in ("tree, missing against the rest", "hist, missing against the rest"):
-        assert np.isposinf(extracted(name).threshold).any()
+        assert np.isposinf(extracted(name).trees.threshold).any()
     for name in ("tree, thresholds at zero", "hist, thresholds at zero"):
-        assert (extracted(name).threshold == 0.0).any()
+        assert (extracted(name).trees.threshold == 0.0).any()
     for name in ("tree, missing values", "hist, float labels, missing values", "extra trees, missing values"):
-        assert 0 < extracted(name).nan_left.sum() < extracted(name).n_nodes
+        assert 0 < extracted(name).trees.nan_left.sum() < extracted(name).n_nodes
     for name in ("tree, one leaf", "tree, one class", "hist, ties", "boosting regressor, single leaves"):
         assert extracted(name).n_nodes == 0
-    minus_zeros = extracted("tree regressor, leaves of -0.0").leaf_value
+    minus_zeros = extracted("tree regressor, leaves of -0.0").trees.leaf_value
     assert (np.signbit(minus_zeros) & (minus_zeros == 0)).any()
     for name in ("boosting, ties", "hist, ties"):
         assert (library_raw(fitted(name), np.zeros((1, 5))) == 0.0).all()
@@ -429,10 +429,10 @@ def test_the_cases_reach_the_corners_they_are_meant_to_reach():
         assert extracted(name).n_trees // extracted(name).n_outputs < 40
     for name in ("forest, warm start", "boosting, warm start", "hist, warm start"):
         assert extracted(name).n_trees // (1 if name.startswith("forest") else extracted(name).n_outputs) == 6
-    f32 = extracted("tree regressor").threshold.astype(np.float32)
-    assert (extracted("tree regressor").threshold != f32).any()
-    assert not extracted("extra tree, splitter=best").accepts_nan
-    assert extracted("tree, gini").accepts_nan
+    f32 = extracted("tree regressor").trees.threshold.astype(np.float32)
+    assert (extracted("tree regressor").trees.threshold != f32).any()
+    assert not extracted("extra tree, splitter=best").inputs.accepts_nan
+    assert extracted("tree, gini").inputs.accepts_nan
 
 
 def test_rows_are_cast_to_float32_for_tree_arrays_and_to_float64_for_histograms():
@@ -450,7 +450,7 @@ def test_a_learning_rate_that_overflows_leaves_is_as_silent_as_the_library():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         forest = extract(model)
-    assert np.isinf(forest.leaf_value).any()
+    assert np.isinf(forest.trees.leaf_value).any()
     assert_same_bits(reference_raw(forest, X), library_raw(model, X))
 
 
@@ -459,7 +459,7 @@ def test_base_is_the_same_however_many_rows_the_library_computes_it_for():
         model, forest = fitted(name), extracted(name)
         for n in (1, 2, 7, 33):
             theirs = model._raw_predict_init(np.zeros((n, 5), dtype=np.float32))
-            assert_same_bits(np.tile(forest.base, (n, 1)), theirs)
+            assert_same_bits(np.tile(forest.trees.base, (n, 1)), theirs)
 
 
 def test_trees_cut_off_by_hand_are_left_out_as_in_the_library():
@@ -601,7 +601,7 @@ def test_an_old_scikit_learn_is_refused_by_its_version(monkeypatch):
 )
 def test_the_tie_rule_of_hist_gradient_boosting_follows_the_running_version(monkeypatch, version, name, decision):
     monkeypatch.setattr(sklearn, "__version__", version)
-    assert extract(fitted(name)).decision == decision
+    assert extract(fitted(name)).outputs.decision == decision
 
 
 @pytest.mark.parametrize("estimator", [case[0] for case in CASES.values()], ids=list(CASES))

@@ -142,7 +142,7 @@ def agrees(model, X, **parameters):
 @pytest.mark.parametrize("name", CASES)
 def test_values_of_arrays_are_those_that_the_encoder_knows(name):
     model, X = fitted(name)
-    assert extract_forest(model).is_cat.any() or name == "one category"
+    assert extract_forest(model).trees.is_cat.any() or name == "one category"
     agrees(model, X)
     if X.dtype.kind in ("f", "O"):
         rows = awkward_rows(name)

@@ -229,7 +229,7 @@ def extracted(name):
 @functools.cache
 def rows_that_hurt(name):
     forest, rng = extracted(name), np.random.default_rng(9)
-    X = hurting(forest, rng, n=200, nan=forest.accepts_nan, inf=forest.accepts_inf)
+    X = hurting(forest, rng, n=200, nan=forest.inputs.accepts_nan, inf=forest.inputs.accepts_inf)
     return np.concatenate([X, training_rows()[:100], np.zeros((1, 5))])
 
 
@@ -245,7 +245,7 @@ def silently(call):
 def test_raw_scores_have_the_bits_dtype_and_shape_of_the_library(name):
     model, forest, X = fitted(name), extracted(name), rows_that_hurt(name)
     expected = silently(lambda: library_raw(model, X))
-    same_bits(reference_raw(forest, X).reshape(len(X), *forest.raw_shape), expected)
+    same_bits(reference_raw(forest, X).reshape(len(X), *forest.outputs.raw_shape), expected)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -345,14 +345,14 @@ def test_the_cases_reach_the_corners_they_are_meant_to_reach():
     assert (scores == 0.0).any() and (scores != 0.0).any()
     three = fitted("adaboost, ties of three classes").decision_function(rows_that_hurt("adaboost, ties"))
     assert (np.sort(three, axis=1)[:, -1] == np.sort(three, axis=1)[:, -2]).any()
-    assert extracted("isolation, one sample each").link_param == 0.0
-    assert (extracted("isolation, missing values").nan_left).any()
-    minus_zeros = extracted("bagging regressor, leaves of -0.0").leaf_value
+    assert extracted("isolation, one sample each").outputs.link_param == 0.0
+    assert (extracted("isolation, missing values").trees.nan_left).any()
+    minus_zeros = extracted("bagging regressor, leaves of -0.0").trees.leaf_value
     assert (np.signbit(minus_zeros) & (minus_zeros == 0)).any()
     forest, X = extracted("adaboost regressor, ties"), rows_that_hurt("adaboost regressor, ties")
     values = np.stack([tree.predict(X) for tree in fitted("adaboost regressor, ties").estimators_], axis=1)
     orders = [np.argsort(values, axis=1, kind="stable"), np.argsort(-values[:, ::-1], axis=1, kind="stable")]
-    sums = np.cumsum(forest.tree_weight[orders[0]], axis=1)
+    sums = np.cumsum(forest.trees.tree_weight[orders[0]], axis=1)
     halves = np.abs(sums - 0.5 * sums[:, -1:]).min(axis=1)
     assert (halves < 1e-12).any()  # where the last bit of a sum decides
 
@@ -440,7 +440,7 @@ def test_a_module_gives_the_same_or_is_refused_by_name(name, output):
         with pytest.raises(ValueError, match="gives no probabilities"):
             tensorize(model, output=output)
         return
-    if output != "leaf" and extracted(name).aggregate != "sum":
+    if output != "leaf" and extracted(name).trees.aggregate != "sum":
         with pytest.raises(UnsupportedModelError, match=f"{type(model).__name__} has Forest.aggregate="):
             tensorize(model, output=output)
         return
@@ -699,7 +699,7 @@ def test_columns_that_no_tree_was_given_may_hold_anything(kind, value):
     assert 0 < len(used) < 5
     free, X[4, :] = np.delete(np.arange(5), used)[0], 0.0
     fast = TensorizedEstimator(model)
-    same_bits(fast.forest_.unused, ~np.isin(np.arange(5), used))
+    same_bits(fast.forest_.inputs.unused, ~np.isin(np.arange(5), used))
     rows = X.copy()
     rows[4, free] = value
     found = fast.predict(kind(rows))
@@ -755,7 +755,7 @@ def test_nan_and_infinities_are_accepted_where_the_library_accepts_them(name, va
 def test_verification_finds_an_embedding_whose_leaves_are_others():
     model = RandomTreesEmbedding(n_estimators=3, random_state=0).fit(training_rows())
     forest = extract_forest(model)
-    changed = program.Program(forest.replace(threshold=forest.threshold + 0.25))
+    changed = program.Program(forest.replace(threshold=forest.trees.threshold + 0.25))
     with pytest.raises(VerificationError, match=r"RandomTreesEmbedding find other leaves in \d trees"):
         verify(changed, Settings(), extractor, model)
     verify(program.Program(forest), Settings(), extractor, model)

@@ -290,13 +290,15 @@ def case(request):
     model = MODELS[request.param]()
     forest = extract_forest(model)
     rng = np.random.default_rng(11)
-    rows = np.vstack([hurting(forest, rng, n=160, inf=forest.accepts_inf), X[:20], HOLES[:20], GRID[:20], WHOLE[:20]])
-    if not forest.accepts_inf:
+    rows = np.vstack(
+        [hurting(forest, rng, n=160, inf=forest.inputs.accepts_inf), X[:20], HOLES[:20], GRID[:20], WHOLE[:20]]
+    )
+    if not forest.inputs.accepts_inf:
         rows = finite(rows, np.nan)
-    if forest.missing_value is not None:
-        near = [model.missing, np.nextafter(np.float32(forest.missing_value), np.float32(0))]
+    if forest.inputs.missing_value is not None:
+        near = [model.missing, np.nextafter(np.float32(forest.inputs.missing_value), np.float32(0))]
         rows[rng.random(rows.shape) < 0.2] = rng.choice(np.array(near, dtype=np.float64))
-    if forest.is_cat is not None:
+    if forest.trees.is_cat is not None:
         codes = [*range(100), -0.5, -0.0, -1.0, 2.7, 127.0, 128.0, 2.0**24 - 1, 2.0**24, 1e300, np.inf, -np.inf, np.nan]
         for column in (0, 1):
             rows[:, column] = rng.choice(codes, size=len(rows))
@@ -319,7 +321,7 @@ def same(ours, library):
 
 def raw_of(forest, rows):
     out = reference_raw(forest, rows)
-    return out.reshape(len(out), *forest.raw_shape)
+    return out.reshape(len(out), *forest.outputs.raw_shape)
 
 
 def config(booster):
@@ -375,7 +377,9 @@ def test_leaf_numbers_are_those_of_the_library(case):
 def test_whole_numbers_are_cast_to_float32_at_once(case):
     model, forest, _ = case
     rng = np.random.default_rng(3)
-    inner = forest.threshold[np.isfinite(forest.threshold) & (np.abs(forest.threshold) < 2**60)].astype(np.float64)
+    inner = forest.trees.threshold[
+        np.isfinite(forest.trees.threshold) & (np.abs(forest.trees.threshold) < 2**60)
+    ].astype(np.float64)
     near = np.concatenate([np.rint(inner), np.rint(inner) + 1, [2**24 + 1, 2**53 + 1, -(2**31) - 7, 0, 1, 2, 3, 40]])
     whole = rng.choice(near.astype(np.int64), size=(80, F))
     for rows in (
@@ -390,10 +394,10 @@ def test_whole_numbers_are_cast_to_float32_at_once(case):
 
 def test_float64_inputs_round_to_float32_before_they_are_compared(case):
     model, forest, _ = case
-    if not forest.n_nodes or (np.abs(forest.threshold) > 1e37).any():
+    if not forest.n_nodes or (np.abs(forest.trees.threshold) > 1e37).any():
         pytest.skip("no thresholds, or none whose neighbours are numbers")
-    t = forest.threshold.astype(np.float64)
-    gap = np.spacing(np.abs(forest.threshold)).astype(np.float64)
+    t = forest.trees.threshold.astype(np.float64)
+    gap = np.spacing(np.abs(forest.trees.threshold)).astype(np.float64)
     near = np.concatenate([t - gap * share for share in (0.49, 0.5, 0.51, -0.49, 0.0, 1.0)])
     rows = np.random.default_rng(5).choice(near, size=(200, F))
     same(raw_of(forest, rows), predicted(model, rows, output_margin=True))
@@ -401,8 +405,8 @@ def test_float64_inputs_round_to_float32_before_they_are_compared(case):
 
 def test_absent_entries_of_sparse_rows_are_missing(case):
     model, forest, rows = case
-    assert forest.sparse_absent == "missing"
-    if not isinstance(model, xgb.XGBModel) or not forest.accepts_inf or forest.missing_value is not None:
+    assert forest.inputs.sparse_absent == "missing"
+    if not isinstance(model, xgb.XGBModel) or not forest.inputs.accepts_inf or forest.inputs.missing_value is not None:
         pytest.skip("a booster, or another value than NaN is missing")
     absent = np.random.default_rng(5).random(rows.shape) < 0.5
     stored = scipy.sparse.csr_matrix((rows[~absent], np.nonzero(~absent)), shape=rows.shape)
@@ -412,7 +416,7 @@ def test_absent_entries_of_sparse_rows_are_missing(case):
 def linked(forest, raw):
     """Values from raw scores by the formulas of the library."""
     one = np.float32(1)
-    match forest.link:
+    match forest.outputs.link:
         case "identity":
             return raw
         case "clipped_sigmoid":
@@ -432,14 +436,18 @@ def test_values_follow_from_raw_scores_by_the_extracted_link(case):
     model, forest, rows = case
     ours = linked(forest, predicted(model, rows, output_margin=True))
     theirs = predicted(model, rows)
-    assert (ours.dtype, ours.shape) == (theirs.dtype, (len(rows), *forest.value_shape)) == (np.float32, theirs.shape)
+    assert (
+        (ours.dtype, ours.shape)
+        == (theirs.dtype, (len(rows), *forest.outputs.value_shape))
+        == (np.float32, theirs.shape)
+    )
     np.testing.assert_array_max_ulp(ours, theirs, maxulp=4)
 
 
 def test_labels_and_probabilities_follow_the_extracted_rules(case):
     model, forest, rows = case
     if not isinstance(model, xgb.XGBClassifier):
-        assert (forest.proba, forest.decision, forest.classes) == ("none", "none", ())
+        assert (forest.outputs.proba, forest.outputs.decision, forest.outputs.classes) == ("none", "none", ())
         return
     raw = model.predict(rows, output_margin=True)
     values = linked(forest, raw)
@@ -447,33 +455,35 @@ def test_labels_and_probabilities_follow_the_extracted_rules(case):
         "complement": lambda: np.column_stack([np.float32(1) - values, values]),
         "values": lambda: values,
         "softmax": lambda: scipy.special.softmax(raw, axis=1),
-    }[forest.proba]()
+    }[forest.outputs.proba]()
     theirs = model.predict_proba(rows)
     assert (proba.dtype, proba.shape) == (theirs.dtype, theirs.shape)
     np.testing.assert_allclose(proba, theirs, rtol=5e-7, atol=1e-7)
 
-    (classes,) = forest.classes
+    (classes,) = forest.outputs.classes
     same(classes[: len(model.classes_)], model.classes_)  # a model of one class may still answer 1
     labels = {
         "half": lambda: (values > 0.5).astype(classes.dtype),
         "multilabel_half": lambda: (values > 0.5).astype(np.float64),
         "argmax": lambda: classes[values.argmax(axis=1)],
         "index": lambda: classes[values.astype(int)],
-    }[forest.decision]()
-    same(labels if forest.label_dtype is None else labels.astype(forest.label_dtype), model.predict(rows))
+    }[forest.outputs.decision]()
+    same(
+        labels if forest.outputs.label_dtype is None else labels.astype(forest.outputs.label_dtype), model.predict(rows)
+    )
 
 
 def test_inputs_are_taken_as_the_library_takes_them(case):
     _, forest, _ = case
-    assert (forest.feature_dtype, forest.acc_dtype, forest.cmp, forest.leaf_dtype) == (
+    assert (forest.trees.feature_dtype, forest.trees.acc_dtype, forest.trees.cmp, forest.outputs.leaf_dtype) == (
         "float32",
         "float32",
         "lt",
         "float32",
     )
-    assert forest.accepts_nan and not forest.flush_tiny and not forest.ints_as_float32
-    assert (forest.cat_mode, forest.n_features) == ("xgb", F)
-    assert forest.threshold.dtype == forest.leaf_value.dtype == forest.base.dtype == np.float32
+    assert forest.inputs.accepts_nan and not forest.inputs.flush_tiny and not forest.inputs.ints_as_float32
+    assert (forest.trees.cat_mode, forest.n_features) == ("xgb", F)
+    assert forest.trees.threshold.dtype == forest.trees.leaf_value.dtype == forest.trees.base.dtype == np.float32
 
 
 def forest_of(name):
@@ -484,19 +494,20 @@ def test_the_cases_reach_every_rule_they_are_there_for():
     trees = parse(extractor._saved(MODELS["pruned"]()))["learner"]["gradient_booster"]["model"]["trees"]
     assert max(int(tree["tree_param"]["num_deleted"]) for tree in trees) > 5
     assert forest_of("pruned").n_leaves == forest_of("pruned").n_nodes + 8
-    assert set(forest_of("NaN").nan_left.tolist()) == {True, False}
-    assert forest_of("categories").cat_words.max() > 2
-    assert forest_of("categories with NaN").nan_left[forest_of("categories with NaN").is_cat].any()
+    assert set(forest_of("NaN").trees.nan_left.tolist()) == {True, False}
+    assert forest_of("categories").trees.cat_words.max() > 2
+    assert forest_of("categories with NaN").trees.nan_left[forest_of("categories with NaN").trees.is_cat].any()
     assert forest_of("single leaves").n_nodes == forest_of("vector leaves, single").n_nodes == 0
-    assert (forest_of("vector leaves").tree_target == -1).all()
-    assert len(set(forest_of("targets").base.tolist())) == (1 if is_older("xgboost", "3.1") else 3)
-    assert forest_of("base score one half").base.tobytes() == np.float32(-0.0).tobytes()
-    assert {forest_of(name).link for name in ("classifier", "hinge", "softmax", "three classes", "count:poisson")} == {
+    assert (forest_of("vector leaves").trees.tree_target == -1).all()
+    assert len(set(forest_of("targets").trees.base.tolist())) == (1 if is_older("xgboost", "3.1") else 3)
+    assert forest_of("base score one half").trees.base.tobytes() == np.float32(-0.0).tobytes()
+    names = ("classifier", "hinge", "softmax", "three classes", "count:poisson")
+    assert {forest_of(name).outputs.link for name in names} == {
         "clipped_sigmoid", "hinge", "argmax", "softmax", "exp",
     }  # fmt: skip
     assert forest_of("parallel trees").n_trees == 8 * 9
-    assert forest_of("missing 1e300").missing_value == np.inf
-    assert not forest_of("missing a numpy integer").accepts_inf
+    assert forest_of("missing 1e300").inputs.missing_value == np.inf
+    assert not forest_of("missing a numpy integer").inputs.accepts_inf
 
 
 def test_a_dart_model_has_one_forest_in_place_and_another_from_a_dmatrix():
@@ -508,9 +519,9 @@ def test_a_dart_model_has_one_forest_in_place_and_another_from_a_dmatrix():
 
 def test_cover_is_the_sum_of_hessians_of_each_node_and_leaf():
     forest = forest_of("regressor")
-    of_node, of_leaf = np.split(forest.cover, [forest.n_nodes])
-    left, right = (np.append(of_node, of_leaf[::-1])[c] for c in (forest.left, forest.right))
-    assert (of_node[forest.root] == N).all()
+    of_node, of_leaf = np.split(forest.trees.cover, [forest.n_nodes])
+    left, right = (np.append(of_node, of_leaf[::-1])[c] for c in (forest.trees.left, forest.trees.right))
+    assert (of_node[forest.trees.root] == N).all()
     assert (left + right == of_node).all()
 
 
@@ -526,7 +537,7 @@ def frame(seed=1):
 def coded(forest, data):
     """A frame's values as positions in the forest's tables; NaN stays, as does what has no table."""
     columns = []
-    for table, name in zip(forest.categories, data.columns, strict=True):
+    for table, name in zip(forest.inputs.categories, data.columns, strict=True):
         numbers = None if table is None else {value: float(i) for i, value in enumerate(table.tolist())}
         columns.append([v if numbers is None or pd.isna(v) else numbers[v] for v in data[name].tolist()])
     return np.array(columns, dtype=np.float64).T
@@ -537,9 +548,9 @@ def test_categories_of_frames_are_kept_as_tables_and_coded_by_value():
     data = frame()
     model = R(**{**QUIET, "enable_categorical": True, "max_cat_to_onehot": 4}).fit(data, data["code"].astype(int) % 5)
     forest = extract_forest(model)
-    assert forest.is_cat.any()
-    assert forest.unknown_category == "error"
-    x, name, code = forest.categories
+    assert forest.trees.is_cat.any()
+    assert forest.inputs.unknown_category == "error"
+    x, name, code = forest.inputs.categories
     assert x is None
     assert name.tolist() == data["name"].cat.categories.tolist()
     same(code, data["code"].cat.categories.to_numpy())
@@ -610,7 +621,7 @@ def test_a_frame_of_the_forest_is_that_of_the_library():
 
 
 def test_a_model_trained_on_codes_has_no_tables():
-    assert forest_of("categories").categories is None
+    assert forest_of("categories").inputs.categories is None
 
 
 VECTORS = fit(R, X, TARGETS, **VECTOR)
@@ -634,7 +645,7 @@ def test_vector_leaves_are_read_from_base_weights_as_before_version_3_2():
         before.append(old)
     same(
         tree_fields(before, leaf_widths(before), np.zeros(len(before), dtype=int))[0]["leaf_value"],
-        extractor.extract(VECTORS()).leaf_value,
+        extractor.extract(VECTORS()).trees.leaf_value,
     )
 
 
@@ -969,7 +980,7 @@ def test_dart_answers_sparse_rows_as_the_library_does_or_refuses_them():
         assert (model.predict(other) != model.predict(rows)).any()  # the library's own answers differ
         with pytest.raises(ValueError, match=r"Give scipy\.sparse\.csr_matrix\(X\) instead"):
             fast.predict(other)
-    assert not extract_forest(R(n_estimators=2, n_jobs=1).fit(X, REAL)).csr_matrix_only
+    assert not extract_forest(R(n_estimators=2, n_jobs=1).fit(X, REAL)).inputs.csr_matrix_only
 
 
 class Held:
@@ -1016,5 +1027,5 @@ def test_a_leaf_of_minus_zero_of_a_dart_booster_adds_zero():
         tree["split_conditions"] = np.where(is_leaf, -0.0, tree["split_conditions"]).tolist()
     booster = xgb.Booster(model_file=bytearray(json.dumps(saved).encode()))
     margins = booster.predict(xgb.DMatrix(X), output_margin=True)
-    assert not np.signbit(margins).any() and np.signbit(extract_forest(booster).base).all()
+    assert not np.signbit(margins).any() and np.signbit(extract_forest(booster).trees.base).all()
     same(reference_raw(extract_forest(booster), X)[:, 0], margins)

@@ -52,7 +52,7 @@ def model_of(module, *bases, **members):
 
 def asked(model):
     """Whose answer the model's forest holds."""
-    return extract_forest(model).leaf_value.item()
+    return extract_forest(model).trees.leaf_value.item()
 
 
 # ---------------------------------------------------------------------------- precedence

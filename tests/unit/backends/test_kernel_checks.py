@@ -253,9 +253,9 @@ def test_every_number_has_words_of_its_own():
 
 
 def call_with(forest, X, **options):
-    out = np.zeros((len(X), forest.n_outputs), dtype=forest.acc_dtype)
+    out = np.zeros((len(X), forest.n_outputs), dtype=forest.trees.acc_dtype)
     rows = loader.packed_rows(X, None, -1.0)
-    return run(tables_of(forest), rows, out, features=abi.DTYPES[forest.feature_dtype], **options), out
+    return run(tables_of(forest), rows, out, features=abi.DTYPES[forest.trees.feature_dtype], **options), out
 
 
 @pytest.mark.parametrize("isa", [-1, 3, 2**31 - 1])

@@ -34,9 +34,9 @@ def instruction_set(request, monkeypatch):
 
 def kernels(forest, rows_dtype):
     """Every kernel that takes the forest."""
-    if forest.lin_off is None:
+    if forest.trees.lin_off is None:
         yield BitslicedKernel(forest)
-    yield TraversalKernel(forest, "float32" if forest.feature_dtype == "float32" else rows_dtype)
+    yield TraversalKernel(forest, "float32" if forest.trees.feature_dtype == "float32" else rows_dtype)
 
 
 def rows_for(forest, rng, n, dtype):
@@ -46,13 +46,13 @@ def rows_for(forest, rng, n, dtype):
 
 def assert_as_reference(forest, X, n_threads=1):
     with np.errstate(over="ignore"):
-        seen = X.astype(forest.feature_dtype)
+        seen = X.astype(forest.trees.feature_dtype)
     expected = reference_sum(forest, seen)
     for kernel in kernels(forest, X.dtype.name):
         same_bits(kernel.total(Rows(X), 0, n_threads), expected)
         if isinstance(kernel, TraversalKernel):
             found = kernel.leaves(Rows(X), 0, n_threads)
-            np.testing.assert_array_equal(found, forest.leaf_id[reference_leaves(forest, seen)])
+            np.testing.assert_array_equal(found, forest.trees.leaf_id[reference_leaves(forest, seen)])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -123,8 +123,8 @@ def test_a_column_with_thousands_of_thresholds_is_searched_part_by_part(instruct
 
     forest = Forest.from_trees(trees, n_features=2)
     X = rng.normal(size=(600, 2))
-    X[:200, 0] = forest.threshold[:200]
-    X[200:400, 0] = np.nextafter(forest.threshold[:200], np.inf)
+    X[:200, 0] = forest.trees.threshold[:200]
+    X[200:400, 0] = np.nextafter(forest.trees.threshold[:200], np.inf)
     assert_as_reference(forest, X)
     assert_as_reference(forest, X.astype(np.float32))
 
@@ -133,7 +133,7 @@ def test_float64_values_too_close_to_a_threshold_for_float32_are_told_apart(inst
     rng = np.random.default_rng(6)
     for cmp in ("le", "lt"):
         forest = random_forest(rng, n_trees=30, max_depth=5, n_features=3, cmp=cmp, feature_dtype="float64")
-        at = rng.choice(forest.threshold[np.isfinite(forest.threshold)], size=(900, 3))
+        at = rng.choice(forest.trees.threshold[np.isfinite(forest.trees.threshold)], size=(900, 3))
         X = np.where(rng.random(at.shape) < 0.5, at, np.nextafter(at, rng.choice([-np.inf, np.inf], size=at.shape)))
         assert_as_reference(forest, X)
 

@@ -119,7 +119,7 @@ def test_heavy_nodes_come_first():
     """A chain of 100 nodes that all rows walk to its end, beside bushes that none goes to."""
     rng = np.random.default_rng(0)
     forest = random_forest(rng, n_trees=1, max_depth=60, chain=True, single_leaf="none", shuffle=False, cover=True)
-    cover = forest.cover.copy()
+    cover = forest.trees.cover.copy()
     cover[: forest.n_nodes] = np.arange(forest.n_nodes, 0, -1)
     tables = cpu_traversal.compile(forest.replace(cover=cover), "float64")
     assert len(tables.blocks) == forest.n_nodes / cpu_traversal.NODES
@@ -132,7 +132,7 @@ def test_leaves_of_few_values_share_them():
     few = forest.replace(leaf_value=pool[rng.integers(0, 3, forest.n_leaves)])
     tables = cpu_traversal.compile(few, "float64")
     assert len(tables.values) == 3
-    same_bits(tables.values[tables.value_number], few.leaf_value[tables.leaf])
+    same_bits(tables.values[tables.value_number], few.trees.leaf_value[tables.leaf])
     assert cpu_traversal.compile(forest, "float64").value_number is None
 
 
@@ -145,7 +145,7 @@ def test_more_codes_than_can_be_numbered_are_refused_by_their_number():
         leaf_value=np.zeros((2 * n, 1)), leaf_id=leaf, base=[0.0],
     )  # fmt: skip
     # one after the other, so that no rank suits both sides
-    forest = forest.replace(threshold=np.where(forest.nan_left, -1.0, 1.0))
+    forest = forest.replace(threshold=np.where(forest.trees.nan_left, -1.0, 1.0))
     with pytest.raises(ValueError, match=r"66,016 codes.*65,536"):
         cpu_traversal.compile(forest, "float64")
 
@@ -178,24 +178,24 @@ class Loaded:
     def run(self, packed, n, isa, n_threads=1):
         """Sums and leaves, from rows as the kernel is told of them."""
         library, forest = loader.library(), self.forest
-        sums = np.empty((n, forest.n_outputs), dtype=forest.acc_dtype)
+        sums = np.empty((n, forest.n_outputs), dtype=forest.trees.acc_dtype)
         leaves = np.empty((n, forest.n_trees), dtype=np.int32)
-        here, features = ctypes.addressof(self.structure), abi.DTYPES[forest.feature_dtype]
+        here, features = ctypes.addressof(self.structure), abi.DTYPES[forest.trees.feature_dtype]
         number = self.tables.tree_number.ctypes.data
         assert library.run_traversal(here, packed, features, sums.ctypes.data, n_threads, isa) == 0
         assert library.run_leaves(here, packed, features, number, leaves.ctypes.data, n_threads, isa) == 0
         return sums, leaves
 
     def flush(self):
-        return TINY if self.forest.flush_tiny else -1.0
+        return TINY if self.forest.inputs.flush_tiny else -1.0
 
     def of_array(self, X, isa, n_threads=1):
-        packed = loader.packed_rows(X, self.forest.missing_value, self.flush())
+        packed = loader.packed_rows(X, self.forest.inputs.missing_value, self.flush())
         return self.run(packed, len(X), isa, n_threads)
 
     def of_columns(self, columns, isa):
         held = loader.packed_columns(columns)
-        packed = loader.packed_frame(held, len(columns[0]), self.forest.missing_value, self.flush())
+        packed = loader.packed_frame(held, len(columns[0]), self.forest.inputs.missing_value, self.flush())
         return self.run(packed, len(columns[0]), isa)
 
 
@@ -206,7 +206,7 @@ def rows_for(forest, rng, n, dtype, nan=True):
 
 def assert_as_reference(forest, X, n_threads=1, layout=lambda X: X):
     with np.errstate(over="ignore"):
-        seen = X.astype(forest.feature_dtype)
+        seen = X.astype(forest.trees.feature_dtype)
     loaded = Loaded.of(forest, X.dtype.name)
     sums, leaves = reference_sum(forest, seen), reference_leaves(forest, seen)
     for isa in EVERY:

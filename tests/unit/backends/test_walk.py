@@ -35,7 +35,7 @@ def rows_for(forest, n, dtype):
     rng = np.random.default_rng(3)
     X = rng.normal(size=(n, forest.n_features)).astype(dtype)
     X[rng.random(X.shape) < 0.1] = np.nan
-    X[rng.random(X.shape) < 0.1] = rng.choice(forest.threshold, 1)
+    X[rng.random(X.shape) < 0.1] = rng.choice(forest.trees.threshold, 1)
     X[rng.random(X.shape) < 0.05] = -1.0
     return X
 
@@ -55,9 +55,9 @@ def test_walking_gives_the_sums_and_leaves_of_the_reference(rule, dtype):
         columns = Rows(Columns(tuple(np.ascontiguousarray(X[:, j]) for j in range(X.shape[1])), n))
         same_bits(kernel.total(columns, 0, 1), kernel.total(rows, 0, 1))
         same_bits(kernel.total(as_rows(np.asfortranarray(X), forest), 0, 1), kernel.total(rows, 0, 1))
-        start = np.full((n, forest.n_outputs), 0.25, dtype=forest.acc_dtype)
+        start = np.full((n, forest.n_outputs), 0.25, dtype=forest.trees.acc_dtype)
         same_bits(kernel.total(rows, 0, 1, start), other.total(rows, 0, 1, start))
-    X = np.random.default_rng(5).normal(size=(50, forest.n_features)).astype(forest.feature_dtype)
+    X = np.random.default_rng(5).normal(size=(50, forest.n_features)).astype(forest.trees.feature_dtype)
     same_bits(kernel.total(as_rows(X, forest), 0, 1), reference_sum(forest, X))
 
 
@@ -97,5 +97,5 @@ def test_nodes_that_lead_astray_are_found_before_anything_is_walked(field, value
     nodes = next(kept for kept in tables.kept if isinstance(kept, np.ndarray) and kept.dtype == NODE)
     nodes[field][0] = value
     kernels = loader.library()
-    error = kernels.check_walk(ctypes.addressof(tables), forest.n_columns)
+    error = kernels.check_walk(ctypes.addressof(tables), forest.trees.n_columns)
     assert error and message in kernels.message(error)

@@ -36,7 +36,7 @@ def test_auto_takes_another_way(n_rows, few_slots):
     program = Program(forest)
     same_bits(program.total(Rows(X), Settings()), reference_sum(forest, X))
     found = program.leaves(Rows(X), Settings())
-    np.testing.assert_array_equal(found, forest.leaf_id[reference_leaves(forest, X)])
+    np.testing.assert_array_equal(found, forest.trees.leaf_id[reference_leaves(forest, X)])
 
 
 def test_large_trees_among_circuits_are_not_walked_either(few_slots, monkeypatch):

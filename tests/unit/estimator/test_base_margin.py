@@ -101,7 +101,7 @@ def test_rows_that_a_kernel_looks_at_first_start_once():
     expected = model.predict(rows, output_margin=True, base_margin=ONE)
     for strategy in ("bitsliced", "tree_traversal"):
         fast = TensorizedEstimator(model, strategy=strategy)
-        assert not fast.forest_.accepts_inf
+        assert not fast.forest_.inputs.accepts_inf
         same_bits(fast.predict_raw(rows, base_margin=ONE), expected)
 
 

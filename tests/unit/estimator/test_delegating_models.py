@@ -87,7 +87,7 @@ def fitted(name):
 
 def rows_that_hurt(name):
     forest = extract_forest(fitted(name))
-    options = {"nan": forest.accepts_nan, "inf": forest.accepts_inf}
+    options = {"nan": forest.inputs.accepts_nan, "inf": forest.inputs.accepts_inf}
     return hurting(forest, np.random.default_rng(8), n=300, **options)
 
 
@@ -120,13 +120,13 @@ def test_the_forest_is_the_inner_models_in_the_columns_of_the_outer(name):
     forest = extract_forest(model)
     assert forest.n_features == 6
     with np.errstate(over="ignore"):
-        as_cast = rows.astype(forest.feature_dtype)  # what the models' public methods do first
+        as_cast = rows.astype(forest.trees.feature_dtype)  # what the models' public methods do first
     same_bits(reference_raw(forest, rows), extractor.predict_raw(model, as_cast).reshape(len(rows), -1))
     inner, seen = innermost(model, rows)
     same_bits(TensorizedEstimator(model).predict_raw(rows), TensorizedEstimator(inner).predict_raw(seen))
     finite = np.where(np.isinf(as_cast), 1e30, as_cast)  # XGBoost's apply takes no others
     leaves = extractor.predict_leaves(model, finite).reshape(len(rows), -1)
-    same_bits(reference_apply(forest, finite).reshape(len(rows), -1), leaves.astype(forest.leaf_dtype))
+    same_bits(reference_apply(forest, finite).reshape(len(rows), -1), leaves.astype(forest.outputs.leaf_dtype))
     inner, seen = innermost(model, finite)
     same_bits(TensorizedEstimator(model).apply(finite), TensorizedEstimator(inner).apply(seen))
     assert TensorizedEstimator(model).forest_.n_features == 6
@@ -154,7 +154,7 @@ def test_columns_that_rfe_dropped_may_hold_anything_that_it_takes():
     same_bits(TensorizedEstimator(model).predict(rows), model.predict(rows))
     rows = X.copy()
     rows[0, model.support_] = np.inf
-    np.testing.assert_array_equal(extract_forest(model).unused, ~model.support_)
+    np.testing.assert_array_equal(extract_forest(model).inputs.unused, ~model.support_)
     for est in (model, TensorizedEstimator(model)):
         with pytest.raises(ValueError, match="infinity"):
             est.predict(rows)

@@ -108,13 +108,13 @@ def test_a_broken_rule_is_found(name, rule):
 def test_the_error_says_which_rows_outputs_and_trees_differ():
     model = fitted("xgboost")
     forest = extract_forest(model)
-    threshold = forest.threshold.copy()
-    threshold[forest.root[4]] = -1e30
+    threshold = forest.trees.threshold.copy()
+    threshold[forest.trees.root[4]] = -1e30
     with pytest.raises(
         VerificationError, match=r"in outputs \[1\], by up to .*; 1 trees end in other leaves \(first 4\)"
     ):
         check(model, changed(forest, threshold=threshold))
-    leaves = forest.leaf_value.copy()
+    leaves = forest.trees.leaf_value.copy()
     leaves[:] = leaves * np.float32(1.5)
     with pytest.raises(VerificationError, match="all leaves are the same, so the sum or what follows it differs"):
         check(model, changed(forest, leaf_value=leaves))
@@ -133,8 +133,8 @@ def test_the_probe_stands_on_thresholds_and_beside_them():
     forest = extract_forest(fitted("xgboost"))
     rows = probe(forest)
     assert rows.dtype == np.float32 and rows.shape == (256, 13)
-    for feature in np.unique(forest.feature):
-        thresholds = np.unique(forest.threshold[forest.feature == feature])
+    for feature in np.unique(forest.trees.feature):
+        thresholds = np.unique(forest.trees.threshold[forest.trees.feature == feature])
         column = rows[:, feature]
         assert np.isin(thresholds, column).mean() > 0.5
         assert np.isnan(column).any() and (column == 0).any()

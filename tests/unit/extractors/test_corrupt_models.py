@@ -181,8 +181,8 @@ def assert_runs(forest):
     if forest.n_features > 1000 or forest.n_outputs > 1000:
         return
     rows = np.concatenate([np.nan_to_num(X), X, -1e9 * X])[::20]
-    rows = np.resize(rows, (len(rows), forest.n_features)).astype(forest.feature_dtype)
-    if forest.reads_values:
+    rows = np.resize(rows, (len(rows), forest.n_features)).astype(forest.trees.feature_dtype)
+    if forest.inputs.reads_values:
         rows = np.rint(np.nan_to_num(rows)).astype(np.int64).astype(object)
     for settings in (Settings(), Settings(backend="torch", strategy="tree_traversal")):
         Program(forest).total(as_rows(rows, forest), settings)

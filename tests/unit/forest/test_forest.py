@@ -75,16 +75,16 @@ def test_arrays_are_kept_in_the_documented_dtypes():
 
 def test_acc_dtype_is_the_dtype_of_leaf_values_and_base():
     forest = small(acc_dtype="float32", base=[0.1])
-    assert forest.leaf_value.dtype == forest.base.dtype == np.float32
-    assert forest.base[0] == np.float32(0.1)
+    assert forest.trees.leaf_value.dtype == forest.trees.base.dtype == np.float32
+    assert forest.trees.base[0] == np.float32(0.1)
 
 
 def test_minus_zero_infinite_thresholds_and_nan_leaves_are_legal_and_kept():
     tree = split(0, -0.0, split(0, -np.inf, leaf(np.nan), leaf(-0.0)), leaf(np.inf))
     forest = Forest.from_trees([tree], n_features=1, base=[-0.0])
-    assert forest.threshold.tobytes() == np.array([-0.0, -np.inf]).tobytes()
-    assert forest.leaf_value.tobytes() == np.array([np.nan, -0.0, np.inf]).tobytes()
-    assert np.signbit(forest.base[0])
+    assert forest.trees.threshold.tobytes() == np.array([-0.0, -np.inf]).tobytes()
+    assert forest.trees.leaf_value.tobytes() == np.array([np.nan, -0.0, np.inf]).tobytes()
+    assert np.signbit(forest.trees.base[0])
 
 
 def test_no_trees_at_all_is_a_forest():
@@ -135,7 +135,7 @@ def test_a_caller_who_writes_into_its_own_array_changes_no_forest():
     threshold = np.array([0.5, 0.0, np.inf])
     forest = small().replace(threshold=threshold)
     threshold[0] = 7.0
-    assert forest.threshold[0] == 0.5
+    assert forest.trees.threshold[0] == 0.5
     assert threshold.flags.writeable
 
 
@@ -371,10 +371,12 @@ def derived(**changes):
 
 def test_derived_columns_stand_behind_those_of_x():
     forest = derived()
-    assert (forest.n_features, forest.n_columns, forest.reads_values) == (2, 4, True)
-    assert forest.table_key.dtype == np.uint64 and forest.derived_value.dtype == forest.feature_dtype
-    assert derived(feature_dtype="float32").derived_value.dtype == np.float32
-    assert (small().n_columns, small().reads_values) == (3, False)
+    assert (forest.n_features, forest.trees.n_columns, forest.inputs.reads_values) == (2, 4, True)
+    assert (
+        forest.inputs.table_key.dtype == np.uint64 and forest.inputs.derived_value.dtype == forest.trees.feature_dtype
+    )
+    assert derived(feature_dtype="float32").inputs.derived_value.dtype == np.float32
+    assert (small().trees.n_columns, small().inputs.reads_values) == (3, False)
 
 
 @pytest.mark.parametrize(
@@ -501,9 +503,9 @@ def walked(forest):
         if node < 0:
             return depth
         tree_of[node] = tree
-        return max(visit(forest.left[node], tree, depth + 1), visit(forest.right[node], tree, depth + 1))
+        return max(visit(forest.trees.left[node], tree, depth + 1), visit(forest.trees.right[node], tree, depth + 1))
 
-    for tree, root in enumerate(forest.root):
+    for tree, root in enumerate(forest.trees.root):
         depths.append(visit(root, tree, 0))
     return depths, [tree_of[node] for node in range(forest.n_nodes)]
 
@@ -511,13 +513,16 @@ def walked(forest):
 @given(forests())
 def test_depths_and_trees_are_those_of_a_plain_walk(forest):
     depths, tree_of = walked(forest)
-    assert tree_depths(forest.root, forest.left, forest.right).tolist() == depths
-    assert trees_of_nodes(forest.root, forest.left, forest.right).tolist() == tree_of
+    assert tree_depths(forest.trees.root, forest.trees.left, forest.trees.right).tolist() == depths
+    assert trees_of_nodes(forest.trees.root, forest.trees.left, forest.trees.right).tolist() == tree_of
 
 
 def test_levels_come_in_the_order_of_the_trees_and_left_before_right():
     forest = small()
-    seen = [(tree.tolist(), node.tolist()) for tree, node in levels(forest.root, forest.left, forest.right)]
+    seen = [
+        (tree.tolist(), node.tolist())
+        for tree, node in levels(forest.trees.root, forest.trees.left, forest.trees.right)
+    ]
     assert seen == [([0, 1, 2], [0, ~3, 2]), ([0, 0, 2, 2], [~0, 1, ~4, ~5]), ([0, 0], [~1, ~2])]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 
@@ -32,18 +31,18 @@ def there_and_back(forest):
 def plain(forest):
     """The forest without entries that mean nothing: what a kind of node ignores, and groups that nothing uses."""
     changes = {}
-    is_cat = np.zeros(forest.n_nodes, dtype=bool) if forest.is_cat is None else forest.is_cat
-    changes["threshold"] = np.where(is_cat, forest.threshold.dtype.type(0), forest.threshold)
+    is_cat = np.zeros(forest.n_nodes, dtype=bool) if forest.trees.is_cat is None else forest.trees.is_cat
+    changes["threshold"] = np.where(is_cat, forest.trees.threshold.dtype.type(0), forest.trees.threshold)
     if is_cat.all():
-        changes["threshold"] = changes["threshold"].astype(forest.feature_dtype)
-    if forest.zero_dir is not None:
-        zero_dir = np.where(is_cat, -1, forest.zero_dir)
+        changes["threshold"] = changes["threshold"].astype(forest.trees.feature_dtype)
+    if forest.trees.zero_dir is not None:
+        zero_dir = np.where(is_cat, -1, forest.trees.zero_dir)
         changes["zero_dir"] = zero_dir if (zero_dir >= 0).any() else None
-    if forest.oov_left is not None and not forest.oov_left.any():
+    if forest.trees.oov_left is not None and not forest.trees.oov_left.any():
         changes["oov_left"] = None
     if not is_cat.any():
         changes |= dict.fromkeys(("is_cat", "cat_off", "cat_words", "cat_bits", "oov_left"))
-    if forest.lin_off is not None and forest.lin_off[-1] == 0:
+    if forest.trees.lin_off is not None and forest.trees.lin_off[-1] == 0:
         changes |= dict.fromkeys(("lin_off", "lin_feature", "lin_coef", "lin_const"))
     return forest.replace(**changes)
 
@@ -68,39 +67,54 @@ def test_nodes_are_numbered_depth_first_and_leaves_from_left_to_right():
         "right": {"feature": 2, "threshold": 2.0, "left": {"value": 12, "leaf_id": 7}, "right": {"value": 13}},
     }
     forest = Forest.from_trees([tree, {"value": 14}, STUMP], n_features=4)
-    assert forest.root.tolist() == [0, ~4, 3]
-    assert forest.feature.tolist() == [3, 1, 2, 0]
-    assert forest.threshold.tolist() == [0.0, 1.0, 2.0, 0.5]
-    assert forest.left.tolist() == [1, ~0, ~2, ~5]
-    assert forest.right.tolist() == [2, ~1, ~3, ~6]
-    assert forest.nan_left.tolist() == [False, True, False, False]
-    assert forest.leaf_value.tolist() == [[10], [11], [12], [13], [14], [1], [2]]
-    assert forest.leaf_id.tolist() == [0, 1, 7, 3, 0, 0, 1]
-    assert (forest.zero_dir, forest.is_cat, forest.oov_left, forest.lin_off, forest.cover) == (None,) * 5
+    assert forest.trees.root.tolist() == [0, ~4, 3]
+    assert forest.trees.feature.tolist() == [3, 1, 2, 0]
+    assert forest.trees.threshold.tolist() == [0.0, 1.0, 2.0, 0.5]
+    assert forest.trees.left.tolist() == [1, ~0, ~2, ~5]
+    assert forest.trees.right.tolist() == [2, ~1, ~3, ~6]
+    assert forest.trees.nan_left.tolist() == [False, True, False, False]
+    assert forest.trees.leaf_value.tolist() == [[10], [11], [12], [13], [14], [1], [2]]
+    assert forest.trees.leaf_id.tolist() == [0, 1, 7, 3, 0, 0, 1]
+    assert (
+        forest.trees.zero_dir,
+        forest.trees.is_cat,
+        forest.trees.oov_left,
+        forest.trees.lin_off,
+        forest.trees.cover,
+    ) == (None,) * 5
 
 
 def test_defaults_follow_the_number_of_outputs():
     one = Forest.from_trees([STUMP] * 3, n_features=1)
-    assert (one.base.tolist(), one.tree_target.tolist()) == ([0.0], [0, 0, 0])
-    assert (one.raw_shape, one.value_shape, one.leaf_shape, one.output_slices) == ((), (), (3,), (1,))
+    assert (one.trees.base.tolist(), one.trees.tree_target.tolist()) == ([0.0], [0, 0, 0])
+    assert (one.outputs.raw_shape, one.outputs.value_shape, one.outputs.leaf_shape, one.outputs.output_slices) == (
+        (),
+        (),
+        (3,),
+        (1,),
+    )
     two = Forest.from_trees([STUMP] * 4, n_features=1, n_outputs=2)
-    assert (two.base.tolist(), two.tree_target.tolist()) == ([0, 0], [0, 1, 0, 1])
-    assert (two.raw_shape, two.value_shape, two.output_slices) == ((2,), (2,), (2,))
+    assert (two.trees.base.tolist(), two.trees.tree_target.tolist()) == ([0, 0], [0, 1, 0, 1])
+    assert (two.outputs.raw_shape, two.outputs.value_shape, two.outputs.output_slices) == ((2,), (2,), (2,))
     vector = Forest.from_trees([{"value": [1.0, 2.0]}] * 2, n_features=1, n_outputs=2)
-    assert vector.tree_target.tolist() == [-1, -1]
-    assert vector.leaf_value.tolist() == [[1.0, 2.0], [1.0, 2.0]]
+    assert vector.trees.tree_target.tolist() == [-1, -1]
+    assert vector.trees.leaf_value.tolist() == [[1.0, 2.0], [1.0, 2.0]]
 
 
 def test_given_rules_replace_the_defaults():
     forest = Forest.from_trees([STUMP] * 2, n_features=2, n_outputs=2, tree_target=[1, 1], base=[3.0, 4.0], cmp="lt")
-    assert (forest.tree_target.tolist(), forest.base.tolist(), forest.cmp) == ([1, 1], [3.0, 4.0], "lt")
+    assert (forest.trees.tree_target.tolist(), forest.trees.base.tolist(), forest.trees.cmp) == (
+        [1, 1],
+        [3.0, 4.0],
+        "lt",
+    )
 
 
 def test_thresholds_are_float32_where_all_of_them_are():
     narrow = STUMP | {"threshold": np.float32(0.1)}
-    assert Forest.from_trees([narrow, narrow], n_features=1).threshold.dtype == np.float32
-    assert Forest.from_trees([narrow, STUMP], n_features=1).threshold.dtype == np.float64
-    assert Forest.from_trees([STUMP], n_features=1, feature_dtype="float32").threshold.dtype == np.float64
+    assert Forest.from_trees([narrow, narrow], n_features=1).trees.threshold.dtype == np.float32
+    assert Forest.from_trees([narrow, STUMP], n_features=1).trees.threshold.dtype == np.float64
+    assert Forest.from_trees([STUMP], n_features=1, feature_dtype="float32").trees.threshold.dtype == np.float64
 
 
 def test_categories_become_words_of_bits():
@@ -109,27 +123,27 @@ def test_categories_become_words_of_bits():
     trees = [{"feature": 0, "categories": codes, "oov_left": codes == [64], **leaves} for codes in sets]
     trees.append({"feature": 0, "categories": [1], "cat_words": 3, **leaves})
     forest = Forest.from_trees([*trees, STUMP], n_features=1)
-    assert forest.cat_words.tolist() == [2, 0, 3, 1, 3, 0]
-    assert forest.cat_off.tolist() == [0, 0, 2, 5, 6, 0]
-    assert forest.cat_bits.tolist() == [1 | 1 << 31, 1 << 1, 0, 0, 1, 1 << 2, 1 << 1, 0, 0]
-    assert forest.is_cat.tolist() == [True] * 5 + [False]
-    assert forest.oov_left.tolist() == [False, False, True, False, False, False]
-    assert forest.threshold[5] == 0.5
+    assert forest.trees.cat_words.tolist() == [2, 0, 3, 1, 3, 0]
+    assert forest.trees.cat_off.tolist() == [0, 0, 2, 5, 6, 0]
+    assert forest.trees.cat_bits.tolist() == [1 | 1 << 31, 1 << 1, 0, 0, 1, 1 << 2, 1 << 1, 0, 0]
+    assert forest.trees.is_cat.tolist() == [True] * 5 + [False]
+    assert forest.trees.oov_left.tolist() == [False, False, True, False, False, False]
+    assert forest.trees.threshold[5] == 0.5
 
 
 def test_linear_leaves_keep_the_order_of_their_terms():
     linear = {"const": 0.25, "features": [2, 0], "coef": [10.0, 20.0]}
     tree = STUMP | {"left": {"value": 1.0, "linear": linear}, "right": {"value": 2.0}}
     forest = Forest.from_trees([{"value": 0.5}, tree], n_features=3)
-    assert forest.lin_off.tolist() == [0, 0, 2, 2]
-    assert forest.lin_feature.tolist() == [2, 0]
-    assert forest.lin_coef.tolist() == [10.0, 20.0]
-    assert forest.lin_const.tolist() == [0.5, 0.25, 2.0]
+    assert forest.trees.lin_off.tolist() == [0, 0, 2, 2]
+    assert forest.trees.lin_feature.tolist() == [2, 0]
+    assert forest.trees.lin_coef.tolist() == [10.0, 20.0]
+    assert forest.trees.lin_const.tolist() == [0.5, 0.25, 2.0]
 
 
 def test_cover_stands_for_nodes_then_for_leaves():
     tree = STUMP | {"cover": 9, "left": {"value": 1.0, "cover": 4}, "right": {"value": 2.0, "cover": 5}}
-    assert Forest.from_trees([{"value": 1.0, "cover": 3}, tree], n_features=1).cover.tolist() == [9, 3, 4, 5]
+    assert Forest.from_trees([{"value": 1.0, "cover": 3}, tree], n_features=1).trees.cover.tolist() == [9, 3, 4, 5]
 
 
 def test_one_dict_may_stand_in_several_places():

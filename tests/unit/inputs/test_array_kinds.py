@@ -181,7 +181,7 @@ def test_leaves_and_sums_of_trees_over_some_columns_are_those_of_the_numbers(dty
     wide = np.c_[rows * 0, rows]
     for given in (wide, torch.tensor(wide), sp.csr_matrix(wide.astype(np.float32)), sp.csc_matrix(wide.astype(float))):
         fast = TensorizedEstimator(model)
-        assert len(fast.apply(given)) == len(X) and len(fast.forest_.used_columns) < wide.shape[1]
+        assert len(fast.apply(given)) == len(X) and len(fast.forest_.trees.used_columns) < wide.shape[1]
         same_bits(np.asarray(fast.apply(given)), model.apply(wide.astype(np.float32))[:, None].reshape(-1))
         same_bits(fast.predict(given), model.predict(wide.astype(np.float32)))
 

@@ -100,7 +100,7 @@ def random_columns(rng, forest, n):
 def by_kernel(forest, columns, n_threads):
     arrays = [(first, part.copy()) for first, part in Keys(forest, loader.library()).arrays(columns, n_threads)]
     assert [first for first, _ in arrays] == np.cumsum([0, *(len(part) for _, part in arrays)])[:-1].tolist()
-    return np.concatenate([np.empty((0, forest.n_columns), np.float32), *(part for _, part in arrays)])
+    return np.concatenate([np.empty((0, forest.trees.n_columns), np.float32), *(part for _, part in arrays)])
 
 
 @needs_kernels

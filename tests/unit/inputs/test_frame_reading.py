@@ -85,7 +85,7 @@ def test_a_wide_frame_of_which_nodes_look_at_little_gives_the_librarys_answer(li
     model, fast = fitted(library)
     rows = FRAMES[kind](np.resize(X, (n_rows, N_COLUMNS)))
     if library in TAKES_ANY_NUMBER:
-        assert len(fast.forest_.used_columns) <= N_COLUMNS * pandas.FEW_COLUMNS
+        assert len(fast.forest_.trees.used_columns) <= N_COLUMNS * pandas.FEW_COLUMNS
     try:
         expected = model.predict(of_library(library, rows))
     except ValueError:  # of nulls, before scikit-learn 1.4
@@ -114,7 +114,7 @@ def test_a_column_of_no_numbers_is_refused_even_if_no_node_looks_at_it(library, 
 
 
 def model_columns(fast):
-    return fast.forest_.used_columns.tolist()
+    return fast.forest_.trees.used_columns.tolist()
 
 
 @pytest.mark.parametrize("make", ["pandas", "polars", "pyarrow"])

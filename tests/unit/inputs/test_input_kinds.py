@@ -404,7 +404,7 @@ def test_xgboosts_categories_are_matched_by_value(make):
     rows = pd.DataFrame({"colour": pd.Categorical(values), "x": rng.normal(size=400)})
     model = XGBRegressor(n_estimators=10, n_jobs=1, enable_categorical=True)
     model.fit(rows, (values == "red") * 5.0 + (values == "blue") * 2.0 + rows["x"])
-    assert TensorizedEstimator(model).forest_.is_cat.any()
+    assert TensorizedEstimator(model).forest_.trees.is_cat.any()
     other = rows.copy()
     other["colour"] = pd.Categorical(values, categories=["grey", "red", "blue", "green"])
     other.loc[::5, "colour"] = np.nan

@@ -274,7 +274,7 @@ def test_categories_are_matched_by_value(make):
     model = LGBMRegressor(n_estimators=10, verbose=-1, min_child_samples=2, min_data_per_group=2, cat_smooth=1).fit(
         named, target
     )
-    assert TensorizedEstimator(model).forest_.is_cat.any()
+    assert TensorizedEstimator(model).forest_.trees.is_cat.any()
     other = named.copy()
     other["colour"] = pd.Categorical(values, categories=["mauve", "grey", "red", "blue", "green"])
     other.loc[::5, "colour"] = np.nan

@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import zlib
-from dataclasses import fields
 
 import joblib
 import numpy as np
@@ -151,7 +150,7 @@ def test_a_loaded_estimator_is_the_saved_one_to_the_last_bit(model, path):
     assert type(loaded) is TensorizedEstimator
     same_fields(loaded.forest_, fast.forest_)
     rows = np.concatenate([probe(fast.forest_).astype(np.float64), X[:, : fast.n_features_in_]])
-    if not fast.forest_.accepts_nan:
+    if not fast.forest_.inputs.accepts_nan:
         rows = rows[~np.isnan(rows).any(1)]
     if hasattr(fast, "feature_names_in_"):
         rows = pd.DataFrame(rows, columns=fast.feature_names_in_)
@@ -183,7 +182,7 @@ def test_tables_of_categories_come_back(library, path):
     frame = frame if library is LGBMClassifier else frame.assign(colour=pd.Categorical(np.arange(len(Y)) % 4 * 10))
     target = (np.arange(len(Y)) % 4 + np.arange(len(Y)) % 3) % 2
     fast, loaded = saved(library(**SMALL, **settings).fit(frame, target), path)
-    assert sum(table is not None for table in fast.forest_.categories) == 2
+    assert sum(table is not None for table in fast.forest_.inputs.categories) == 2
     same_fields(loaded.forest_, fast.forest_)
     same_answers(loaded, fast, frame.iloc[::-1])
 
@@ -259,7 +258,7 @@ class Brought(ClassifierMixin, BaseEstimator):
 def test_labels_of_every_kind_come_back_exactly(labels, path):
     _, loaded = saved(Brought(labels), path)
     plain = np.array([x.item() if isinstance(x, np.generic) else x for x in labels.tolist()], dtype=labels.dtype)
-    for ours in (loaded.classes_, loaded.forest_.classes[0]):
+    for ours in (loaded.classes_, loaded.forest_.outputs.classes[0]):
         assert ours.dtype.str == plain.dtype.str
         assert [(type(x), repr(x)) for x in ours.tolist()] == [(type(x), repr(x)) for x in plain.tolist()]
     assert repr(loaded.predict([[0, -1], [0, 1]]).tolist()) == repr(plain[[1, 2]].tolist())
@@ -806,14 +805,14 @@ def test_a_pickle_of_any_protocol_gives_the_same_bits(protocol, model):
     expected = fast.predict_proba(X)
     again = pickle.loads(pickle.dumps(fast, protocol))
     same_bits(again.predict_proba(X), expected)
-    assert again._compiled().forest is again.forest_ and not again.forest_.threshold.flags.writeable
+    assert again._compiled().forest is again.forest_ and not again.forest_.trees.threshold.flags.writeable
 
 
 def test_arrays_of_a_pickle_travel_out_of_band():
     fast, buffers = TensorizedEstimator(MODELS["text labels"]()), []
     expected = fast.predict(X)
     data = pickle.dumps(fast, 5, buffer_callback=buffers.append)
-    assert sum(buffer.raw().nbytes for buffer in buffers) >= fast.forest_.leaf_value.nbytes
+    assert sum(buffer.raw().nbytes for buffer in buffers) >= fast.forest_.trees.leaf_value.nbytes
     same_bits(pickle.loads(data, buffers=[bytes(buffer.raw()) for buffer in buffers]).predict(X), expected)
 
 
@@ -892,7 +891,7 @@ def test_skops_takes_a_wrapper_and_asks_to_trust_these_types_alone(model, tmp_pa
     assert sio.get_untrusted_types(file=tmp_path / "model.skops") == sorted(OURS + TRUSTED[model])
     loaded = sio.load(tmp_path / "model.skops", trusted=OURS + TRUSTED[model])
     same_bits(loaded.predict(X), expected)
-    assert not loaded.forest_.threshold.flags.writeable
+    assert not loaded.forest_.trees.threshold.flags.writeable
 
 
 def test_skops_takes_a_loaded_estimator_and_a_pipeline(path):

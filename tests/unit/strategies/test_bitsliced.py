@@ -30,7 +30,7 @@ def leaves_of(strategy, forest, X):
 
 def rows_for(forest, rng, n=60):
     with np.errstate(over="ignore"):
-        return random_rows(forest, rng, n).astype(forest.feature_dtype)
+        return random_rows(forest, rng, n).astype(forest.trees.feature_dtype)
 
 
 def assert_same_leaves(forest, X):
@@ -72,14 +72,14 @@ def assert_sound(forest, tables):
     np.testing.assert_array_equal(tables.piece_first, np.cumsum(size) - size)
     assert len(tables.leaf) == size.sum()
     tree_of_leaf = np.empty(forest.n_leaves, dtype=np.int64)
-    for t, root in enumerate(forest.root):
+    for t, root in enumerate(forest.trees.root):
         stack = [int(root)]
         while stack:
             node = stack.pop()
             if node < 0:
                 tree_of_leaf[~node] = t
             else:
-                stack += [int(forest.left[node]), int(forest.right[node])]
+                stack += [int(forest.trees.left[node]), int(forest.trees.right[node])]
     entry_tree = np.repeat(tables.piece_tree, size)
     there = tables.leaf >= 0
     np.testing.assert_array_equal(tree_of_leaf[tables.leaf[there]], entry_tree[there])

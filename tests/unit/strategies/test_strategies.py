@@ -37,7 +37,7 @@ def run(forest, name, X):
 
 def rows_for(forest, rng, n=60):
     with np.errstate(over="ignore"):
-        return random_rows(forest, rng, n).astype(forest.feature_dtype)
+        return random_rows(forest, rng, n).astype(forest.trees.feature_dtype)
 
 
 def same_bits(a, b):

@@ -320,11 +320,11 @@ def test_a_forest_of_any_kind_conforms_to_what_it_says(seed):
     forest = random_forest(rng, n_outputs=1 + seed % 3, linear=not options["vector"], **options)
     extractor = SimpleNamespace(
         extract=lambda _: forest,
-        predict_raw=lambda _, X: reference_raw(forest, X).reshape(len(X), *forest.raw_shape),
+        predict_raw=lambda _, X: reference_raw(forest, X).reshape(len(X), *forest.outputs.raw_shape),
         predict_leaves=lambda _, X: reference_apply(forest, X),
     )
     check_extractor(SimpleNamespace(), random_rows(forest, rng, 40), extractor=extractor)
-    other = forest.replace(cmp="lt" if forest.cmp == "le" else "le")
+    other = forest.replace(cmp="lt" if forest.trees.cmp == "le" else "le")
     wrong = SimpleNamespace(**{**vars(extractor), "extract": lambda _: other})
     with pytest.raises(AssertionError, match=r"At fault: the comparison \(Forest\.cmp\)"):
         check_extractor(SimpleNamespace(), random_rows(forest, rng, 40), extractor=wrong)
@@ -344,7 +344,7 @@ def broken(plugin, *, asks=("predict_raw", "predict_leaves"), **changes):
 
 
 def reversed_trees(forest):
-    return forest.root[::-1]
+    return forest.trees.root[::-1]
 
 
 WRONG = [
