@@ -42,6 +42,34 @@ bool aligned(const T *...arrays) {
 // ... of a dtype of the ABI.
 inline bool aligned_as(int32_t dtype, const void *array) { return reinterpret_cast<uintptr_t>(array) % (dtype == SKT_FLOAT32 ? 4 : 8) == 0; }
 
+// Whether begins[0] is `first`, none is below the one before (with `rises`, each is above it), and the last is `end`.
+template <class T>
+bool ascends(const T *begins, int64_t n, int64_t first, int64_t end, bool rises = false) {
+  if (!begins || begins[0] != first || begins[n] != end) return false;
+  for (int64_t i = 0; i < n; i++)
+    if (begins[i + 1] < begins[i] || (rises && begins[i + 1] == begins[i])) return false;
+  return true;
+}
+
+inline bool is_column(int64_t column, int64_t n_columns) { return column >= 0 && column < n_columns; }
+
+// The error of a sum, by the numbers that its kind of tables has for it.
+inline int32_t check_sum(const skt_sum &sum, int32_t wrong_outputs, int32_t wrong_dtype) {
+  if (!sum.base || sum.n_outputs < 1 || sum.n_outputs > 1 << 20) return wrong_outputs;
+  return sum.acc_dtype == SKT_FLOAT32 || sum.acc_dtype == SKT_FLOAT64 ? kFine : wrong_dtype;
+}
+
+// Whether leaves have one value, or one for each output.
+inline bool leaf_outputs_fit(int32_t n_leaf_outputs, const skt_sum &sum) { return n_leaf_outputs == 1 || n_leaf_outputs == sum.n_outputs; }
+
+// Whether numbers below the limit are categories that an int32 holds.
+inline bool category_limit_fits(double limit) { return limit > 0 && limit <= 2147483648.0; }
+
+// Whether the answers of so many categories, of any other and of a missing value, `width` bytes each, begin and end among all.
+inline bool answers_fit(int64_t first, int64_t count, int64_t width, int64_t n_answers) {
+  return first >= 0 && count >= 0 && first <= n_answers - (count + 2) * width;
+}
+
 int32_t check_bitsliced(const skt_bitsliced &tables);
 const char *bitsliced_message(int32_t error);
 

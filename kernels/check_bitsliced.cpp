@@ -6,26 +6,12 @@ namespace {
 
 constexpr int kMostSlots = 65536;
 
-int32_t check_sum(const skt_sum &sum) {
-  if (!sum.base || sum.n_outputs < 1 || sum.n_outputs > 1 << 20) return kOutputs;
-  if (sum.acc_dtype != SKT_FLOAT32 && sum.acc_dtype != SKT_FLOAT64) return kDtype;
-  return kFine;
-}
-
-// Whether begins[0] is `first`, they never descend, and the last is `end`.
-bool ascends(const int32_t *begins, int64_t n, int64_t first, int64_t end) {
-  if (!begins || begins[0] != first || begins[n] != end) return false;
-  for (int64_t i = 0; i < n; i++)
-    if (begins[i] > begins[i + 1]) return false;
-  return true;
-}
-
 int32_t check_searches(const skt_bitsliced &t) {
   if (t.n_searches < 0 || t.n_codes < 0 || t.n_thresholds < 0) return kSearches;
   if (!ascends(t.search_codes, t.n_searches, 0, t.n_codes)) return kSearches;
   if (!t.search_codes || (t.n_searches && (!t.search_column || !t.search_levels || !t.search_first || !t.thresholds32))) return kSearches;
   for (int32_t s = 0; s < t.n_searches; s++) {
-    if (t.search_column[s] < 0 || t.search_column[s] >= t.n_columns) return kColumn;
+    if (!is_column(t.search_column[s], t.n_columns)) return kColumn;
     if (s && t.search_column[s] < t.search_column[s - 1]) return kColumn;
     if (t.search_levels[s] < 0 || t.search_levels[s] > 8) return kSearches;
     if (t.search_first[s] < 0 || t.search_first[s] > t.n_thresholds - (int64_t(1) << t.search_levels[s])) return kSearches;
@@ -53,12 +39,12 @@ int32_t check_categories(const skt_bitsliced &t) {
   if (g_end == 0) return numeric == t.n_planes ? kFine : kPlanes;
   if (!t.category_column || !t.category_count || !t.category_bytes || !t.category_first || !t.answers || t.n_answers < 0) return kCategories;
   if (!ascends(t.category_planes, g_end, numeric, t.n_planes)) return kPlanes;
-  if (!(t.category_limit > 0) || t.category_limit > 2147483648.0) return kCategories;
+  if (!category_limit_fits(t.category_limit)) return kCategories;
   for (int32_t g = 0; g < g_end; g++) {
-    if (t.category_column[g] < 0 || t.category_column[g] >= t.n_columns) return kColumn;
+    if (!is_column(t.category_column[g], t.n_columns)) return kColumn;
     const int64_t planes = t.category_planes[g + 1] - t.category_planes[g];
-    if (t.category_bytes[g] != (planes + 7) / 8 || t.category_count[g] < 0 || t.category_first[g] < 0) return kCategories;
-    if (t.category_first[g] > t.n_answers - (int64_t(t.category_count[g]) + 2) * t.category_bytes[g]) return kCategories;
+    if (t.category_bytes[g] != (planes + 7) / 8) return kCategories;
+    if (!answers_fit(t.category_first[g], t.category_count[g], t.category_bytes[g], t.n_answers)) return kCategories;
   }
   return kFine;
 }
@@ -69,7 +55,7 @@ int32_t check_pieces(const skt_bitsliced &t) {
   if (t.n_pieces && (!t.piece_bits || !t.piece_code || !t.piece_first || !t.piece_output || !t.values)) return kPieces;
   if (!ascends(t.piece_muxes, t.n_pieces, 0, t.piece_muxes[t.n_pieces])) return kPieces;
   if (t.piece_muxes[t.n_pieces] && !t.muxes) return kPieces;
-  if (t.n_leaf_outputs != 1 && t.n_leaf_outputs != t.sum.n_outputs) return kOutputs;
+  if (!leaf_outputs_fit(t.n_leaf_outputs, t.sum)) return kOutputs;
   if (t.value_bytes && (reinterpret_cast<uintptr_t>(t.value_bytes) % 64 || !t.piece_bytes || t.n_value_bytes < 0)) return kValues;
   for (int32_t p = 0; p < t.n_pieces; p++) {
     const int32_t first = t.piece_muxes[p], count = t.piece_muxes[p + 1] - first;
@@ -106,7 +92,7 @@ bool all_aligned(const skt_bitsliced &t) {
 } // namespace
 
 int32_t check_bitsliced(const skt_bitsliced &t) {
-  int32_t error = check_sum(t.sum);
+  int32_t error = check_sum(t.sum, kOutputs, kDtype);
   if (!error && !all_aligned(t)) error = kMisaligned;
   if (!error) error = check_codes(t);
   if (!error) error = check_searches(t);

@@ -5,13 +5,10 @@
 namespace {
 
 int32_t check_parts(const skt_keys &t) {
-  if (t.n_keys < 0 || t.n_parts < 0 || !t.key_parts || t.key_parts[0] != 0) return kParts;
-  for (int32_t k = 0; k < t.n_keys; k++)
-    if (t.key_parts[k] > t.key_parts[k + 1]) return kParts;
-  if (t.key_parts[t.n_keys] != t.n_parts) return kParts;
+  if (t.n_keys < 0 || t.n_parts < 0 || !ascends(t.key_parts, t.n_keys, 0, t.n_parts)) return kParts;
   if (t.n_parts && (!t.part_column || !t.part_test || !t.part_hash || !t.part_border || !t.part_missing)) return kParts;
   for (int32_t p = 0; p < t.n_parts; p++) {
-    if (t.part_column[p] < 0 || t.part_column[p] >= t.n_columns) return kPartColumn;
+    if (!is_column(t.part_column[p], t.n_columns)) return kPartColumn;
     if (t.part_test[p] < SKT_HASH || t.part_test[p] > SKT_IS_HASH) return kParts;
   }
   return kFine;
@@ -41,11 +38,8 @@ int32_t check_keys(const skt_keys &t) {
   if (!all_aligned(t)) return kMisaligned;
   if (const int32_t error = check_parts(t)) return error;
   if (t.n_places < 0 || (t.n_keys && (!t.places || !t.key_places || !t.key_bits))) return kPlaces;
-  if (t.n_values < 0 || t.n_derived < 0 || !t.key_columns || t.key_columns[0] != 0) return kDerived;
+  if (t.n_values < 0 || t.n_derived < 0 || !ascends(t.key_columns, t.n_keys, 0, t.n_derived)) return kDerived;
   if (t.n_derived && (!t.column || !t.column_values || !t.values)) return kDerived;
-  for (int32_t k = 0; k < t.n_keys; k++)
-    if (t.key_columns[k] > t.key_columns[k + 1]) return kDerived;
-  if (t.key_columns[t.n_keys] != t.n_derived) return kDerived;
   for (int32_t k = 0; k < t.n_keys; k++) {
     const int64_t greatest = greatest_number(t, k);
     if (greatest < 0) return kPlaces;

@@ -35,21 +35,6 @@ enum : int32_t {
 
 constexpr int64_t kMostSlots = 65536, kNarrowSlots = 256;
 
-// Whether begins[0] is `first`, each is at least `step` above the one before, and the last is `end`.
-template <class T>
-bool ascends(const T *begins, int64_t n, int64_t first, int64_t end, int64_t step = 0) {
-  if (!begins || begins[0] != first || begins[n] != end) return false;
-  for (int64_t i = 0; i < n; i++)
-    if (begins[i + 1] < begins[i] || (step && begins[i + 1] == begins[i])) return false;
-  return true;
-}
-
-int32_t check_sum(const skt_sum &sum) {
-  if (!sum.base || sum.n_outputs < 1 || sum.n_outputs > 1 << 20) return kSum;
-  if (sum.acc_dtype != SKT_FLOAT32 && sum.acc_dtype != SKT_FLOAT64) return kAccumulator;
-  return kFine;
-}
-
 int32_t check_codes(const skt_traversal &t) {
   if (t.n_base_slots < 16 || t.n_base_slots % 16 || t.n_slots < t.n_base_slots || t.n_slots % t.n_base_slots || t.n_slots > kMostSlots)
     return kSlots;
@@ -58,7 +43,7 @@ int32_t check_codes(const skt_traversal &t) {
   if (!(t.zero_limit >= 0)) return kCodesMissing;
   int32_t base = 0; // codes in base slots: the first ones, since slots ascend
   for (int32_t c = 0; c < t.n_codes; c++) {
-    if (t.code_column[c] < 0 || t.code_column[c] >= t.n_columns) return kCodeColumn;
+    if (!is_column(t.code_column[c], t.n_columns)) return kCodeColumn;
     if (t.code_slot[c] < 0 || t.code_slot[c] >= t.n_slots || (c && t.code_slot[c] <= t.code_slot[c - 1])) return kCodeSlot;
     if (t.code_slot[c] < t.n_base_slots) base = c + 1;
   }
@@ -86,15 +71,14 @@ int32_t check_categories(const skt_traversal &t) {
   if (t.n_category_codes < 0) return kCategoryTables;
   if (t.n_category_codes == 0) return kFine;
   if (!t.category_column || !t.category_slot || !t.category_count || !t.category_first || !t.answers || t.n_answers < 0) return kCategoryTables;
-  if (!(t.category_limit > 0) || t.category_limit > 2147483648.0) return kCategoryTables;
+  if (!category_limit_fits(t.category_limit)) return kCategoryTables;
   int32_t highest = -1; // base slot of a numeric code
   for (int32_t c = 0; c < t.n_codes && t.code_slot[c] < t.n_base_slots; c++) highest = t.code_slot[c];
   for (int32_t g = 0; g < t.n_category_codes; g++) {
-    if (t.category_column[g] < 0 || t.category_column[g] >= t.n_columns) return kCategoryColumn;
+    if (!is_column(t.category_column[g], t.n_columns)) return kCategoryColumn;
     if (t.category_slot[g] <= highest || t.category_slot[g] >= t.n_base_slots) return kCategorySlot;
     highest = t.category_slot[g];
-    const int64_t first = t.category_first[g], count = t.category_count[g];
-    if (count < 0 || first < 0 || first > t.n_answers || count + 2 > t.n_answers - first) return kAnswers;
+    if (!answers_fit(t.category_first[g], t.category_count[g], 1, t.n_answers)) return kAnswers;
   }
   for (int64_t i = 0; i < t.n_answers; i++)
     if (t.answers[i] > 1) return kAnswers;
@@ -143,8 +127,8 @@ int32_t check_trees(const skt_traversal &t) {
   if (t.n_blocks && !t.blocks) return kBlocksMissing;
   if (t.n_blocks && reinterpret_cast<uintptr_t>(t.blocks) % 64) return kAlignment;
   if (!t.wide_code && t.n_slots > kNarrowSlots) return kNodeCode;
-  if (!ascends(t.tree_block, t.n_trees, 0, t.n_blocks, 1)) return kTreeBlocks;
-  if (!ascends(t.tree_leaf, t.n_trees, 0, t.n_leaves, 1)) return kTreeLeaves;
+  if (!ascends(t.tree_block, t.n_trees, 0, t.n_blocks, true)) return kTreeBlocks;
+  if (!ascends(t.tree_leaf, t.n_trees, 0, t.n_leaves, true)) return kTreeLeaves;
   for (int32_t tree = 0; tree < t.n_trees; tree++)
     for (int64_t b = t.tree_block[tree]; b < t.tree_block[tree + 1]; b++)
       if (const int32_t error = check_block(t, b, t.tree_block[tree + 1], t.tree_leaf[tree], t.tree_leaf[tree + 1])) return error;
@@ -152,7 +136,7 @@ int32_t check_trees(const skt_traversal &t) {
 }
 
 int32_t check_leaves(const skt_traversal &t) {
-  if (t.n_leaf_outputs != 1 && t.n_leaf_outputs != t.sum.n_outputs) return kLeafOutputs;
+  if (!leaf_outputs_fit(t.n_leaf_outputs, t.sum)) return kLeafOutputs;
   if (t.n_leaves && (!t.values || !t.leaf)) return kLeafValues;
   if (!t.value_number && t.n_values != t.n_leaves) return kValueNumber;
   if (t.value_number)
@@ -167,7 +151,7 @@ int32_t check_leaves(const skt_traversal &t) {
   if (t.n_leaf_outputs != 1 || t.sum.acc_dtype != SKT_FLOAT64 || t.value_number || terms < 0) return kLinear;
   if (!ascends(t.linear_first, t.n_leaves, 0, terms) || !t.linear_const || (terms && (!t.linear_column || !t.linear_coef))) return kLinear;
   for (int64_t j = 0; j < terms; j++)
-    if (t.linear_column[j] < 0 || t.linear_column[j] >= t.n_columns) return kLinearColumn;
+    if (!is_column(t.linear_column[j], t.n_columns)) return kLinearColumn;
   return kFine;
 }
 
@@ -183,7 +167,7 @@ bool all_aligned(const skt_traversal &t) {
 } // namespace
 
 int32_t check_traversal(const skt_traversal &t) {
-  int32_t error = check_sum(t.sum);
+  int32_t error = check_sum(t.sum, kSum, kAccumulator);
   if (!error && !all_aligned(t)) error = kMisaligned;
   if (!error) error = check_codes(t);
   if (!error) error = check_thresholds(t);

@@ -1,4 +1,4 @@
-// From raw scores to probabilities, in the libraries' own arithmetic; the same rules as in outputs.py and exponentials.py.
+// From raw scores to probabilities, in the libraries' own arithmetic; the same rules as in sktensor/outputs/links.py and exponentials.py.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>

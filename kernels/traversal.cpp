@@ -354,13 +354,11 @@ void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int
       walk<kWide>(t, codes, width, row, n, walkers, leaf, use);
       continue;
     }
-    if constexpr (kCodesInRegisters) {
-      if (width == 16 || width == 32 || width == 64) {
-        const auto walk_in_registers = width == 16 ? walk<16, Use> : width == 32 ? walk<32, Use> : walk<64, Use>;
-        walk_in_registers(t, codes, width, row, n, walkers, leaf, use);
-        continue;
+    if constexpr (kCodesInRegisters) switch (width) {
+        case 16: walk<16>(t, codes, width, row, n, walkers, leaf, use); continue;
+        case 32: walk<32>(t, codes, width, row, n, walkers, leaf, use); continue;
+        case 64: walk<64>(t, codes, width, row, n, walkers, leaf, use); continue;
       }
-    }
     walk<kAnyWidth>(t, codes, width, row, n, walkers, leaf, use);
   }
 }

@@ -10,6 +10,7 @@
 #include "sse2.h"
 
 namespace SKT_ISA {
+namespace {
 
 using portable::choose;
 using portable::exponentials;
@@ -148,4 +149,5 @@ struct Path {
   }
 };
 
+} // namespace
 } // namespace SKT_ISA

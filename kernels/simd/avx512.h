@@ -12,6 +12,7 @@
 #include "lanes.h"
 
 namespace SKT_ISA {
+namespace {
 
 // ----------------------------------------------------------------------------------------------------------------------- bits
 
@@ -347,4 +348,5 @@ struct RowInRegisters {
   }
 };
 
+} // namespace
 } // namespace SKT_ISA

@@ -8,6 +8,7 @@
 #endif
 
 namespace SKT_ISA {
+namespace {
 
 using portable::bits_of_bytes;
 using portable::bytes_of_bits;
@@ -36,4 +37,5 @@ using sse2::exit_of;
 using portable::exit_of;
 #endif
 
+} // namespace
 } // namespace SKT_ISA

@@ -6,6 +6,7 @@
 #include "portable.h"
 
 namespace SKT_ISA {
+namespace {
 
 using portable::exponentials;
 using portable::goes_right;
@@ -74,4 +75,5 @@ inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
   return vaddvq_u16(vorrq_u16(vandq_u16(low, low_exit), vandq_u16(high, high_exit)));
 }
 
+} // namespace
 } // namespace SKT_ISA

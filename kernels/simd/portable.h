@@ -10,6 +10,7 @@
 
 namespace SKT_ISA {
 namespace portable {
+namespace {
 
 inline Bits choose(Bits select, Bits if_set, Bits if_clear) { return if_clear ^ (select & (if_set ^ if_clear)); }
 
@@ -186,5 +187,6 @@ constexpr bool kCodesInRegisters = false;
 template <int kRegisters>
 struct RowInRegisters;
 
+} // namespace
 } // namespace portable
 } // namespace SKT_ISA

@@ -21,7 +21,8 @@
 //   exit_of(block, answers)              the exit of a block
 //   kCodesInRegisters, RowInRegisters    a row's codes in registers, where there are instructions to look them up
 //
-// What more than one of them does the same way is in simd/portable.h.
+// What more than one of them does the same way is in simd/portable.h. All have internal linkage, so that compilers inline them as if they stood
+// in the file at hand.
 #pragma once
 
 #ifndef SKT_SIMD

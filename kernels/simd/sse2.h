@@ -9,6 +9,7 @@
 
 namespace SKT_ISA {
 namespace sse2 {
+namespace {
 
 // Lanes behind the last exit may match too, the first one that does is it.
 inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
@@ -19,5 +20,6 @@ inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
   return __builtin_ctz(_mm_movemask_epi8(_mm_packs_epi16(low, high)));
 }
 
+} // namespace
 } // namespace sse2
 } // namespace SKT_ISA

@@ -6,13 +6,13 @@ tell the exit: to another block, or to a leaf. What is cut where decides how man
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sktensor.backends.cpu import slots
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Trees
 from sktensor.forest.structure import levels
@@ -38,18 +38,12 @@ BLOCK = np.dtype(
 CACHE_LINE = 64
 
 HIGHEST = 0xFFFFFFFF  # the key that no code exceeds
-MOST_SLOTS = 2**16  # they are numbered with 16 bits
-NARROW_SLOTS = 2**8  # and with 8 where that is enough
-MOST_VARIANTS = 6  # columns of codes for one feature, see strategies.ranks
+NARROW_SLOTS = 2**8  # which 8 bits number
 MOST_VALUES = 2**16
-REGISTER_SLOTS = (16, 32, 64)  # widths for which there are instructions
 
 # Subtrees of up to so many nodes join the block of their parent before anything else does: blocks of their own would
 # hold little else, and a row there would pass one more.
 SMALL = 2
-
-# How many slots forests with many questions need, since planning asks again for each number of rows.
-_counted_slots: weakref.WeakKeyDictionary[Trees, int] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -104,24 +98,7 @@ def refusal(trees: Trees) -> str:
     """Why the kernel cannot run a forest, as far as that is known before tables are compiled; or an empty text."""
     if trees.lin_off is not None and trees.acc_dtype != "float64":
         return f"linear leaves are added in float64, not in {trees.acc_dtype}"
-    if (needed := _slots_needed(trees)) > MOST_SLOTS:
-        return f"a row has {needed:,} codes, of which the kernel numbers at most {MOST_SLOTS:,}"
-    return ""
-
-
-def _slots_needed(trees: Trees) -> int:
-    """Slots for the codes of a row; 0 where they are few without counting."""
-    if trees.n_nodes < MOST_SLOTS // MOST_VARIANTS - 16:
-        return 0
-    if (found := _counted_slots.get(trees)) is None:
-        is_cat = np.zeros(trees.n_nodes, dtype=bool) if trees.is_cat is None else trees.is_cat
-        most = len(np.unique(trees.feature[~is_cat])) + np.count_nonzero(is_cat)
-        found = 0
-        if (most + 16) * MOST_VARIANTS > MOST_SLOTS:
-            narrow = replace(trees, feature_dtype="float32")  # as rows of float32 see it
-            found = max(_slots(compile_ranks(compared)[0])[1] for compared in (narrow, trees))
-        _counted_slots[trees] = found
-    return found
+    return slots.refusal(trees)
 
 
 def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
@@ -203,14 +180,14 @@ def _codes(ranks: RankTables, column: Array, rank: Array, bits: bool) -> tuple[C
         key[numeric] = rank[numeric]
         code_nan, code_zero = (r.astype(np.uint32) for r in _special_ranks(ranks))
 
-    slot_of, n_slots, n_base_slots = _slots(ranks)
-    slots = slot_of[: len(ranks.source)]
-    order = np.argsort(slots)
+    slot_of, n_slots, n_base_slots = slots.assign(ranks)
+    of_numbers = slot_of[: len(ranks.source)]
+    order = np.argsort(of_numbers)
     source = ranks.source[order]
     has_zero = None if ranks.zero_code is None else (ranks.zero_code[order, 0] != NATURAL).astype(np.uint8)
     codes = Codes(
         code_column=ranks.source_feature[order].astype(np.int32),
-        code_slot=slots[order].astype(np.int32),
+        code_slot=of_numbers[order].astype(np.int32),
         code_nan=code_nan[order],
         code_zero=code_zero[order],
         code_has_zero=has_zero,
@@ -236,24 +213,6 @@ def _special_ranks(ranks: RankTables) -> tuple[Array, Array]:
     """Ranks of a missing value and of zero in each numeric column."""
     nan = ranks.nan_code[:, 0]
     return nan, np.zeros_like(nan) if ranks.zero_code is None else np.maximum(ranks.zero_code[:, 0], 0)
-
-
-def _slots(ranks: RankTables) -> tuple[Array, int, int]:
-    """The slot of each column of codes; how many there are, and how many where no value is missing or zero.
-
-    The first code of every feature stands among the base slots, a second one as many further on: where all codes of
-    a feature are the same, the kernel looks at the base slots only, by ignoring the higher bits of a slot.
-    """
-    n_numeric = len(ranks.source)
-    first = np.concatenate([[True], ranks.source[1:] != ranks.source[:-1]])[:n_numeric]
-    number = np.cumsum(first) - 1  # of the feature
-    variant = np.arange(n_numeric) - np.flatnonzero(first)[number] if n_numeric else number
-    n_features = int(np.count_nonzero(first))
-    n_categories = ranks.n_columns - n_numeric
-    needed = n_features + n_categories
-    n_base = next((n for n in REGISTER_SLOTS if n >= needed), -(-needed // 16) * 16)
-    n_slots = n_base * (1 + int(variant.max(initial=0)))
-    return np.concatenate([number + n_base * variant, n_features + np.arange(n_categories)]), n_slots, n_base
 
 
 # ------------------------------------------------------------------------------------------------------------ blocks

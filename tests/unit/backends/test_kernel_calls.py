@@ -391,8 +391,16 @@ INTERRUPTED = {
 }
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own handler of SIGINT, which a process started in the background lacks."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("name", INTERRUPTED)
-def test_an_interrupt_is_seen_between_ranges_of_rows(name, short_ranges, monkeypatch):
+def test_an_interrupt_is_seen_between_ranges_of_rows(name, short_ranges, interruptible, monkeypatch):
     call, calls = getattr(loader.library(), name), []
 
     def interrupted(*arguments):

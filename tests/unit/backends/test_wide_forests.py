@@ -9,7 +9,7 @@ from forests import random_forest, random_rows
 from reference import reference_leaves, reference_sum
 
 from sktensor import Forest
-from sktensor.backends.cpu import traversal
+from sktensor.backends.cpu import slots, traversal
 from sktensor.inputs.rows import Rows
 from sktensor.native import loader
 from sktensor.runtime.program import Program
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(loader.library() is None, reason=f"no kernels: {
 @pytest.fixture
 def few_slots(monkeypatch):
     """A kernel that numbers 64 codes of a row."""
-    monkeypatch.setattr(traversal, "MOST_SLOTS", 64)
+    monkeypatch.setattr(slots, "MOST_SLOTS", 64)
 
 
 def wide_forest(max_depth=4):
@@ -60,9 +60,9 @@ def test_what_was_asked_for_by_name_is_refused_with_the_reason(few_slots):
 def test_a_forest_that_fits_is_not_refused(monkeypatch):
     forest = wide_forest()
     needed = traversal.compile(forest, "float64").codes.n_slots
-    monkeypatch.setattr(traversal, "MOST_SLOTS", needed)
+    monkeypatch.setattr(slots, "MOST_SLOTS", needed)
     assert traversal.refusal(forest) == ""
-    monkeypatch.setattr(traversal, "MOST_SLOTS", needed - 1)
+    monkeypatch.setattr(slots, "MOST_SLOTS", needed - 1)
     assert f"a row has {needed:,} codes" in traversal.refusal(wide_forest())
 
 
