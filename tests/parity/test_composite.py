@@ -172,7 +172,7 @@ def rows_that_hurt(name, nan=False):
     """The thresholds of all parts, the numbers beside them, denormals and so on; NaN and infinities on demand."""
     pairs = list(thresholds(fitted(name), np.arange(X.shape[1])))
     feature, threshold = (np.concatenate(found) for found in zip(*pairs, strict=True))
-    forest = SimpleNamespace(feature=feature, threshold=threshold, n_features=X.shape[1])
+    forest = SimpleNamespace(trees=SimpleNamespace(feature=feature, threshold=threshold), n_features=X.shape[1])
     return hurting(forest, np.random.default_rng(8), n=300, nan=nan, inf=nan)
 
 

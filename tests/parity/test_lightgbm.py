@@ -425,7 +425,7 @@ def test_the_cases_reach_every_rule_they_are_there_for():
         line = MODELS[name]().booster_.model_to_string().partition("\ndecision_type=")[2].partition("\n")[0]
         assert missing in {int(kind) >> 2 for kind in line.split()}, name
     sides = forest_of("regressor")
-    assert set((sides.nan_left == (sides.threshold >= 0)).tolist()) == {True}
+    assert set((sides.trees.nan_left == (sides.trees.threshold >= 0)).tolist()) == {True}
 
 
 def test_cover_counts_the_training_rows_of_each_node_and_leaf():

@@ -390,7 +390,7 @@ def test_nan_and_infinities_are_accepted_where_the_library_accepts_them(name, fi
     model, forest = fitted(name), extracted(name)
     X = np.zeros((3, forest.n_features))
     X[1, 2] = value
-    if getattr(forest, field):
+    if getattr(forest.inputs, field):
         theirs = library_raw(model, X)
         assert_same_bits(reference_raw(forest, X).reshape(theirs.shape), theirs)
         model.predict(X)

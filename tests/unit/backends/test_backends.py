@@ -220,9 +220,9 @@ def test_a_few_large_trees_among_others_are_walked_in_their_turn(monkeypatch, dt
     mixed = BitslicedKernel(forest)
     assert {tables.kind for tables in mixed._tables["float32"]} == {"bitsliced", "traversal"}
     same_bits(mixed.total(rows, 0, 2), expected)
-    assert "too large for circuits" in costs.option("bitsliced", forest, Shape.of(forest), 100).refused
+    assert "too large for circuits" in costs.option("bitsliced", forest.trees, Shape.of(forest.trees), 100).refused
     monkeypatch.setattr(costs, "MOST_RUNS", 100)
-    assert not costs.option("bitsliced", forest, Shape.of(forest), 100).refused
+    assert not costs.option("bitsliced", forest.trees, Shape.of(forest.trees), 100).refused
 
 
 @needs_kernels
@@ -241,7 +241,7 @@ def test_every_amount_of_work_has_a_constant():
     forest = random_forest(np.random.default_rng(0), n_trees=5)
     for name, each in costs.constants().items():
         for n_rows in (1, 10_000):
-            assert set(costs.work(name, forest, Shape.of(forest), n_rows)) <= {"far value", *each}
+            assert set(costs.work(name, forest.trees, Shape.of(forest.trees), n_rows)) <= {"far value", *each}
 
 
 @needs_kernels

@@ -154,8 +154,8 @@ def test_rows_without_columns_get_what_single_leaves_give(isa, n_rows):
     library = loader.library()
     forest = Forest.from_trees([{"value": 1.5}, {"value": 2.0}], n_features=1)
     nowhere = bytes(abi.RowsStructure(n_rows=n_rows, dtype=abi.FLOAT64))
-    bits = cpu_bitsliced.structure(forest, bitsliced.compile(forest))
-    walk = cpu_traversal.structure(cpu_traversal.compile(forest, "float64"))
+    bits = cpu_bitsliced.structure(forest.trees, bitsliced.compile(forest.trees))
+    walk = cpu_traversal.structure(cpu_traversal.compile(forest.trees, "float64"))
     for tables, check, run in (
         (bits, library.check_bitsliced, library.run_bitsliced),
         (walk, library.check_traversal, library.run_traversal),

@@ -43,7 +43,7 @@ PLAIN = forest_of(categorical=False)
 
 
 def tables_of(forest):
-    return cpu_bitsliced.structure(forest, bitsliced.compile(forest))
+    return cpu_bitsliced.structure(forest.trees, bitsliced.compile(forest.trees))
 
 
 def check(tables):

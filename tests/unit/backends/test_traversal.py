@@ -101,7 +101,7 @@ def test_an_array_of_another_dtype_or_layout_is_refused():
 @given(forest=forests(), rows_dtype=st.sampled_from(["float32", "float64"]))
 @settings(max_examples=60)
 def test_every_leaf_has_one_exit_and_blocks_lead_on(forest, rows_dtype):
-    tables = cpu_traversal.compile(forest, rows_dtype)
+    tables = cpu_traversal.compile(forest.trees, rows_dtype)
     assert sorted(tables.leaf) == list(range(forest.n_leaves))
     children = []
     for b, block in enumerate(tables.blocks):
@@ -121,7 +121,7 @@ def test_heavy_nodes_come_first():
     forest = random_forest(rng, n_trees=1, max_depth=60, chain=True, single_leaf="none", shuffle=False, cover=True)
     cover = forest.trees.cover.copy()
     cover[: forest.n_nodes] = np.arange(forest.n_nodes, 0, -1)
-    tables = cpu_traversal.compile(forest.replace(cover=cover), "float64")
+    tables = cpu_traversal.compile(forest.replace(cover=cover).trees, "float64")
     assert len(tables.blocks) == forest.n_nodes / cpu_traversal.NODES
 
 
@@ -133,7 +133,7 @@ def test_leaves_of_few_values_share_them():
     tables = cpu_traversal.compile(few, "float64")
     assert len(tables.values) == 3
     same_bits(tables.values[tables.value_number], few.trees.leaf_value[tables.leaf])
-    assert cpu_traversal.compile(forest, "float64").value_number is None
+    assert cpu_traversal.compile(forest.trees, "float64").value_number is None
 
 
 def test_more_codes_than_can_be_numbered_are_refused_by_their_number():
@@ -147,13 +147,13 @@ def test_more_codes_than_can_be_numbered_are_refused_by_their_number():
     # one after the other, so that no rank suits both sides
     forest = forest.replace(threshold=np.where(forest.trees.nan_left, -1.0, 1.0))
     with pytest.raises(ValueError, match=r"66,016 codes.*65,536"):
-        cpu_traversal.compile(forest, "float64")
+        cpu_traversal.compile(forest.trees, "float64")
 
 
 def test_what_is_no_sum_is_refused():
     forest = random_forest(np.random.default_rng(2), aggregate="per_tree")
     with pytest.raises(UnsupportedModelError, match="per_tree"):
-        cpu_traversal.compile(forest, "float64")
+        cpu_traversal.compile(forest.trees, "float64")
 
 
 # --------------------------------------------------------------------------------------------------------- the kernel
@@ -169,7 +169,7 @@ class Loaded:
 
     @classmethod
     def of(cls, forest, rows_dtype):
-        tables = cpu_traversal.compile(forest, rows_dtype)
+        tables = cpu_traversal.compile(forest.trees, rows_dtype)
         structure = cpu_traversal.structure(tables)
         error = error_of(structure)
         assert error == 0, loader.library().message(error)
@@ -244,7 +244,7 @@ def test_a_missing_value_far_down_takes_each_nodes_own_side():
     """Blocks of rows without missing values pass on fewer codes than those with some."""
     rng = np.random.default_rng(4)
     forest = random_forest(rng, n_trees=30, max_depth=6, n_features=20, feature_dtype="float32")
-    assert cpu_traversal.compile(forest, "float32").codes.n_slots == 64
+    assert cpu_traversal.compile(forest.trees, "float32").codes.n_slots == 64
     X = rng.normal(size=(9000, 20)).astype(np.float32)
     X[[2500, 2501, 8999], 3] = np.nan
     assert_as_reference(forest, X)
@@ -265,7 +265,7 @@ def test_any_number_of_rows_passes(n_rows, vector):
 def test_tables_beyond_the_cache_give_the_same(n_rows):
     rng = np.random.default_rng(7)
     forest = random_forest(rng, n_trees=450, max_depth=9, n_features=6, single_leaf="none", missing=False)
-    assert cpu_traversal.compile(forest, "float64").blocks.nbytes > 2**19
+    assert cpu_traversal.compile(forest.trees, "float64").blocks.nbytes > 2**19
     assert_as_reference(forest, rows_for(forest, rng, n_rows, "float64"), n_threads=2)
 
 
@@ -332,7 +332,7 @@ def sound(n_features=6, **options):
     forest = random_forest(
         rng, n_trees=12, max_depth=6, n_features=n_features, n_outputs=2, single_leaf="none", **options
     )
-    return forest, cpu_traversal.compile(forest, "float64")
+    return forest, cpu_traversal.compile(forest.trees, "float64")
 
 
 FIELDS = {  # a field of the structure, what it is made, the error
@@ -474,7 +474,7 @@ def test_a_number_of_a_value_out_of_range_is_refused():
     rng = np.random.default_rng(12)
     forest = random_forest(rng, n_trees=12, max_depth=6)
     forest = forest.replace(leaf_value=np.ones((forest.n_leaves, 1)))
-    tables = cpu_traversal.compile(forest, "float64")
+    tables = cpu_traversal.compile(forest.trees, "float64")
     tables.value_number[-1] = 1
     assert error_of(cpu_traversal.structure(tables)) == 222
 
@@ -494,7 +494,7 @@ def test_blocks_of_random_bits_are_refused_or_walk_to_an_end(seed):
     """What passes the check cannot lead the kernel astray: it returns leaves of the forest."""
     rng = np.random.default_rng(seed)
     forest = random_forest(rng, n_trees=4, max_depth=6, n_features=5, feature_dtype="float32")
-    tables = cpu_traversal.compile(forest, "float32")
+    tables = cpu_traversal.compile(forest.trees, "float32")
     as_bytes = tables.blocks.view(np.uint8)
     for _ in range(int(rng.integers(1, 4))):
         as_bytes[rng.integers(len(as_bytes))] ^= 1 << rng.integers(8)

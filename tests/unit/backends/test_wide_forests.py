@@ -59,11 +59,11 @@ def test_what_was_asked_for_by_name_is_refused_with_the_reason(few_slots):
 
 def test_a_forest_that_fits_is_not_refused(monkeypatch):
     forest = wide_forest()
-    needed = traversal.compile(forest, "float64").codes.n_slots
+    needed = traversal.compile(forest.trees, "float64").codes.n_slots
     monkeypatch.setattr(slots, "MOST_SLOTS", needed)
-    assert traversal.refusal(forest) == ""
+    assert traversal.refusal(forest.trees) == ""
     monkeypatch.setattr(slots, "MOST_SLOTS", needed - 1)
-    assert f"a row has {needed:,} codes" in traversal.refusal(wide_forest())
+    assert f"a row has {needed:,} codes" in traversal.refusal(wide_forest().trees)
 
 
 def test_more_features_than_16_bits_number():
