@@ -68,7 +68,8 @@ no longer these.
 
 * **same bits**: raw scores, leaf numbers and labels are the library's bit for bit, values and probabilities as
   :doc:`parity` says, in all tests that compare this case with the library; rows for which the library raises an error
-  raise one here. *Tests* is their number: strategies, kernels, kinds of rows and methods.
+  raise one here, and so do columns that XGBoost and LightGBM read by position where their names say otherwise. *Tests*
+  is the number of these tests: strategies, kernels, kinds of rows and methods.
 * **refused**: the model, or the input, is refused with the error that the tests expect.
 * Whatever failed, was skipped or did not run is said to have.
 

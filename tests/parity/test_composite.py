@@ -495,6 +495,7 @@ def test_concurrent_first_predictions_see_one_model():
     assert found == [True] * 8
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "model",

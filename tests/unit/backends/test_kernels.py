@@ -62,6 +62,7 @@ def test_every_kernel_finds_the_leaves_and_sums_of_the_reference(dtype, forest, 
     assert_as_reference(forest, rows_for(forest, np.random.default_rng(seed), 60, dtype))
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_every_instruction_set_finds_the_same(seed):

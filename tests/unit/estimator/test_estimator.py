@@ -105,6 +105,7 @@ def test_a_fitted_model_in_a_fitted_pipeline_needs_no_fit():
     same_bits(fast.predict(X), model.predict(scale.transform(X)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_dump_loads_in_a_fresh_process_and_gives_the_same_bits(tmp_path, strategy):
     fast = pipeline(strategy=strategy).fit(X, Y)
@@ -564,6 +565,7 @@ CHECKED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("model", CHECKED, ids=lambda model: type(model).__name__)
 def test_the_wrapper_fails_no_check_that_the_bare_model_passes(model):
