@@ -773,6 +773,7 @@ def test_damaged_file_is_refused_or_gives_the_same(how, good_files, path):
     assert executed == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("how", FORGERIES, ids=lambda how: how.__name__)
 def test_a_forged_file_is_refused_or_describes_a_forest(how, good_files, path):
