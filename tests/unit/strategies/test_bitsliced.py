@@ -227,6 +227,7 @@ def test_planes_and_multiplexers_that_do_not_fit_at_once_follow_each_other(monke
     assert_same_leaves(forest, rows_for(forest, rng, 200))
 
 
+@pytest.mark.slow
 def test_a_module_is_compiled_whole_and_exported_with_any_number_of_rows(monkeypatch):
     monkeypatch.setitem(strategy.LOOKUP, "float64", (0,) * (MAX_BITS + 1))  # cuts even small trees into pieces
     rng = np.random.default_rng(3)
