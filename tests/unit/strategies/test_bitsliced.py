@@ -197,7 +197,7 @@ def test_a_symmetric_tree_takes_no_multiplexer():
     assert len(tables.select) == 0 and len(tables.plane_column) == 6
 
 
-def test_a_question_of_several_trees_is_one_plane():
+def test_condition_shared_by_trees_is_one_plane():
     stump = {"feature": 0, "threshold": 0.5, "left": {"value": 1.0}, "right": {"value": 2.0}}
     tables = bitsliced.compile(Forest.from_trees([stump] * 5, n_features=1))
     assert (tables.plane_column.tolist(), tables.plane_rank.tolist()) == ([0], [0])
@@ -206,7 +206,7 @@ def test_a_question_of_several_trees_is_one_plane():
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 2, 63, 64, 65, 127, 128, 129, 1000])
-def test_any_number_of_rows_fills_its_words(n_rows):
+def test_any_number_of_rows_is_accepted(n_rows):
     rng = np.random.default_rng(n_rows)
     forest = random_forest(rng, n_outputs=3, n_trees=7, max_depth=10, categorical=True, zero_dir=True)
     found = assert_same_leaves(forest, rows_for(forest, rng, n_rows))
@@ -227,6 +227,7 @@ def test_planes_and_multiplexers_that_do_not_fit_at_once_follow_each_other(monke
     assert_same_leaves(forest, rows_for(forest, rng, 200))
 
 
+@pytest.mark.slow
 def test_a_module_is_compiled_whole_and_exported_with_any_number_of_rows(monkeypatch):
     monkeypatch.setitem(strategy.LOOKUP, "float64", (0,) * (MAX_BITS + 1))  # cuts even small trees into pieces
     rng = np.random.default_rng(3)
