@@ -448,7 +448,7 @@ def test_a_module_gives_the_same_or_is_refused_by_name(name, output):
         with pytest.raises(ValueError, match="gives no probabilities"):
             tensorize(model, output=output)
     elif output != "leaf" and extracted(name).trees.aggregate != "sum":
-        with pytest.raises(UnsupportedModelError, match=f"{type(model).__name__} has Forest.aggregate="):
+        with pytest.raises(UnsupportedModelError, match=f"{type(model).__name__} has Trees.aggregate="):
             tensorize(model, output=output)
     else:
         assert_module_agrees(model, fast, X, output)

@@ -982,7 +982,7 @@ def test_a_model_reads_the_same_from_json_as_from_ubjson(name):
     """JSON holds decimals, which have to become float32 before anything is computed with them."""
     booster = booster_of(name)
     saved = parse(bytes(booster.save_raw("ubj"))), json.loads(bytes(booster.save_raw("json")))
-    one, other = (vars(extractor.read(content)) for content in saved)
+    one, other = (extractor.read(content).fields() for content in saved)
     same(one.pop("cover").astype(np.float32), other["cover"].astype(np.float32))  # with which nothing is computed
     for field, value in one.items():
         if isinstance(value, np.ndarray):

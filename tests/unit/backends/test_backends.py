@@ -31,7 +31,7 @@ from sktensor.backends.cpu import costs, kernels, traversal
 from sktensor.backends.cpu.kernels import BitslicedKernel
 from sktensor.backends.torch import TensorBackend
 from sktensor.backends.workload import Workload
-from sktensor.estimator import estimator
+from sktensor.estimator import compiling
 from sktensor.inputs.rows import Rows
 from sktensor.native import loader
 from sktensor.runtime import settings
@@ -277,7 +277,7 @@ def test_from_a_fitted_model_to_tables_nothing_is_computed_twice(model, monkeypa
     monkeypatch.setattr(Shape, "of", counted("shape", Shape.of))
     monkeypatch.setattr(kernels, "compile_ranks", counted("ranks", kernels.compile_ranks))
     monkeypatch.setattr(ranks, "compile_ranks", counted("ranks", ranks.compile_ranks))
-    monkeypatch.setattr(estimator, "find_extractor", counted("extractor", estimator.find_extractor))
+    monkeypatch.setattr(compiling, "find_extractor", counted("extractor", compiling.find_extractor))
     monkeypatch.setattr(settings, "find_device", counted("device", settings.find_device))
     TensorizedEstimator(model, strategy="bitsliced", verify=False).warmup([1000])
     assert counts == {"shape": 1, "ranks": 1, "extractor": 1, "device": 1}
