@@ -66,15 +66,15 @@ def measured(rng):
     """(kernel, number of the model, rows, work, nanoseconds) of everything that can be run."""
     for number, model in enumerate(models(rng)):
         forest = extract_forest(model)
-        shape = Shape.of(forest)
+        shape = Shape.of(forest.trees)
         X = rng.normal(size=(max(N_ROWS), forest.n_features)).astype(np.float32)
         for name, make in KERNELS.items():
-            if costs.option(name, forest, shape, 1).refused:
+            if costs.option(name, forest.trees, shape, 1).refused:
                 continue
             kernel = make(forest)
             for n in N_ROWS:
                 taken = seconds(kernel, Rows(X[:n])) * 1e9
-                work = costs.work(name, forest, shape, n)
+                work = costs.work(name, forest.trees, shape, n)
                 del work["far value"]  # a constant of its own: rows here are few enough for the cache
                 yield name, number, n, work, taken
 

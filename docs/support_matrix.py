@@ -6,6 +6,10 @@ In one environment, since the versions in the page are those that are installed 
     python docs/support_matrix.py results.xml
 
 ``python docs/support_matrix.py --check`` says whether the page names the cases that the tests have now, and runs none.
+
+Tests say themselves what they are evidence of, by a marker. ``@pytest.mark.evidence("answers")`` is one that holds the
+answer of a case against its library's: cases are the keys of ``MODELS`` or ``CASES`` of its file, of which one is its
+parameter ``case``, ``name`` or ``library``. ``@pytest.mark.evidence("refused")`` is one that expects an error instead.
 """
 
 from __future__ import annotations
@@ -41,16 +45,15 @@ SECTIONS = {
         {"test_sklearn.py": "", "test_sklearn_ensembles.py": "", "test_sklearn_categories.py": "categories: "},
     ),
     "CatBoost": ("catboost", {"test_catboost.py": "", "test_catboost_categories.py": "categories: "}),
-    "Models made of others": (None, {"test_composite.py": ""}),
+    "Models made of submodels": (None, {"test_composite.py": ""}),
+    "Batches of no rows": (None, {"test_no_rows.py": ""}),
+    "Malformed sparse rows": (None, {"test_malformed_sparse_rows.py": ""}),
+    "Names and order of columns": (None, {"test_names_and_order_of_columns.py": ""}),
 }
 FILLED_IN = ("model", "result", "tests")
 PACKAGES = ("xgboost", "lightgbm", "catboost", "sklearn")
 
-# Tests that hold an answer of a case against its library's; others of the same case are no evidence of equal bits.
-COMPARE = re.compile(
-    "raw_scores|leaf_numbers|answer|labels|probabilities|values|logarithms|agree|taken|the_same|conformance"
-)
-REFUSE = re.compile("(?<!_or)_(is|are)_refused")
+RESULTS = ("answers", "refused")
 
 INTRODUCTION = """\
 .. Written by docs/support_matrix.py from the results of the test suite; changes belong there.
@@ -64,8 +67,9 @@ writes this page from the results of a run, with the names that the cases have i
 no longer these.
 
 * **same bits**: raw scores, leaf numbers and labels are the library's bit for bit, values and probabilities as
-  :doc:`parity` says, in all tests that compare this case with the library. *Tests* is their number: strategies,
-  kernels, kinds of rows and methods.
+  :doc:`parity` says, in all tests that compare this case with the library; rows for which the library raises an error
+  raise one here, and so do columns that XGBoost and LightGBM read by position where their names say otherwise. *Tests*
+  is the number of these tests: strategies, kernels, kinds of rows and methods.
 * **refused**: the model, or the input, is refused with the error that the tests expect.
 * Whatever failed, was skipped or did not run is said to have.
 
@@ -112,15 +116,26 @@ def tables(items):
     yield "Models that older versions saved", None, ("version", "model of it", "result", "tests"), old_models(old)
 
 
+def evidence(item):
+    """What the marker of a test says that it is evidence of, None without one."""
+    marker = item.get_closest_marker("evidence")
+    if marker is None:
+        return None
+    (result,) = marker.args
+    if result not in RESULTS:
+        raise SystemExit(f"{item.nodeid} is marked as evidence of {result!r}. Known: {', '.join(RESULTS)}.")
+    return result
+
+
 def cases(items, files):
     """A row for each model that the tests name."""
     rows = {}
     for item in items:
-        name = case(item)
-        if name is None or "refused" in item.originalname:
+        name, result = case(item), evidence(item)
+        if name is None or result == "refused":
             continue
         row = rows.setdefault((item.path, name), Row((f"``{files[item.path.name]}{name}``",), model=item))
-        if COMPARE.search(item.originalname):
+        if result == "answers":
             row.tests.append(item.nodeid)
     return list(rows.values())
 
@@ -128,8 +143,8 @@ def cases(items, files):
 def case(item):
     """The name of the case that a test is about, None if it is about none."""
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    name = params.get("case", params.get("name"))
-    return name if isinstance(name, str) and name in table_of(item) else None
+    names = (params.get(key) for key in ("case", "name", "library"))
+    return next((name for name in names if isinstance(name, str) and name in table_of(item)), None)
 
 
 def table_of(item):
@@ -141,7 +156,7 @@ def refusals(items):
     """A row for each test of a refusal; where it has one parameter that is text, for each of those."""
     rows = {}
     for item in items:
-        if not REFUSE.search(item.originalname):
+        if evidence(item) != "refused":
             continue
         says = item.originalname.removeprefix("test_").replace("_", " ")
         params = list(item.callspec.params.values()) if hasattr(item, "callspec") else []
@@ -155,7 +170,7 @@ def old_models(items):
     """A row for each model of an old version."""
     rows = {}
     for item in items:
-        if hasattr(item, "callspec"):
+        if evidence(item) == "answers":
             names = item.callspec.params["version"], f"``{item.callspec.params['name']}``"
             rows.setdefault(names, Row(names)).tests.append(item.nodeid)
     return list(rows.values())
@@ -170,10 +185,12 @@ def class_of(item):
 
 
 def outcomes(paths):
-    """How each test of JUnit files ended, by its name as pytest writes it there; the last file has the last word."""
+    """How each test of JUnit files that is evidence ended, by its name there; the last file has the last word."""
     found = {}
     for path in paths:
         for test in ElementTree.parse(path).iter("testcase"):
+            if test.find("properties/property[@name='evidence']") is None:
+                continue
             bad = {child.tag for child in test} & {"failure", "error", "skipped"}
             key = test.get("classname"), test.get("name")
             found[key] = "skipped" if bad == {"skipped"} else "failed" if bad else "passed"

@@ -1,4 +1,4 @@
-"""What all tests share: the devices they run on, and property tests that are the same in every run."""
+"""What all tests share: the devices they run on, the choice of ``-m fast``, and property tests that never vary."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ settings.register_profile(
 settings.load_profile("sktensor")
 
 DEVICES = ("cpu", "cuda")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at -m
+def pytest_collection_modifyitems(items):
+    """Mark the first and the last case of every test as fast, unless it is slow; note what tests are evidence of."""
+    of_test = {}
+    for item in items:
+        of_test.setdefault((item.path, getattr(item, "originalname", item.name)), []).append(item)
+        if (mark := item.get_closest_marker("evidence")) is not None:
+            item.user_properties.append(("evidence", *mark.args))  # a property in the file of --junit-xml
+    for cases in of_test.values():
+        for item in {cases[0], cases[-1]}:
+            if item.get_closest_marker("slow") is None:
+                item.add_marker("fast")
 
 
 @pytest.fixture(params=DEVICES)

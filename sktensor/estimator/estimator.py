@@ -208,7 +208,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         Parameters
         ----------
         X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
-            The rows. An empty batch gives an empty answer.
+            The rows. Of none, the library's answer or error.
         base_margin : array-like of shape (n_samples,) or (n_samples, n_scores), optional
             Where the raw scores of each row start, in place of the model's base score. For models of XGBoost, but not
             for estimators with ``booster="dart"`` up to xgboost 3.2, which take their base score away from it.

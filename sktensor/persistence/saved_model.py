@@ -130,12 +130,12 @@ class SavedModel(BaseEstimator):
                     f"input_features should have length equal to number of features ({self.n_features_in_}), got "
                     f"{len(input_features)}"
                 )
-        forest = self.forest_
-        names = np.empty(forest.n_leaves, dtype=object)
-        for trees, nodes in levels(forest.root, forest.left, forest.right):
-            for tree, leaf in zip(trees[nodes < 0], ~nodes[nodes < 0], strict=True):
-                names[leaf] = f"randomtreesembedding_{tree}_{forest.leaf_id[leaf]}"
-        with_column: npt.NDArray[Any] = names[~np.isnan(forest.leaf_value[:, 0])]
+        trees = self.forest_.trees
+        names = np.empty(trees.n_leaves, dtype=object)
+        for numbers, nodes in levels(trees.root, trees.left, trees.right):
+            for tree, leaf in zip(numbers[nodes < 0], ~nodes[nodes < 0], strict=True):
+                names[leaf] = f"randomtreesembedding_{tree}_{trees.leaf_id[leaf]}"
+        with_column: npt.NDArray[Any] = names[~np.isnan(trees.leaf_value[:, 0])]
         return with_column
 
     def _set_output(self, *, transform: str | None = None) -> SavedModel:

@@ -128,7 +128,7 @@ def assert_agrees(model, X, strategy="auto", **parameters):
     """
     parameters = {"backend": "auto" if strategy == "auto" else "torch", **parameters}
     fast = TensorizedEstimator(model, strategy=strategy, **parameters)
-    if strategy == "bitsliced" and Shape.of(extract_forest(model)).n_leaves.max(initial=0) > MOST_LEAVES:
+    if strategy == "bitsliced" and Shape.of(extract_forest(model).trees).n_leaves.max(initial=0) > MOST_LEAVES:
         with pytest.raises(ValueError, match="does not take trees as large as this forest's"):
             fast.predict(X)
         return TensorizedEstimator(model)

@@ -246,17 +246,20 @@ def case(request):
     return model, forest, hurting(forest, np.random.default_rng(1), n=400)
 
 
+@pytest.mark.evidence("answers")
 def test_raw_scores_are_the_librarys_bit_for_bit(case):
     model, forest, rows = case
     with np.errstate(over="ignore"):
         same_bits(reference_raw(forest, rows).reshape(len(rows), *forest.outputs.raw_shape), library_raw(model, rows))
 
 
+@pytest.mark.evidence("answers")
 def test_leaf_numbers_are_the_librarys(case):
     model, forest, rows = case
     same_bits(reference_apply(forest, rows), library_leaves(model, rows))
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_wrapper_answers_as_the_model_does_in_every_strategy(case, strategy):
     model, _, rows = case
@@ -267,6 +270,7 @@ def test_the_wrapper_answers_as_the_model_does_in_every_strategy(case, strategy)
         same_bits(log_p, expected)
 
 
+@pytest.mark.evidence("answers")
 def test_the_module_answers_as_the_model_does(case):
     model, forest, rows = case
     with np.errstate(over="ignore", divide="ignore"):
@@ -308,20 +312,20 @@ def test_cover_is_the_weight_of_training_rows_in_each_leaf():
         np.testing.assert_array_equal(cover[: forest.n_nodes], cover[place] + cover[other])
 
 
-def test_columns_that_a_model_has_dropped_are_columns_of_its_rows():
+def test_ignored_features_are_still_input_columns():
     model = without_unused(fitted(R, X, REAL, ignored_features=[3, 4]))
     assert len(extractor._saved(model)["features_info"]["float_features"]) == 3
     assert_agrees(model, X)
 
 
-def test_a_label_is_given_above_its_threshold_and_not_at_it():
+def test_label_threshold_is_exclusive():
     model = moved(leaves_set(fitted(C, X, TWO_LABELS, loss_function="MultiLogloss"), [0.0]), 1.0, [0.0, 1e-300])
     assert (model.predict(X) == [0, 1]).all()
     for strategy in ("auto", "tree_traversal"):
         assert_agrees(model, X, strategy=strategy)
 
 
-def test_logarithms_of_probabilities_near_one_lose_the_digits_that_the_librarys_lose():
+def test_log_proba_near_one_is_rounded_as_by_the_library():
     """It takes the logarithm of 1 + exp, of which log1p would keep more."""
     model = MODELS["probabilities from tiny to one"]()
     expected = model.predict_log_proba(X)
@@ -329,12 +333,14 @@ def test_logarithms_of_probabilities_near_one_lose_the_digits_that_the_librarys_
     same_bits(TensorizedEstimator(model).predict_log_proba(X), expected)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", ["nine classes", "probabilities from tiny to one, classes"])
-def test_probabilities_of_many_classes_are_divided_by_a_sum_taken_in_their_order(name):
+def test_softmax_denominator_is_summed_in_class_order(name):
     model = MODELS[name]()
     same_bits(TensorizedEstimator(model).predict_proba(X), model.predict_proba(X))
 
 
+@pytest.mark.evidence("refused")
 def test_borders_that_json_cannot_hold_are_refused():
     """Of a model that is read none is infinite, which no missing value would exceed."""
     model = fitted(R, np.where(X > 1.5, np.inf, HOLES), REAL, nan_mode="Max", iterations=60, depth=6)
@@ -369,7 +375,7 @@ def test_no_rows_give_no_answers_in_the_librarys_dtype():
     assert fast.predict(X[:0]).shape == (0, 1)
 
 
-def test_exp_is_the_librarys_over_its_whole_range():
+def test_exp_is_bitwise_equal_over_its_whole_range():
     model = leaves_set(fitted(R, X, POSITIVE, loss_function="Poisson", iterations=1), [0.0])
     points = np.concatenate([RNG.normal(size=60), RNG.uniform(-708, 709, 60), [0.0, -0.0, 708.3, 709.78, 709.79, 1e3]])
     theirs = np.array([moved(model, 1.0, float(x)).predict(X[:1])[0] for x in points])
@@ -379,7 +385,7 @@ def test_exp_is_the_librarys_over_its_whole_range():
     same_bits(outputs.values(forest, torch.tensor(points)[:, None])[:, 0].numpy(), theirs)
 
 
-def test_labels_fall_on_the_librarys_side_of_the_threshold_itself():
+def test_labels_at_the_decision_threshold():
     model = leaves_set(fitted(C, X, YES, iterations=1), [0.0])
     for probability in (0.1, 0.25, 0.3, 1 / 3, 0.75, 0.9):
         threshold(model, probability)
@@ -427,6 +433,7 @@ def test_a_model_is_extracted_without_a_python_loop_over_nodes():
     assert counts[0] == counts[1]
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize(
     ("field", "value"), [("label_shape", (2,)), ("decision_threshold", np.nan), ("link", "mean_variance")]
 )
@@ -452,6 +459,7 @@ class DoublingRegressor(R):
         return 2 * super().predict(*args, **kwargs)
 
 
+@pytest.mark.evidence("refused")
 def test_answers_of_a_subclass_or_an_object_of_their_own_are_refused_by_name():
     patched = fitted(R, X, REAL)
     patched.predict = lambda X: X[:, 0]
@@ -478,14 +486,16 @@ REFUSED = {
 }
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_covered_is_refused_by_name(name):
+def test_unsupported_models_are_refused_by_name(name):
     make, words = REFUSED[name]
     model = make()
     with pytest.raises(UnsupportedModelError, match=words):
         extract(model)
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -499,7 +509,7 @@ def test_what_is_not_covered_is_refused_by_name(name):
         (lambda saved: saved["model_info"]["params"].pop("loss_function"), "None"),
     ],
 )
-def test_what_is_not_known_in_a_saved_model_is_refused_by_name(monkeypatch, change, words):
+def test_unknown_fields_of_a_saved_model_are_refused_by_name(monkeypatch, change, words):
     model = fitted(R, X, REAL)
     saved = json.loads(json.dumps(extractor._saved(model)))
     change(saved)
@@ -508,7 +518,7 @@ def test_what_is_not_known_in_a_saved_model_is_refused_by_name(monkeypatch, chan
         extract(model)
 
 
-def test_missing_values_of_a_column_that_had_none_in_training_go_left_whatever_is_said_of_them(monkeypatch):
+def test_default_left_without_missing_in_training(monkeypatch):
     model = fitted(R, HOLES, REAL, nan_mode="Max")
     saved = extractor._saved(model)
     assert not extract(model).trees.nan_left.any()
@@ -518,6 +528,7 @@ def test_missing_values_of_a_column_that_had_none_in_training_go_left_whatever_i
     assert extract(model).trees.nan_left.all()
 
 
+@pytest.mark.evidence("refused")
 def test_a_classifier_with_a_loss_that_gives_no_classes_is_refused(monkeypatch):
     model = fitted(C, X, YES)
     saved = extractor._saved(model)

@@ -126,6 +126,7 @@ def agrees(model, X, **parameters):
     return fast
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", MODELS)
 def test_raw_scores_leaves_and_labels_are_those_of_the_library(name):
     model = fitted(name)
@@ -140,7 +141,7 @@ def test_raw_scores_leaves_and_labels_are_those_of_the_library(name):
         same_bits(fast.predict_proba(X), model.predict_proba(X))
 
 
-def test_the_models_hold_what_they_are_named_for():
+def test_cases_have_the_features_they_are_named_for():
     def statistics(name):
         return extractor._saved(fitted(name))["features_info"]["ctrs"]
 
@@ -163,7 +164,7 @@ def changed(name, change):
         return R().load_model(f"{folder}/model", format="json")
 
 
-def test_a_statistic_is_shifted_before_it_is_scaled():
+def test_ctr_shift_is_added_before_scaling():
     """As priors outside of 0 to 1 have it."""
     model = statistic("Borders:Prior=-0.7:Prior=3.3", iterations=15)()
     shifts = {(ctr["shift"], ctr["scale"]) for ctr in extractor._saved(model)["features_info"]["ctrs"]}
@@ -172,14 +173,14 @@ def test_a_statistic_is_shifted_before_it_is_scaled():
 
 
 @pytest.mark.parametrize("name", ["Borders", "Counter", "BinarizedTargetMeanValue"])
-def test_the_prior_of_a_statistic_has_a_denominator(name):
+def test_ctr_prior_has_a_denominator(name):
     """It is 1 wherever a CPU has trained."""
     model = changed(name, lambda ctr: ctr.update(prior_denomerator=2.5))
     assert (library_raw(model, FRAME) != library_raw(fitted(name), FRAME)).any()
     agrees(model, awkward())
 
 
-def test_tables_hold_the_categories_that_were_seen_and_no_empty_place():
+def test_ctr_tables_hold_only_seen_categories():
     forest = extract_forest(fitted("single features"))
     columns = [FRAME.columns[column] for column in forest.inputs.key_column]
     assert set(forest.inputs.key_test) == {0} and len(forest.inputs.key_off) == len(columns) + 1
@@ -189,6 +190,7 @@ def test_tables_hold_the_categories_that_were_seen_and_no_empty_place():
     assert sizes == {(name, FRAME[name].nunique()) for name in ("colour", "code", "name")}  # flag is one-hot
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize(
     "name", ["one-hot", "combinations with one-hot values", "Lossguide", "as usual, three classes"]
@@ -200,13 +202,13 @@ def test_every_strategy_and_every_kernel_agree(name, strategy):
         agrees(model, X, strategy=strategy, backend="native")
 
 
-def test_more_rows_than_are_held_at_once():
+def test_categories_of_several_batches_of_rows():
     X = pd.concat([awkward()] * 100)
     agrees(fitted("single features"), X, n_jobs=2)
     agrees(fitted("single features"), X, backend="torch", strategy="tree_traversal")
 
 
-def test_integers_truth_values_text_and_bytes_are_the_same_category():
+def test_integers_booleans_text_and_bytes_give_the_same_category():
     model = fit(R, REAL, FRAME.assign(flag=FRAME["flag"].astype(str), code=FRAME["code"].astype(str)))()
     expected = library_raw(model, FRAME)
     given = FRAME.to_numpy(dtype=object)
@@ -241,7 +243,7 @@ def test_frames_of_other_libraries_hold_the_same_values(make, categorical):
 @pytest.mark.parametrize(
     ("column", "value"), [(2, 1.0), (2, np.nan), (0, None), (0, np.nan), (3, np.float32(0)), (0, pd.NA)]
 )
-def test_what_is_neither_text_nor_integer_is_no_category_as_in_the_library(column, value):
+def test_only_text_and_integers_are_categories_as_in_the_library(column, value):
     model, X = fitted("as usual"), FRAME.to_numpy(dtype=object)
     X[3, column] = value
     with pytest.raises((cb.CatBoostError, TypeError)):
@@ -250,6 +252,7 @@ def test_what_is_neither_text_nor_integer_is_no_category_as_in_the_library(colum
         TensorizedEstimator(model).predict(X)
 
 
+@pytest.mark.evidence("refused")
 def test_arrays_of_real_numbers_and_sparse_rows_are_refused():
     X = np.zeros((3, 2))
     model = fit(R, REAL, FRAME[["code", "x"]], cat_features=["code"])()
@@ -277,11 +280,12 @@ def test_no_rows_give_no_answers():
     assert fast.predict_raw(FRAME[:0].to_numpy(dtype=object)).shape == (0,)
 
 
-def test_modules_say_that_they_hash_no_text():
+def test_modules_refuse_text_categories():
     with pytest.raises(ValueError, match=r"categories of columns \[0, 2, 3, 5\] are hashed as text"):
         tensorize(fitted("as usual"))
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", ["one-hot", "combinations with one-hot values", "a category of no use"])
 def test_saved_pickled_and_reloaded_models_hold_the_same_tables(name, tmp_path):
     model, X = fitted(name), awkward()
@@ -323,6 +327,7 @@ def first_split(saved):
     return next(split for split in splits if split["split_type"] == "OnlineCtr")
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -342,7 +347,7 @@ def first_split(saved):
         (lambda saved: first_split(saved).update(split_type="EstimatedFeature"), "split_type='EstimatedFeature'"),
     ],
 )
-def test_what_is_not_known_in_a_saved_model_is_refused_by_name(monkeypatch, change, words):
+def test_unknown_fields_of_a_saved_model_are_refused_by_name(monkeypatch, change, words):
     saved = json.loads(json.dumps(extractor._saved(fitted("as usual"))))
     change(saved)
     monkeypatch.setattr(extractor, "_saved", lambda _: saved)
@@ -358,8 +363,9 @@ SEVERAL = {
 }
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize("name", SEVERAL)
-def test_statistics_of_several_targets_are_refused_by_name(name):
+def test_ctr_features_of_several_targets_are_refused_by_name(name):
     """Their tables have one name in JSON, and predictions may differ on rows that verification does not try."""
     y, params = SEVERAL[name]
     asked = {"cat_features": CATEGORIES, "loss_function": "RMSE", **QUIET, **params}
@@ -370,7 +376,8 @@ def test_statistics_of_several_targets_are_refused_by_name(name):
     same_bits(TensorizedEstimator(one_hot).predict_raw(FRAME), library_raw(one_hot, FRAME))
 
 
-def test_statistics_that_cannot_be_told_apart_are_refused_whatever_the_parameters_say():
+@pytest.mark.evidence("refused")
+def test_ambiguous_ctr_features_are_refused():
     y, params = SEVERAL["ways to cut a target"]
     asked = {"cat_features": CATEGORIES, "loss_function": "RMSE", **QUIET, **params}
     saved = extractor._saved(cb.CatBoost(asked).fit(FRAME, y))

@@ -172,7 +172,7 @@ def rows_that_hurt(name, nan=False):
     """The thresholds of all parts, the numbers beside them, denormals and so on; NaN and infinities on demand."""
     pairs = list(thresholds(fitted(name), np.arange(X.shape[1])))
     feature, threshold = (np.concatenate(found) for found in zip(*pairs, strict=True))
-    forest = SimpleNamespace(feature=feature, threshold=threshold, n_features=X.shape[1])
+    forest = SimpleNamespace(trees=SimpleNamespace(feature=feature, threshold=threshold), n_features=X.shape[1])
     return hurting(forest, np.random.default_rng(8), n=300, nan=nan, inf=nan)
 
 
@@ -186,6 +186,7 @@ def assert_answers_are(fast, model, rows):
 # --- the same answers -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", CASES)
 def test_answers_are_the_librarys_bit_for_bit(name):
     model, rows = fitted(name), rows_that_hurt(name)
@@ -198,6 +199,7 @@ def test_answers_are_the_librarys_bit_for_bit(name):
     assert fast.score(X, TARGETS[CASES[name][1]], weight) == model.score(X, TARGETS[CASES[name][1]], weight)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("strategy", ["bitsliced", "gemm", "tree_traversal", "perfect_tree_traversal"])
 @pytest.mark.parametrize("name", ["voting, soft", "stacking of numbers", "bagging, columns", "from a forest"])
 def test_every_strategy_gives_the_same(name, strategy):
@@ -229,6 +231,7 @@ KINDS = {
 }
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["voting, soft", "stacking", "bagging, columns", "boosting", "from a forest"])
 def test_rows_of_every_kind_are_taken_as_the_library_takes_them(name, kind):
@@ -238,6 +241,7 @@ def test_rows_of_every_kind_are_taken_as_the_library_takes_them(name, kind):
     assert_answers_are(TensorizedEstimator(model), model, given)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", ["voting, soft", "stacking", "bagging", "boosting", "from a forest"])
 def test_frames_are_taken_by_name(name):
     frame = pd.DataFrame(X, columns=[f"c{j}" for j in range(X.shape[1])]).astype({"c1": np.float32})
@@ -252,6 +256,7 @@ def test_frames_are_taken_by_name(name):
             fast.predict(frame.rename(columns={"c0": "other"}))
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", ["voting, soft", "stacking", "bagging", "boosting of numbers", "from a forest"])
 def test_tensors_are_answered_as_arrays_are_and_with_tensors_under_dispatch(name, dispatch):
     model, rows = fitted(name), rows_that_hurt(name)
@@ -267,7 +272,7 @@ def test_tensors_are_answered_as_arrays_are_and_with_tensors_under_dispatch(name
                 same_bits(fast.predict_proba(given), model.predict_proba(array))
 
 
-def test_a_class_with_its_own_way_of_combining_keeps_it():
+def test_subclass_with_its_own_combination_keeps_it():
     class Least(VotingRegressor):
         def predict(self, X):
             return self._predict(X).min(axis=1)
@@ -288,14 +293,14 @@ def totals(monkeypatch):
     return seen
 
 
-def test_programs_answer_for_the_parts(totals):
+def test_submodels_are_answered_by_programs(totals):
     fast = TensorizedEstimator(fitted("voting, soft"), verify=False)
     fast.predict(X)
     assert len(totals) == 2
 
 
 @pytest.mark.parametrize(("name", "programs"), [("from a forest", 2), ("from a linear model", 1)])
-def test_boosted_trees_are_a_program_beside_that_of_what_they_start_from(totals, name, programs):
+def test_boosting_and_its_init_estimator_are_separate_programs(totals, name, programs):
     fast = TensorizedEstimator(fitted(name), verify=False, strategy="gemm")
     fast.predict(X)
     assert [settings.strategy for settings in totals] == ["gemm"] * programs
@@ -308,7 +313,7 @@ def test_jobs_of_bagging_share_the_programs_of_this_process(totals):
     assert len(totals) == 5
 
 
-def test_settings_reach_every_part_at_any_time(totals):
+def test_settings_reach_every_submodel_at_any_time(totals):
     fast = TensorizedEstimator(fitted("voting of voting"), batch_size=7, verify=False)
     fast.predict(X)
     assert {settings.batch_size for settings in totals} == {7}
@@ -319,7 +324,7 @@ def test_settings_reach_every_part_at_any_time(totals):
         fast.set_params(device="gpu").predict(X)
 
 
-def test_an_estimator_that_is_there_already_keeps_its_settings(totals):
+def test_inner_wrapper_keeps_its_settings(totals):
     own = TensorizedEstimator(FOREST, strategy="gemm", verify=False)
     model = VotingClassifier([("a", own), ("b", XGB)], voting="soft").fit(X, THREE)
     totals.clear()
@@ -328,7 +333,7 @@ def test_an_estimator_that_is_there_already_keeps_its_settings(totals):
     same_bits(found, model.predict_proba(X))
 
 
-def test_the_plan_shows_the_parts_and_which_runs_as_the_library_runs_it():
+def test_plan_shows_submodels_and_which_run_in_the_library():
     plan = TensorizedEstimator(fitted("voting, soft, one that is no tree"), strategy="gemm").explain_plan(10)
     assert isinstance(plan, CompositePlan)
     (forest, ours), (linear, theirs) = plan.submodels
@@ -339,12 +344,12 @@ def test_the_plan_shows_the_parts_and_which_runs_as_the_library_runs_it():
         assert word in str(plan)
 
 
-def test_the_plan_shows_parts_of_parts():
+def test_plan_shows_nested_submodels():
     text = str(TensorizedEstimator(fitted("voting of voting")).explain_plan())
     assert "  estimators_[0], RandomForestClassifier" in text and "estimators_[1], XGBClassifier" in text
 
 
-def test_every_part_is_verified(monkeypatch):
+def test_every_submodel_is_verified(monkeypatch):
     fast = TensorizedEstimator(fitted("voting, soft"))
     monkeypatch.setattr(Program, "raw_scores", lambda self, rows, *given: (np.zeros((len(rows), 3)), 1))
     with pytest.raises(VerificationError, match="RandomForestClassifier"):
@@ -355,6 +360,7 @@ def test_every_part_is_verified(monkeypatch):
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize(
     "model",
     [
@@ -365,13 +371,13 @@ def test_every_part_is_verified(monkeypatch):
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_a_model_of_which_nothing_would_be_faster_is_refused_by_name(model):
+def test_composite_model_without_supported_submodels_is_refused_by_name(model):
     with pytest.raises(UnsupportedModelError, match=type(model).__name__ + ".*none.*LogisticRegression"):
         TensorizedEstimator(model).fit(X, TARGETS["binary"])
 
 
 @pytest.mark.parametrize("name", ["voting, soft", "stacking", "bagging", "boosting", "from a forest"])
-def test_it_is_no_forest_and_says_so(name, tmp_path):
+def test_composite_models_have_no_forest(name, tmp_path):
     model = fitted(name)
     fast = TensorizedEstimator(model)
     for use in (extract_forest, tensorize):
@@ -386,7 +392,7 @@ def test_it_is_no_forest_and_says_so(name, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["predict_raw", "apply"])
-def test_what_only_trees_have_is_not_there(method):
+def test_composite_models_lack_methods_of_trees(method):
     with pytest.raises(AttributeError, match=f"'VotingClassifier'.*no {method} of its own.*estimators_.0."):
         getattr(TensorizedEstimator(fitted("voting, soft")), method)(X)
 
@@ -396,7 +402,7 @@ def test_boosted_trees_are_applied_as_by_the_library(name):
     same_bits(TensorizedEstimator(fitted(name)).apply(X), fitted(name).apply(X))
 
 
-def test_an_unfitted_one_is_unfitted():
+def test_unfitted_composite_models_are_unfitted():
     fast = TensorizedEstimator(CASES["voting, soft"][0])
     with pytest.raises(NotFittedError):
         fast.predict(X)
@@ -407,6 +413,7 @@ def test_an_unfitted_one_is_unfitted():
 # --- the life of an estimator -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", CASES)
 def test_copies_pickles_and_dumps_give_the_same(name):
     model, rows = fitted(name), rows_that_hurt(name)
@@ -443,7 +450,7 @@ def test_predictions_change_neither_the_model_nor_the_estimator():
     assert vars(model) == before and all(a is b for a, b in zip(model.estimators_, parts, strict=True))
 
 
-def test_what_becomes_of_the_model_later_is_not_seen():
+def test_later_changes_of_the_model_have_no_effect():
     model = BaggingClassifier(FOREST, 2, warm_start=True, random_state=0).fit(X, THREE)
     fast = TensorizedEstimator(model)
     before = fast.predict_proba(X)
@@ -453,7 +460,7 @@ def test_what_becomes_of_the_model_later_is_not_seen():
     same_bits(fast.set_params(strategy="gemm").predict_proba(X), before)
 
 
-def test_parameters_of_parts_can_be_searched():
+def test_parameters_of_submodels_can_be_searched():
     grid = {"estimator__a__max_depth": [1, 3], "estimator__weights": [None, [1, 3]]}
     model = VotingClassifier([("a", FOREST), ("b", XGB)], voting="soft")
     fast = GridSearchCV(TensorizedEstimator(model), grid, cv=2, scoring="neg_log_loss").fit(X, THREE)
@@ -462,7 +469,7 @@ def test_parameters_of_parts_can_be_searched():
     same_bits(fast.cv_results_["mean_test_score"], bare.cv_results_["mean_test_score"])
 
 
-def test_it_stands_in_for_the_bare_model_in_other_models():
+def test_wrapper_replaces_the_model_inside_meta_estimators():
     model = CASES["voting, soft"][0]
     found = cross_val_predict(make_pipeline(StandardScaler(), TensorizedEstimator(model)), X, THREE, cv=2)
     same_bits(found, cross_val_predict(make_pipeline(StandardScaler(), model), X, THREE, cv=2))
@@ -471,7 +478,7 @@ def test_it_stands_in_for_the_bare_model_in_other_models():
     same_bits(stacked.transform(X), bare.transform(X))
 
 
-def test_threads_that_meet_at_the_first_prediction_see_one_model():
+def test_concurrent_first_predictions_see_one_model():
     fast, found = TensorizedEstimator(fitted("voting, soft")), []
     expected = fitted("voting, soft").predict_proba(X)
     barrier = threading.Barrier(8)
@@ -488,6 +495,7 @@ def test_threads_that_meet_at_the_first_prediction_see_one_model():
     assert found == [True] * 8
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "model",

@@ -279,6 +279,7 @@ def raw_of(forest, rows):
     return out.reshape(len(out), *forest.outputs.raw_shape)
 
 
+@pytest.mark.evidence("answers")
 def test_raw_scores_have_the_bits_of_the_library(case):
     model, forest, rows = case
     same(raw_of(forest, rows), model.predict(rows, raw_score=True))
@@ -287,6 +288,7 @@ def test_raw_scores_have_the_bits_of_the_library(case):
     same(raw_of(forest, single), model.predict(single, raw_score=True))
 
 
+@pytest.mark.evidence("answers")
 def test_leaf_numbers_are_those_of_the_library(case):
     model, forest, rows = case
     same(reference_apply(forest, rows), model.predict(rows, pred_leaf=True))
@@ -355,6 +357,7 @@ def linked(forest, raw):
             return e / np.add.accumulate(e, axis=1)[:, -1:]
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_values_follow_from_raw_scores_by_the_extracted_link(case):
     model, forest, rows = case
@@ -368,19 +371,25 @@ def test_values_follow_from_raw_scores_by_the_extracted_link(case):
     np.testing.assert_array_max_ulp(ours, theirs, maxulp=4)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_labels_and_probabilities_follow_the_extracted_rules(case):
     model, forest, rows = case
     values = linked(forest, model.predict(rows, raw_score=True))
+    rules = forest.outputs.proba, forest.outputs.decision, forest.outputs.classes
     if not isinstance(model, lgb.LGBMClassifier):
-        assert (forest.outputs.proba, forest.outputs.decision, forest.outputs.classes) == ("none", "none", ())
-        return
-    if callable(model.objective_):
-        assert (forest.outputs.proba, forest.outputs.decision, forest.outputs.classes) == ("values", "none", ())
+        assert rules == ("none", "none", ())
+    elif callable(model.objective_):
+        assert rules == ("values", "none", ())
         same(values, model.predict(rows))
         same(values, model.predict_proba(rows))
-        return
+    else:
+        assert_labels_and_probabilities(model, forest, rows, values)
+
+
+def assert_labels_and_probabilities(model, forest, rows, values):
+    """Those that the rules make of a classifier's values are the model's."""
     proba = np.column_stack([1.0 - values, values]) if forest.outputs.proba == "complement" else values
     np.testing.assert_array_max_ulp(proba[:, -1], model.predict_proba(rows)[:, -1], maxulp=4)
     assert proba.shape == model.predict_proba(rows).shape
@@ -391,6 +400,7 @@ def test_labels_and_probabilities_follow_the_extracted_rules(case):
     assert classes[number].tolist() == predicted.tolist()
 
 
+@pytest.mark.evidence("answers")
 def test_inputs_are_taken_as_the_library_takes_them(case):
     _, forest, _ = case
     assert (forest.trees.feature_dtype, forest.trees.acc_dtype, forest.trees.cmp, forest.outputs.leaf_dtype) == (
@@ -413,7 +423,7 @@ def forest_of(name):
     return extract(MODELS[name]())
 
 
-def test_the_cases_reach_every_rule_they_are_there_for():
+def test_cases_cover_every_rule():
     assert forest_of("zero_as_missing").trees.zero_dir.max() == 1
     assert np.isinf(forest_of("NaN against the rest").trees.threshold).any()
     assert forest_of("categories").trees.cat_words.max() > 1
@@ -425,7 +435,7 @@ def test_the_cases_reach_every_rule_they_are_there_for():
         line = MODELS[name]().booster_.model_to_string().partition("\ndecision_type=")[2].partition("\n")[0]
         assert missing in {int(kind) >> 2 for kind in line.split()}, name
     sides = forest_of("regressor")
-    assert set((sides.nan_left == (sides.threshold >= 0)).tolist()) == {True}
+    assert set((sides.trees.nan_left == (sides.trees.threshold >= 0)).tolist()) == {True}
 
 
 def test_cover_counts_the_training_rows_of_each_node_and_leaf():
@@ -462,6 +472,7 @@ def test_numbers_are_read_as_the_library_reads_them():
     assert misread  # else the reader would be no different from float()
 
 
+@pytest.mark.evidence("refused")
 def test_a_factor_with_digits_that_no_prediction_shows_is_refused_by_name():
     booster = lgb.Booster({**TRAIN, "objective": "binary", "sigmoid": 0.123456789}, lgb.Dataset(X, YES))
     with pytest.raises(UnsupportedModelError, match=r"sigmoid=0\.123456789 has more digits"):
@@ -513,7 +524,7 @@ def test_pandas_categories_become_tables_of_their_values(loaded):
     "trained", [[False, True], [0, 1, 2], [0.5, 1.0, 2.0], [2**60, 2**60 + 1, 7], ["1", "True", "a"]], ids=str
 )
 @pytest.mark.parametrize("loaded", [False, True])
-def test_categories_of_another_kind_are_what_pandas_takes_them_for(trained, loaded):
+def test_categories_of_another_dtype_are_matched_as_by_pandas(trained, loaded):
     place = np.arange(N) % len(trained)
     data = pd.DataFrame({"kind": pd.Categorical.from_codes(place, trained), "x": X[:, 0]})
     model = lgb.LGBMRegressor(**{**CATS, "max_cat_to_onehot": 1, "min_data_per_group": 1}).fit(data, 3.0 * place)
@@ -569,6 +580,7 @@ def test_categories_beside_an_explicit_list_are_numbered_in_the_order_of_the_fra
             est.predict(plain)
 
 
+@pytest.mark.evidence("refused")
 def test_categories_of_more_than_one_kind_are_refused_by_name():
     data = of_other_kinds(np.array([1, "a"], dtype=object)[np.arange(N) % 2])
     model = lgb.LGBMRegressor(**CATS).fit(data, np.arange(N) % 5)
@@ -608,6 +620,7 @@ def test_tables_that_fit_no_listed_column_belong_to_those_of_the_frame(monkeypat
     assert extract(booster).inputs.categories_in_order
 
 
+@pytest.mark.evidence("refused")
 def test_categories_that_the_library_cannot_write_are_refused_by_name():
     data = of_other_kinds(pd.date_range("2020-01-01", periods=3)[np.arange(N) % 3])
     booster = lgb.train(TRAIN, lgb.Dataset(data, data["size"]), 2, keep_training_booster=True)
@@ -619,7 +632,7 @@ def test_categories_that_the_library_cannot_write_are_refused_by_name():
 
 
 @pytest.mark.parametrize("cls", [R, C, K])
-def test_a_model_without_fit_raises_what_predict_raises(cls):
+def test_unfitted_model_raises_the_error_of_predict(cls):
     with pytest.raises(NotFittedError) as theirs:
         cls().predict(X)
     with pytest.raises(NotFittedError) as ours:
@@ -627,6 +640,7 @@ def test_a_model_without_fit_raises_what_predict_raises(cls):
     assert str(ours.value) == str(theirs.value)
 
 
+@pytest.mark.evidence("refused")
 def test_prediction_early_stopping_is_refused_by_name():
     model = lgb.LGBMClassifier(**QUIET, pred_early_stop=True).fit(X, YES)
     with pytest.raises(UnsupportedModelError, match="pred_early_stop=True"):
@@ -637,6 +651,7 @@ def test_prediction_early_stopping_is_refused_by_name():
     assert extract(model.set_params(pred_early_stop=False)).n_trees == 12
 
 
+@pytest.mark.evidence("refused")
 def test_a_set_of_boosters_is_refused():
     models = lgb.cv({**TRAIN, "objective": "binary"}, lgb.Dataset(X, YES), 2, return_cvbooster=True)["cvbooster"]
     with pytest.raises(UnsupportedModelError, match="CVBooster"):
@@ -658,6 +673,7 @@ class DoublingBooster(Doubling, lgb.Booster):
     pass
 
 
+@pytest.mark.evidence("refused")
 def test_answers_of_a_subclass_or_an_object_of_their_own_are_refused_by_name():
     model = R(**QUIET).fit(X, REAL)
     patched = R(**QUIET).fit(X, REAL)
@@ -671,18 +687,21 @@ def test_answers_of_a_subclass_or_an_object_of_their_own_are_refused_by_name():
             extract_forest(own)
 
 
+@pytest.mark.evidence("refused")
 def test_estimators_for_dask_are_refused_and_told_what_to_do():
     model = type("DaskLGBMRegressor", (R,), {"__module__": "lightgbm.dask"})(**QUIET).fit(X, REAL)
     with pytest.raises(UnsupportedModelError, match=r"DaskLGBMRegressor predicts on dask .* model\.to_local\(\)"):
         extract_forest(model)
 
 
+@pytest.mark.evidence("refused")
 def test_more_outputs_than_labels_are_refused_by_name():
     model = lgb.LGBMClassifier(**QUIET, objective="multiclass", num_class=4).fit(X, YES)
     with pytest.raises(UnsupportedModelError, match="num_class=4"):
         extract(model)
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -704,7 +723,7 @@ def test_more_outputs_than_labels_are_refused_by_name():
         ("\nTree=1\n", "\n", "announces 12 trees and holds 11"),
     ],
 )
-def test_a_text_that_is_not_known_is_refused_by_name(monkeypatch, old, new, said):
+def test_unknown_model_text_is_refused_by_name(monkeypatch, old, new, said):
     booster = trained(YES, objective="binary")
     text = booster.model_to_string(num_iteration=-1)
     assert old in text
@@ -713,7 +732,7 @@ def test_a_text_that_is_not_known_is_refused_by_name(monkeypatch, old, new, said
         extract(booster)
 
 
-def test_the_last_number_of_a_text_is_read_to_its_end(monkeypatch):
+def test_last_number_of_model_text_is_read_completely(monkeypatch):
     booster = trained(YES, objective="binary")
     before, key, after = booster.model_to_string(num_iteration=-1).rpartition("\nleaf_value=")
     numbers, end, rest = after.partition("\n")
@@ -722,7 +741,7 @@ def test_the_last_number_of_a_text_is_read_to_its_end(monkeypatch):
         extract(booster)
 
 
-def test_a_line_that_is_missing_is_named(monkeypatch):
+def test_missing_line_of_model_text_is_named(monkeypatch):
     booster = trained(YES, objective="binary")
     lines = booster.model_to_string(num_iteration=-1).split("\n")
     at = next(i for i, line in enumerate(lines) if line.startswith("right_child="))
@@ -731,7 +750,7 @@ def test_a_line_that_is_missing_is_named(monkeypatch):
         extract(booster)
 
 
-def test_counts_that_old_versions_leave_out_are_no_obstacle(monkeypatch):
+def test_model_text_without_counts_is_read(monkeypatch):
     booster = trained(YES, objective="binary")
     text = booster.model_to_string(num_iteration=-1).replace("internal_count", "internal_value2", 1)
     monkeypatch.setattr(booster, "model_to_string", lambda num_iteration: "\n".join(
@@ -742,6 +761,7 @@ def test_counts_that_old_versions_leave_out_are_no_obstacle(monkeypatch):
     same(raw_of(forest, X), booster.predict(X, raw_score=True))
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_wrapper_answers_as_the_model_does_in_every_strategy(case, strategy):
@@ -764,7 +784,7 @@ COMPARED = {"csr": scipy.sparse.csr_matrix, "coo": scipy.sparse.coo_matrix, "pol
 @pytest.mark.filterwarnings("ignore:Converting data to scipy sparse matrix")
 @pytest.mark.filterwarnings("ignore:X has feature names")
 @pytest.mark.parametrize("kind", [*FLUSHED, *COMPARED])
-def test_tiny_values_are_zero_in_the_kinds_of_rows_in_which_the_library_takes_them_for_it(kind):
+def test_tiny_values_are_zero_in_the_same_containers_as_in_the_library(kind):
     # Between negative values and zero the threshold is -1e-35, which is also the smallest value taken for zero.
     data = np.random.default_rng(2).integers(-1, 2, (200, 1)).astype(float)
     model = R(**{**QUIET, "min_child_samples": 1}).fit(data, data[:, 0])
@@ -780,7 +800,7 @@ def test_tiny_values_are_zero_in_the_kinds_of_rows_in_which_the_library_takes_th
         same(fast.predict_raw(make(np.tile(rows, (100, 1)))), np.tile(answer, 100))  # which are read another way
 
 
-def test_integers_become_float32_on_every_way_to_the_trees():
+def test_integers_are_cast_to_float32_on_every_path():
     model = MODELS["epoch seconds"]()
     near = np.rint(extract(model).trees.threshold).astype(np.int64)[:, None] + np.arange(-60, 60, 7)
     whole = np.random.default_rng(3).choice(near.ravel(), size=(80, F))
@@ -794,7 +814,7 @@ def test_integers_become_float32_on_every_way_to_the_trees():
 
 
 @pytest.mark.parametrize("kind", [1, 3, 5, 7, 9, 11])
-def test_a_categorical_split_looks_neither_at_its_default_side_nor_at_its_kind_of_missing_values(kind):
+def test_categorical_split_ignores_default_left_and_missing_type(kind):
     """Whichever the text says; the library itself writes 1 and 9."""
     text = MODELS["categories with NaN"]().booster_.model_to_string()
     lines = [
@@ -812,7 +832,7 @@ def test_a_categorical_split_looks_neither_at_its_default_side_nor_at_its_kind_o
     same(raw_of(extract_forest(booster), rows), booster.predict(rows, raw_score=True))
 
 
-def test_values_of_cross_entropy_lambda_keep_their_digits_near_zero():
+def test_cross_entropy_lambda_is_accurate_near_zero():
     booster = trained(SHARE, objective="cross_entropy_lambda", keep=True)
     for leaf in range(9):
         booster.set_leaf_output(0, leaf, -10.0 * leaf)
@@ -830,6 +850,7 @@ def test_a_random_forest_is_averaged_over_its_trees_up_to_the_best_iteration(bes
         assert_booster_agrees(booster, X, strategy, raw={"raw_score": True}, leaves={"pred_leaf": True})
 
 
+@pytest.mark.evidence("refused")
 def test_a_random_forest_without_trees_is_refused():
     booster = lgb.Booster({**TRAIN, **FOREST, "objective": "binary"}, lgb.Dataset(X, YES))
     assert np.isnan(booster.predict(X)).all()
@@ -837,14 +858,14 @@ def test_a_random_forest_without_trees_is_refused():
         extract(booster)
 
 
-def test_a_probability_of_one_half_is_the_first_class():
+def test_probability_of_one_half_gives_the_first_class():
     model = C(**{**QUIET, "min_child_samples": N}).fit(X, np.arange(N) % 2)
     assert (model.predict_proba(X) == 0.5).all() and not model.predict(X).any()
     for strategy in ("auto", "tree_traversal"):
         assert_agrees(model, X, strategy=strategy)
 
 
-def test_scores_that_differ_in_less_than_their_probabilities_show_are_the_first_class():
+def test_equal_probabilities_of_different_scores_give_the_first_class():
     model = C(**{**QUIET, "learning_rate": 1e-19, "boost_from_average": False}).fit(X, THREE)
     raw = model.predict(X, raw_score=True)
     assert raw.argmax(axis=1).any() and not model.predict(X).any()

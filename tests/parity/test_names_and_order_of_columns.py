@@ -187,8 +187,9 @@ def cells():
 TABLE = list(cells())
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize(("library", "names", "kind", "case"), TABLE, ids=["-".join(cell) for cell in TABLE])
-def test_the_librarys_answer_or_error(library, names, kind, case):
+def test_columns_are_matched_as_by_the_library(library, names, kind, case):
     fitted = models(library, names, kind)
     columns, given = change(NAMES[names], case)
     rows = container(kind, columns, given)
@@ -237,7 +238,7 @@ def hold_against(fitted, wrappers, rows):
 
 @pytest.mark.parametrize("names", [list("abcd"), [0, 1, 2, 3]], ids=["text", "int"])
 @pytest.mark.parametrize("place", [0, 2, 4])
-def test_a_ranker_drops_qid_wherever_it_stands_and_whether_it_is_there(place, names):
+def test_ranker_drops_the_qid_column_at_any_position(place, names):
     plain = pd.DataFrame(X, columns=names)
     with_qid = plain.copy()
     with_qid.insert(place, "qid", QUERY)
@@ -281,7 +282,7 @@ UNUSED = pd.DataFrame(np.c_[X[:, :3], np.ones(N)], columns=["a", "b", "c", "unus
     ids=["narrower", "other names", "wider", "blank", "blank, reordered", "without one", "twice", "wider, twice"],
 )
 @pytest.mark.parametrize("to", [lambda f: f, pl.from_pandas], ids=["pandas", "polars"])
-def test_catboost_wants_the_columns_that_its_trees_look_at(change, to, tmp_path):
+def test_catboost_requires_the_columns_used_by_its_trees(change, to, tmp_path):
     rows = change(UNUSED)
     if to is pl.from_pandas and not rows.columns.is_unique:
         pytest.skip("polars has no name twice")
@@ -302,7 +303,7 @@ def test_catboost_models_fitted_on_a_pool_with_names(names, tmp_path):
         hold_against(fitted, [TensorizedEstimator(fitted), TensorizedEstimator(loaded)], rows)
 
 
-def test_catboosts_categories_are_where_they_were_in_training_whatever_the_names():
+def test_catboost_categories_are_matched_by_position():
     frame = pd.DataFrame({"x": X[:, 0], "k": RNG.choice(list("pqr"), N), "z": X[:, 1], "l": RNG.integers(0, 3, N)})
     y = (X[:, 0] + (frame["k"] == "p") + frame["l"] * X[:, 1] > 0.5).astype(int)
     fitted, wrappers = both(MODELS["catboost"], frame, y, cat_features=["k", "l"])
@@ -313,17 +314,17 @@ def test_catboosts_categories_are_where_they_were_in_training_whatever_the_names
 
 
 @pytest.mark.parametrize("library", MODELS)
-def test_mixed_names_are_refused_before_a_model_is_fitted_or_not_at_all(library, monkeypatch):
+def test_mixed_names_are_refused_before_fitting_iff_the_library_refuses_them(library, monkeypatch):
     rows = container("pandas", range(4), NAMES["mixed"])
     extra = {"qid": QUERY} if library == "ranker" else {}
     if library not in OF_SCIKIT_LEARN:
         fitted, wrappers = both(MODELS[library], rows, Y, **extra)
         assert hold_against(fitted, wrappers, rows) == "answers"
-        return
-    cls = type(MODELS[library])
-    monkeypatch.setattr(cls, "fit", lambda *given, **named: pytest.fail("fitted all the same"))
-    with pytest.raises(TypeError, match=r"\['int', 'str'\] as feature name"):
-        TensorizedEstimator(MODELS[library]).fit(rows, Y)
+    else:
+        cls = type(MODELS[library])
+        monkeypatch.setattr(cls, "fit", lambda *given, **named: pytest.fail("fitted all the same"))
+        with pytest.raises(TypeError, match=r"\['int', 'str'\] as feature name"):
+            TensorizedEstimator(MODELS[library]).fit(rows, Y)
 
 
 @pytest.mark.parametrize("library", MODELS)
@@ -366,7 +367,7 @@ def test_a_wrapper_in_a_wrapper_knows_the_columns_of_the_inner_one(names):
 
 @pytest.mark.parametrize("of", ["voting", "bagging", "pipeline"])
 @pytest.mark.parametrize("library", ["xgboost", "catboost", "forest"])
-def test_models_made_of_others_hand_names_on_as_before(library, of):
+def test_composite_models_pass_names_to_submodels(library, of):
     def made(model):
         if of == "voting":
             return VotingClassifier([("model", model)], voting="soft")

@@ -86,6 +86,7 @@ def test_there_are_models_of_every_version():
     assert min(len(models(version)) for version in VERSIONS) >= 13
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize(("version", "name"), of(xgboost))
 def test_models_of_old_xgboost_answer_as_they_did(version, name):
     files = models(version)[name]
@@ -102,6 +103,7 @@ def test_models_of_old_xgboost_answer_as_they_did(version, name):
         same_bits(TensorizedEstimator(estimator).predict_raw(rows), in_place)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize(("version", "name"), of(lightgbm))
 def test_models_of_old_lightgbm_answer_as_they_did(version, name):
     files = models(version)[name]
@@ -112,6 +114,7 @@ def test_models_of_old_lightgbm_answer_as_they_did(version, name):
     within_ulps(answers(booster, rows, "value"), files["values.npy"])
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize(("version", "name"), of(catboost))
 def test_models_of_old_catboost_answer_as_they_did(version, name):
     files = models(version)[name]

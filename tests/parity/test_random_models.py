@@ -17,6 +17,7 @@ REGRESSORS = (12, 17, 14, 35)  # seeds, one for each library
 
 
 # A smaller seed is no smaller model: there is nothing to shrink.
+@pytest.mark.slow
 @settings(max_examples=40, phases=[Phase.generate])
 @given(st.integers(0, 2**32 - 1))
 def test_a_random_model_answers_as_its_library_does_or_is_refused(seed):

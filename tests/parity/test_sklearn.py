@@ -315,6 +315,7 @@ def assert_close(ours, theirs):
     np.testing.assert_array_max_ulp(ours, theirs, maxulp=4)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", CASES)
 def test_raw_scores_have_the_bits_dtype_and_shape_of_the_library(name):
     model, forest, X = fitted(name), extracted(name), rows_that_hurt(name)
@@ -322,6 +323,7 @@ def test_raw_scores_have_the_bits_dtype_and_shape_of_the_library(name):
     assert_same_bits(ours.reshape(len(X), *forest.outputs.raw_shape), library_raw(model, X))
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", CASES)
 def test_raw_scores_are_the_same_for_float32_rows(name):
     model, forest = fitted(name), extracted(name)
@@ -330,12 +332,14 @@ def test_raw_scores_are_the_same_for_float32_rows(name):
     assert_same_bits(reference_raw(forest, X).reshape(len(X), *forest.outputs.raw_shape), library_raw(model, X))
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", HAS_APPLY)
 def test_leaf_numbers_are_those_of_apply(name):
     X = rows_that_hurt(name)
     assert_same_bits(reference_apply(extracted(name), X), fitted(name).apply(X))
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("hist")])
 def test_leaf_numbers_of_hist_gradient_boosting_are_rows_of_its_predictors(name):
     model, forest = fitted(name), extracted(name)
@@ -350,6 +354,7 @@ def test_leaf_numbers_of_hist_gradient_boosting_are_rows_of_its_predictors(name)
         assert_same_bits(forest.trees.leaf_value[leaves[:, tree], 0], reached["value"].copy())
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_labels_are_those_of_predict(name):
     forest, X = extracted(name), rows_that_hurt(name)
@@ -358,6 +363,7 @@ def test_labels_are_those_of_predict(name):
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_probabilities_are_those_of_predict_proba(name):
     forest, X = extracted(name), rows_that_hurt(name)
@@ -367,6 +373,7 @@ def test_probabilities_are_those_of_predict_proba(name):
         assert_close(our, their)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", REGRESSORS)
 def test_values_are_those_of_predict(name):
     forest, X = extracted(name), rows_that_hurt(name)
@@ -375,6 +382,7 @@ def test_values_are_those_of_predict(name):
     assert_close(values.reshape(len(X), *forest.outputs.value_shape), fitted(name).predict(X))
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", [name for name in CLASSIFIERS if "boosting" in name or "hist" in name])
 def test_the_shape_of_values_is_that_of_decision_function(name):
     forest, X = extracted(name), rows_that_hurt(name)
@@ -390,7 +398,7 @@ def test_nan_and_infinities_are_accepted_where_the_library_accepts_them(name, fi
     model, forest = fitted(name), extracted(name)
     X = np.zeros((3, forest.n_features))
     X[1, 2] = value
-    if getattr(forest, field):
+    if getattr(forest.inputs, field):
         theirs = library_raw(model, X)
         assert_same_bits(reference_raw(forest, X).reshape(theirs.shape), theirs)
         model.predict(X)
@@ -411,7 +419,7 @@ def test_cover_of_a_node_is_that_of_its_children(name):
     assert (leaves > 0).all()
 
 
-def test_the_cases_reach_the_corners_they_are_meant_to_reach():
+def test_cases_cover_the_edge_cases_they_are_named_for():
     for name in ("tree, missing against the rest", "hist, missing against the rest"):
         assert np.isposinf(extracted(name).trees.threshold).any()
     for name in ("tree, thresholds at zero", "hist, thresholds at zero"):
@@ -442,7 +450,7 @@ def test_rows_are_cast_to_float32_for_tree_arrays_and_to_float64_for_histograms(
     assert prepared(extracted("hist"), X).dtype == np.float64
 
 
-def test_a_learning_rate_that_overflows_leaves_is_as_silent_as_the_library():
+def test_overflowing_learning_rate_gives_no_warning():
     X = np.arange(8.0)[:, None]
     model = GradientBoostingRegressor(n_estimators=1, init="zero").fit(X, X[:, 0])
     model.estimators_[0, 0].tree_.value[:] *= 1e307
@@ -454,7 +462,7 @@ def test_a_learning_rate_that_overflows_leaves_is_as_silent_as_the_library():
     assert_same_bits(reference_raw(forest, X), library_raw(model, X))
 
 
-def test_base_is_the_same_however_many_rows_the_library_computes_it_for():
+def test_base_score_is_independent_of_the_number_of_rows():
     for name in ("boosting", "boosting, many classes", "boosting, exponential", "boosting regressor, huber"):
         model, forest = fitted(name), extracted(name)
         for n in (1, 2, 7, 33):
@@ -462,7 +470,7 @@ def test_base_is_the_same_however_many_rows_the_library_computes_it_for():
             assert_same_bits(np.tile(forest.trees.base, (n, 1)), theirs)
 
 
-def test_trees_cut_off_by_hand_are_left_out_as_in_the_library():
+def test_trees_removed_by_hand_are_left_out_as_in_the_library():
     X, y = training_rows(""), target(training_rows(""), "numbers")
     model = RandomForestRegressor(n_estimators=5, random_state=0).fit(X, y)
     model.estimators_ = model.estimators_[:3]
@@ -533,6 +541,7 @@ def test_a_subclass_that_keeps_the_answering_methods_is_read_as_its_base():
     assert_same_bits(reference_raw(extract(model), X), model.predict_proba(X))
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize(
     "model, named",
     [(LoudForest(3), "LoudForest.*predict_proba"), (MixedBoosting(max_iter=3), "MixedBoosting.*predict"),
@@ -547,6 +556,7 @@ class OtherTree(Tree):
     """A tree of another package, in whose arrays a split may mean anything."""
 
 
+@pytest.mark.evidence("refused")
 def test_trees_of_another_kind_are_refused_by_name():
     model = DecisionTreeRegressor(max_depth=2).fit(*small_data())
     other = OtherTree(model.n_features_in_, np.array([1]), 1)
@@ -556,6 +566,7 @@ def test_trees_of_another_kind_are_refused_by_name():
         extract(model)
 
 
+@pytest.mark.evidence("refused")
 def test_a_method_replaced_on_the_object_is_refused_by_name():
     model = RandomForestClassifier(n_estimators=2).fit(*small_data())
     model.predict = lambda X: np.zeros(len(X))
@@ -563,6 +574,7 @@ def test_a_method_replaced_on_the_object_is_refused_by_name():
         extract(model)
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize(
     "model",
     [
@@ -576,6 +588,7 @@ def test_other_models_are_refused_by_name_and_told_what_is_supported(model):
         extract(model.fit(*small_data()))
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize("init", [LogisticRegression(), DummyClassifier(strategy="stratified")])
 def test_boosting_that_starts_from_another_model_is_refused_by_name(init):
     model = GradientBoostingClassifier(n_estimators=2, init=init).fit(*small_data())
@@ -583,6 +596,7 @@ def test_boosting_that_starts_from_another_model_is_refused_by_name(init):
         extract(model)
 
 
+@pytest.mark.evidence("refused")
 def test_an_old_scikit_learn_is_refused_by_its_version(monkeypatch):
     model = fitted("forest")
     monkeypatch.setattr(sklearn, "__version__", "1.3.2")
@@ -617,6 +631,7 @@ def test_the_extractor_loads_no_torch_and_no_other_model_library():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("name", CASES)
@@ -624,9 +639,10 @@ def test_the_wrapper_answers_as_the_model_does_in_every_strategy(name, strategy)
     assert_agrees(fitted(name), rows_that_hurt(name), strategy=strategy)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("boosting")])
-def test_gradient_boosting_finds_leaves_for_missing_values_but_predicts_nothing(name, strategy):
+def test_gradient_boosting_apply_takes_missing_values_and_predict_refuses_them(name, strategy):
     model, rows = fitted(name), rows_that_hurt(name)
     rows[np.random.default_rng(9).random(rows.shape) < 0.2] = np.nan
     fast = TensorizedEstimator(model, strategy=strategy)

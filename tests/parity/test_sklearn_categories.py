@@ -139,6 +139,7 @@ def agrees(model, X, **parameters):
     return expected
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", CASES)
 def test_values_of_arrays_are_those_that_the_encoder_knows(name):
     model, X = fitted(name)
@@ -150,6 +151,7 @@ def test_values_of_arrays_are_those_that_the_encoder_knows(name):
             agrees(model, given)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("name", ["indices, missing", "three classes", "text, None", "254 categories, missing"])
 def test_every_strategy_and_every_kernel_agree(name, strategy):
@@ -159,6 +161,7 @@ def test_every_strategy_and_every_kernel_agree(name, strategy):
         agrees(model, rows, strategy=strategy, backend="native")
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", ["mask", "indices, missing", "three classes", "one column, last"])
 def test_the_conformance_kit_finds_nothing(name):
     check_extractor(*fitted(name))
@@ -229,6 +232,7 @@ def test_a_model_fitted_on_polars_is_read_by_value():
     agrees(model, frame.with_columns(colour=pl.lit("größe", dtype=pl.Categorical)))
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize("column", [1, 3])
 def test_infinities_among_categories_are_refused_as_in_the_library(column):
     model, X = fitted("mask")
@@ -241,6 +245,7 @@ def test_infinities_among_categories_are_refused_as_in_the_library(column):
         model.predict(X)
 
 
+@pytest.mark.evidence("refused")
 def test_numbers_for_text_are_refused_as_in_the_library():
     model, X = fitted("text")
     numbers = np.zeros((3, 4))
@@ -252,6 +257,7 @@ def test_numbers_for_text_are_refused_as_in_the_library():
         TensorizedEstimator(model).predict(np.where([[True, False, False, False]], "x", X))
 
 
+@pytest.mark.evidence("refused")
 def test_sparse_rows_are_refused_as_in_the_library():
     model, X = fitted("mask")
     with pytest.raises((TypeError, ValueError)):
@@ -260,6 +266,7 @@ def test_sparse_rows_are_refused_as_in_the_library():
         TensorizedEstimator(model).predict(scipy.sparse.csr_matrix(X))
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", ["indices, missing", "three classes", "integers"])
 def test_tensors_and_modules_hold_values_too(name):
     model, X = fitted(name)
@@ -279,6 +286,7 @@ def test_no_tensor_holds_text():
         tensorize(fitted("text")[0])
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", ["indices, missing", "text, None", "text, missing", "255 categories"])
 def test_saved_and_pickled_estimators_look_up_the_same_values(name, tmp_path):
     model, rows = fitted(name)[0], awkward_rows(name)
@@ -289,6 +297,7 @@ def test_saved_and_pickled_estimators_look_up_the_same_values(name, tmp_path):
     same_bits(pickle.loads(pickle.dumps(fast)).predict_raw(rows), expected)
 
 
+@pytest.mark.evidence("refused")
 def test_no_rows_are_refused():
     model, X = fitted("indices, missing")
     for est in (model, TensorizedEstimator(model)):

@@ -241,6 +241,7 @@ def silently(call):
 # --- the same answers ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", RAW)
 def test_raw_scores_have_the_bits_dtype_and_shape_of_the_library(name):
     model, forest, X = fitted(name), extracted(name), rows_that_hurt(name)
@@ -248,12 +249,14 @@ def test_raw_scores_have_the_bits_dtype_and_shape_of_the_library(name):
     same_bits(reference_raw(forest, X).reshape(len(X), *forest.outputs.raw_shape), expected)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("name", CASES)
 def test_the_wrapper_answers_as_the_model_does_in_every_strategy(name, strategy):
     assert_agrees(fitted(name), rows_that_hurt(name), strategy=strategy)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("bagging")])
 def test_logarithms_of_bagging_are_added_tree_after_tree_as_in_the_library(name):
     model = fitted(name)
@@ -265,6 +268,7 @@ def test_logarithms_of_bagging_are_added_tree_after_tree_as_in_the_library(name)
     same_bits(fast.predict_log_proba(torch.tensor(X)), expected)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", RAW)
 def test_leaf_numbers_are_those_of_the_trees(name):
     model, X = fitted(name), rows_that_hurt(name)
@@ -278,6 +282,7 @@ def test_leaf_numbers_are_those_of_the_trees(name):
     same_bits(reference_apply(extracted(name), X), expected)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_tensor_is_answered_by_a_tensor_with_the_same_numbers_or_by_numpy(name, dispatch):
     model, X = fitted(name), rows_that_hurt(name)
@@ -300,6 +305,7 @@ def test_a_tensor_is_answered_by_a_tensor_with_the_same_numbers_or_by_numpy(name
                 same_bits(ours.numpy(), expected)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", [*FAMILIES, "isolation", "isolation, sparse", "embedding, sparse rows"])
 def test_sparse_rows_are_answered_as_dense_ones(name):
     model = fitted(name)
@@ -329,7 +335,7 @@ def test_a_threshold_on_a_training_row_is_met_by_that_row(dispatch):
         same_bits(np.asarray(fast.decision_function(rows)), scores)
 
 
-def test_the_cases_reach_the_corners_they_are_meant_to_reach():
+def test_cases_cover_the_edge_cases_they_are_named_for():
     for name in ("bagging, trees without some classes", "bagging, rows drawn", "adaboost, trees without a class"):
         widths = {len(tree.classes_) for tree in fitted(name).estimators_}
         assert len(widths) > 1
@@ -375,6 +381,7 @@ def test_bagging_of_several_jobs_is_that_of_one():
 # --- ways to run --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", FAMILIES)
 def test_rows_in_parts_and_single_rows_give_the_same(name, monkeypatch):
     model, X = fitted(name), rows_that_hurt(name)
@@ -395,7 +402,7 @@ def dense(found):
 
 
 @pytest.mark.skipif(loader.library() is None, reason="no kernels")
-def test_medians_and_embeddings_are_walked_not_sliced():
+def test_medians_and_embeddings_use_traversal_not_bitslicing():
     for name in ("adaboost regressor", "embedding"):
         fast = TensorizedEstimator(fitted(name))
         for n_rows in (1, 100_000):
@@ -409,7 +416,7 @@ def test_medians_and_embeddings_are_walked_not_sliced():
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_saved_loaded_and_pickled_they_are_as_they_were(name, tmp_path):
+def test_saved_loaded_and_pickled_ensembles_give_the_same(name, tmp_path):
     fast, X = TensorizedEstimator(fitted(name)), rows_that_hurt(name)
     sktensor.save(fast, tmp_path / "model")
     for again in (sktensor.load(tmp_path / "model"), pickle.loads(pickle.dumps(fast))):
@@ -426,6 +433,7 @@ def test_saved_loaded_and_pickled_they_are_as_they_were(name, tmp_path):
         assert sklearn.utils.get_tags(again) == sklearn.utils.get_tags(fast)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_conformance_kit_finds_nothing(name):
     check_extractor(fitted(name), training_rows())
@@ -439,11 +447,15 @@ def test_a_module_gives_the_same_or_is_refused_by_name(name, output):
     if output == "proba" and not hasattr(model, "predict_proba"):
         with pytest.raises(ValueError, match="gives no probabilities"):
             tensorize(model, output=output)
-        return
-    if output != "leaf" and extracted(name).trees.aggregate != "sum":
+    elif output != "leaf" and extracted(name).trees.aggregate != "sum":
         with pytest.raises(UnsupportedModelError, match=f"{type(model).__name__} has Forest.aggregate="):
             tensorize(model, output=output)
-        return
+    else:
+        assert_module_agrees(model, fast, X, output)
+
+
+def assert_module_agrees(model, fast, X, output):
+    """A module of this output gives what the estimator or the model gives."""
     found = tensorize(model, output=output)(torch.tensor(X)).numpy()
     with np.errstate(all="ignore"):
         if output in ("raw", "leaf"):
@@ -459,7 +471,7 @@ def test_a_module_gives_the_same_or_is_refused_by_name(name, output):
 # --- what the estimator has ---------------------------------------------------------------------------------------
 
 
-def test_an_outlier_detector_is_fitted_and_asked_in_one_step():
+def test_fit_predict_of_an_outlier_detector():
     X = training_rows()
     model = IsolationForest(n_estimators=7, contamination=0.1, random_state=0)
     same_bits(TensorizedEstimator(model).fit_predict(X), sklearn.clone(model).fit_predict(X))
@@ -471,7 +483,7 @@ def test_an_outlier_detector_is_fitted_and_asked_in_one_step():
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars", "default"])
-def test_an_embedding_comes_in_the_container_that_was_asked_for(container):
+def test_embedding_is_given_in_the_requested_container(container):
     X = pd.DataFrame(training_rows(), columns=list("abcde"), index=range(50, 50 + N_ROWS))
     bare = RandomTreesEmbedding(n_estimators=3, max_depth=2, sparse_output=False, random_state=0)
     expected = sklearn.clone(bare).set_output(transform=container).fit_transform(X)
@@ -560,6 +572,7 @@ def test_weights_are_routed_to_an_embedding_in_a_pipeline():
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize(
     "model, named",
     [
@@ -604,6 +617,7 @@ class OddMedian(AdaBoostRegressor):
         return np.mean([tree.predict(X) for tree in self.estimators_], axis=0)
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize(
     "model, named",
     [
@@ -634,6 +648,7 @@ def test_adaboost_of_one_class_answers_in_the_dtype_of_its_rows(kind, labels):
             same_bits(ours, theirs)
 
 
+@pytest.mark.evidence("refused")
 def test_adaboost_without_weights_or_with_samme_r_is_refused():
     X = training_rows()
     model = AdaBoostClassifier(n_estimators=2).fit(X, target(X, "binary"))
@@ -667,6 +682,7 @@ def test_an_embedding_has_no_columns_for_leaves_that_the_last_fit_did_not_reach(
     assert_matches(model, few)
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize("name", ["isolation", "bagging", "adaboost", "adaboost regressor", "embedding"])
 def test_missing_values_in_sparse_rows_are_refused(name):
     X = sp.csr_matrix(training_rows("sparse"))
@@ -680,6 +696,7 @@ def test_missing_values_in_sparse_rows_are_refused(name):
         getattr(TensorizedEstimator(model), method)(X)
 
 
+@pytest.mark.evidence("refused")
 def test_missing_values_in_sparse_rows_are_refused_by_forests_too():
     X = sp.csr_matrix(training_rows("sparse"))
     X.data[5] = np.nan
@@ -691,7 +708,7 @@ def test_missing_values_in_sparse_rows_are_refused_by_forests_too():
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.tensor, pd.DataFrame, sp.csr_matrix, np.asfortranarray])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_columns_that_no_tree_was_given_may_hold_anything(kind, value):
+def test_columns_given_to_no_tree_may_hold_any_value(kind, value):
     X = training_rows()
     model = BaggingClassifier(ExtraTreeClassifier(splitter="best", max_depth=2), 3, max_features=1, random_state=0)
     model.fit(X, target(X, "binary"))
@@ -712,12 +729,12 @@ def test_columns_that_no_tree_was_given_may_hold_anything(kind, value):
         fast.predict(kind(rows))
 
 
-def test_an_isolation_forest_has_as_many_trees_as_were_fitted_whatever_its_parameter_says():
+def test_isolation_forest_reads_fitted_trees_not_n_estimators():
     model = IsolationForest(n_estimators=5, random_state=0).fit(training_rows()).set_params(n_estimators=50)
     assert_agrees(model, training_rows())
 
 
-def test_missing_values_are_up_to_the_first_tree_of_a_forest_and_to_all_of_a_bag():
+def test_missing_values_are_accepted_by_first_tree_of_forest_and_all_of_bagging():
     X = training_rows()
     rows, y = X.copy(), target(X, "three")
     rows[::5, 1] = np.nan

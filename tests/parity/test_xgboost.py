@@ -346,6 +346,7 @@ def given(model, rows):
     return rows if isinstance(model, xgb.XGBModel) else finite(rows, np.nan)
 
 
+@pytest.mark.evidence("answers")
 def test_raw_scores_have_the_bits_of_the_library(case):
     model, forest, rows = case
     same(raw_of(forest, given(model, rows)), predicted(model, rows, output_margin=True))
@@ -354,6 +355,7 @@ def test_raw_scores_have_the_bits_of_the_library(case):
     same(raw_of(forest, given(model, single)), predicted(model, single, output_margin=True))
 
 
+@pytest.mark.evidence("answers")
 def test_boosters_predict_in_place_with_the_same_bits_unless_dart(case):
     model, forest, rows = case
     if not isinstance(model, xgb.Booster) or config(model)["gradient_booster"]["name"] == "dart":
@@ -361,6 +363,7 @@ def test_boosters_predict_in_place_with_the_same_bits_unless_dart(case):
     same(raw_of(forest, rows), model.inplace_predict(rows, predict_type="margin", validate_features=False))
 
 
+@pytest.mark.evidence("answers")
 def test_leaf_numbers_are_those_of_the_library(case):
     model, forest, rows = case
     if forest.n_trees == 0:
@@ -432,6 +435,7 @@ def linked(forest, raw):
             return e / np.add.accumulate(e, axis=1, dtype=np.float64)[:, -1:].astype(np.float32)
 
 
+@pytest.mark.evidence("answers")
 def test_values_follow_from_raw_scores_by_the_extracted_link(case):
     model, forest, rows = case
     ours = linked(forest, predicted(model, rows, output_margin=True))
@@ -444,11 +448,17 @@ def test_values_follow_from_raw_scores_by_the_extracted_link(case):
     np.testing.assert_array_max_ulp(ours, theirs, maxulp=4)
 
 
+@pytest.mark.evidence("answers")
 def test_labels_and_probabilities_follow_the_extracted_rules(case):
     model, forest, rows = case
     if not isinstance(model, xgb.XGBClassifier):
         assert (forest.outputs.proba, forest.outputs.decision, forest.outputs.classes) == ("none", "none", ())
-        return
+    else:
+        assert_labels_and_probabilities(model, forest, rows)
+
+
+def assert_labels_and_probabilities(model, forest, rows):
+    """Those that the rules make of a classifier's raw scores are the model's."""
     raw = model.predict(rows, output_margin=True)
     values = linked(forest, raw)
     proba = {
@@ -473,6 +483,7 @@ def test_labels_and_probabilities_follow_the_extracted_rules(case):
     )
 
 
+@pytest.mark.evidence("answers")
 def test_inputs_are_taken_as_the_library_takes_them(case):
     _, forest, _ = case
     assert (forest.trees.feature_dtype, forest.trees.acc_dtype, forest.trees.cmp, forest.outputs.leaf_dtype) == (
@@ -490,7 +501,7 @@ def forest_of(name):
     return extractor.extract(MODELS[name]())
 
 
-def test_the_cases_reach_every_rule_they_are_there_for():
+def test_cases_cover_every_rule():
     trees = parse(extractor._saved(MODELS["pruned"]()))["learner"]["gradient_booster"]["model"]["trees"]
     assert max(int(tree["tree_param"]["num_deleted"]) for tree in trees) > 5
     assert forest_of("pruned").n_leaves == forest_of("pruned").n_nodes + 8
@@ -589,9 +600,10 @@ def test_a_missing_value_among_the_numbers_of_categories_is_the_frames_own_numbe
     assert (told > 0) == (missing in (0, 1, 3))
 
 
+@pytest.mark.evidence("refused")
 @since("xgboost", "3.1", "categories in its models")
 @pytest.mark.parametrize("names", [["a", "é"], ["Köln", "b"], ["éa", "b"]], ids=ascii)
-def test_category_names_that_the_library_cuts_in_the_wrong_places_are_refused(names):
+def test_category_names_split_wrongly_by_the_library_are_refused(names):
     data = pd.DataFrame({"city": pd.Categorical.from_codes(YES, names)})
     model = C(**{**QUIET, "enable_categorical": True}).fit(data, YES)
     if names == ["a", "é"]:  # the library's answers change with the order of the categories, which they must not
@@ -649,13 +661,13 @@ def test_vector_leaves_are_read_from_base_weights_as_before_version_3_2():
     )
 
 
-def test_rounds_are_counted_where_the_model_does_not_divide_them_as_before_version_2():
+def test_rounds_are_inferred_for_models_before_version_2():
     gbtree = {"trees": [None] * 12, "gbtree_model_param": {"num_parallel_tree": "2"}}
     assert extractor._first_trees_of_rounds(gbtree, 3).tolist() == [0, 6, 12]
 
 
 @pytest.mark.parametrize("inner", [False, True], ids=["3.3", "3.4"])
-def test_dart_weights_are_found_where_later_versions_put_them(inner):
+def test_dart_weights_of_later_versions_are_read(inner):
     model = {"trees": [None, None]}
     booster = {"name": "gbtree", "model": model}
     (model if inner else booster)["weight_drop"] = [0.5, 1.0]
@@ -663,7 +675,7 @@ def test_dart_weights_are_found_where_later_versions_put_them(inner):
     assert (weights.tolist(), in_place) == ([0.5, 1.0], False)
 
 
-def test_the_parser_reads_from_ubjson_what_json_holds():
+def test_ubjson_and_json_are_parsed_to_the_same():
     def plain(value):
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
@@ -723,8 +735,9 @@ REFUSED = {
 }
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_reproduced_is_refused_by_name(name):
+def test_irreproducible_models_are_refused_by_name(name):
     build, words = REFUSED[name]
     with pytest.raises(UnsupportedModelError, match=words):
         extractor.extract(build())
@@ -745,6 +758,7 @@ class DoublingBooster(Doubling, xgb.Booster):
     pass
 
 
+@pytest.mark.evidence("refused")
 def test_answers_of_a_subclass_or_an_object_of_their_own_are_refused_by_name():
     model = fit(R, X, REAL)()
     for own, named in (
@@ -759,6 +773,7 @@ def test_answers_of_a_subclass_or_an_object_of_their_own_are_refused_by_name():
             extract_forest(own)
 
 
+@pytest.mark.evidence("refused")
 def test_estimators_for_dask_are_refused_and_told_what_to_do():
     model = fit(type("DaskXGBRegressor", (R,), {"__module__": "xgboost.dask"}), X, REAL)()
     with pytest.raises(UnsupportedModelError, match=r"DaskXGBRegressor predicts on dask .* model\.get_booster\(\)"):
@@ -766,16 +781,18 @@ def test_estimators_for_dask_are_refused_and_told_what_to_do():
 
 
 @pytest.mark.parametrize("build", [R, C, K, xgb.XGBRFRegressor, xgb.Booster], ids=lambda build: build.__name__)
-def test_an_unfitted_model_is_said_to_be_unfitted(build):
+def test_unfitted_model_raises_not_fitted_error(build):
     with pytest.raises(NotFittedError):
         extract_forest(build())
 
 
+@pytest.mark.evidence("refused")
 def test_an_unknown_objective_is_refused_by_name():
     with pytest.raises(UnsupportedModelError, match="objective='reg:expectileerror'"):
         link_of("reg:expectileerror", 2)
 
 
+@pytest.mark.evidence("refused")
 def test_quantiles_that_the_library_sorts_are_refused(monkeypatch):
     assert link_of("reg:quantileerror", 2) == "identity"
     monkeypatch.setattr(xgb, "__version__", "3.4.1")
@@ -797,6 +814,7 @@ def booster_of_model(model):
     return model if isinstance(model, xgb.Booster) else model.get_booster()
 
 
+@pytest.mark.evidence("refused")
 @pytest.mark.parametrize("where", ["learner", "gradient_booster", "model", "tree"])
 def test_a_field_that_is_not_known_is_refused_by_name(where, monkeypatch):
     saved = parse(extractor._saved(trained(REAL, 2)))
@@ -819,7 +837,7 @@ STRATEGIES_OF_TARGETS = ("one_output_per_tree", "multi_output_tree")
 
 @pytest.mark.parametrize("first", STRATEGIES_OF_TARGETS)
 @pytest.mark.parametrize(("cls", "y"), [(R, TARGETS), (C, THREE), (C, np.c_[THREE > 0, THREE > 1].astype(int))])
-def test_training_goes_on_with_another_multi_strategy(cls, y, first):
+def test_continued_training_with_another_multi_strategy(cls, y, first):
     (other,) = set(STRATEGIES_OF_TARGETS) - {first}
     before = fit(cls, X, y, multi_strategy=first)()
     model = cls(multi_strategy=other, n_estimators=3, max_depth=3, n_jobs=1).fit(X, y, xgb_model=before)
@@ -834,7 +852,7 @@ def test_training_goes_on_with_another_multi_strategy(cls, y, first):
         )
 
 
-def test_a_scalar_tree_for_an_output_that_is_not_there_is_an_error():
+def test_scalar_tree_for_an_unknown_output_is_an_error():
     trees = saved_trees(VECTORS()) + saved_trees(fit(R, X, TARGETS)())
     widths = leaf_widths(trees)
     with pytest.raises(ValueError, match="trees for others in its tree_info"):
@@ -865,14 +883,15 @@ def test_extraction_leaves_the_model_as_it_was():
     assert model.__dict__ == state
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_wrapper_answers_as_the_model_does_in_every_strategy(case, strategy):
     model, _, rows = case
     if isinstance(model, xgb.XGBModel):
         assert_agrees(model, rows, strategy=strategy)
-        return
-    rows = dmatrix(finite(rows, np.nan), model), finite(rows, np.nan)
-    assert_booster_agrees(model, rows, strategy, raw={"output_margin": True}, leaves={"pred_leaf": True})
+    else:
+        rows = dmatrix(finite(rows, np.nan), model), finite(rows, np.nan)
+        assert_booster_agrees(model, rows, strategy, raw={"output_margin": True}, leaves={"pred_leaf": True})
 
 
 FLAT = {"gamma": 1e9, "base_score": 0.5}  # leaves of 0.0, where as many rows pull up as down
@@ -884,7 +903,7 @@ TIES = {
 
 
 @pytest.mark.parametrize("name", TIES)
-def test_a_tie_is_the_first_class_as_in_the_library(name):
+def test_ties_give_the_first_class_as_in_the_library(name):
     build, value = TIES[name]
     model = build()
     assert not model.predict(X, output_margin=True).any()
@@ -894,7 +913,7 @@ def test_a_tie_is_the_first_class_as_in_the_library(name):
     assert not model.predict(X).any()
 
 
-def test_scores_that_differ_in_less_than_their_probabilities_show_are_the_first_class():
+def test_equal_probabilities_of_different_scores_give_the_first_class():
     model = fit(C, X, THREE, learning_rate=3e-9, base_score=0.0)()
     margins = model.predict(X, output_margin=True)
     assert 20 < (margins.argmax(axis=1) != model.predict(X)).sum() < N
@@ -904,7 +923,7 @@ def test_scores_that_differ_in_less_than_their_probabilities_show_are_the_first_
         assert_agrees(model, X, strategy=strategy)
 
 
-def test_a_model_of_one_class_answers_another_where_its_probability_says_so():
+def test_single_class_model_may_predict_the_other_class():
     model = fit(C, X, YES * 0, n_estimators=1, learning_rate=0.01, base_score=0.9)()
     assert model.n_classes_ == 1 and model.predict(X).all()
     for strategy in ("auto", "tree_traversal"):
@@ -919,7 +938,7 @@ def edited(booster, change):
 
 
 @since("xgboost", "3.2", "leaf weights of their own")
-def test_the_values_of_vector_leaves_may_stand_in_any_order():
+def test_vector_leaf_values_are_read_in_any_order():
     def backwards(gbtree):
         for tree in gbtree["trees"]:
             rows = np.reshape(tree["leaf_weights"], (-1, 3))
@@ -933,7 +952,7 @@ def test_the_values_of_vector_leaves_may_stand_in_any_order():
     same(raw_of(extract_forest(booster), X), model.predict(X, output_margin=True))
 
 
-def test_the_trees_of_each_round_may_stand_in_an_order_of_its_own():
+def test_trees_of_a_round_are_read_in_any_order():
     def last_rounds_backwards(gbtree):
         trees, outputs = gbtree["trees"], gbtree["tree_info"]
         trees[12:], outputs[12:] = trees[:11:-1], outputs[:11:-1]
@@ -947,6 +966,7 @@ def test_the_trees_of_each_round_may_stand_in_an_order_of_its_own():
         same(raw_of(extract_forest(booster, iterations=span), X), expected)
 
 
+@pytest.mark.evidence("answers")
 @pytest.mark.parametrize(
     "name",
     [
@@ -1019,7 +1039,7 @@ def quiet(predict, rows):
         return predict(rows)
 
 
-def test_a_leaf_of_minus_zero_of_a_dart_booster_adds_zero():
+def test_dart_leaf_of_minus_zero_adds_zero():
     """Each tree has a sum of its own there, which starts at 0.0; with a margin of -0.0 the sign shows."""
     saved = json.loads(bytes(trained(YES, 3, objective="binary:logistic", base_score=0.5, **DART).save_raw("json")))
     for tree in saved["learner"]["gradient_booster"]["gbtree"]["model"]["trees"]:

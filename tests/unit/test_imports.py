@@ -30,6 +30,7 @@ errors <- forest <- registry <- {extractors, pipelines, strategies, inputs, outp
 runtime <- {estimator, explain, torch_module}
 {estimator, explain} <- {persistence, testing}
 native <- {inputs, outputs, backends, versions}
+backends <- extending
 {errors, forest, registry} <- ""
 "" <- {runtime, persistence, testing, versions}
 """

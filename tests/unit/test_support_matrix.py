@@ -22,6 +22,7 @@ def is_of_these_versions():
     return all(found[name] == metadata.version(name) for name in LIBRARIES)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PAGE.exists(), reason="an installation without the documentation")
 @pytest.mark.skipif(PAGE.exists() and not is_of_these_versions(), reason="the page is of other versions")
 def test_the_support_matrix_names_the_cases_that_the_tests_have():

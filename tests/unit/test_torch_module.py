@@ -67,6 +67,7 @@ def test_a_booster_gives_its_own_predictions():
     within_ulps(tensorize(booster)(ROWS).numpy(), booster.predict(xgboost.DMatrix(X)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", NAMES)
 def test_a_module_is_compiled_whole_and_exported_with_any_number_of_rows(strategy):
     rng = np.random.default_rng(0)
@@ -94,6 +95,7 @@ def test_every_link_is_part_of_the_graph_and_gives_what_the_estimator_gives(link
     within_ulps(run(rows).numpy(), outputs.shaped_values(forest, raw))
 
 
+@pytest.mark.slow
 def test_varying_batches_do_not_compile_again():
     module = tensorize(MODELS["xgboost"].fit(X, Y), strategy="tree_traversal")
     counter = CompileCounter()

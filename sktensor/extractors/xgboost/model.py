@@ -72,7 +72,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
     >>> from sktensor.extractors.xgboost import extract
     >>> X, y = load_iris(return_X_y=True)
     >>> forest = extract(xgboost.XGBClassifier(n_estimators=4, n_jobs=1).fit(X, y))
-    >>> forest.n_trees, forest.n_outputs, forest.link
+    >>> forest.n_trees, forest.n_outputs, forest.outputs.link
     (12, 3, 'softmax')
     """
     wrapper = None if isinstance(model, xgboost.Booster) else model

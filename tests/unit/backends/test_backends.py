@@ -159,7 +159,7 @@ def test_kernels_are_not_left_for_tensor_code_on_a_cpu(n_rows):
 
 
 @needs_kernels
-def test_a_forest_that_no_kernel_takes_is_the_librarys(monkeypatch):
+def test_forest_unsupported_by_kernels_is_answered_by_the_library(monkeypatch):
     linear = LGBMRegressor(n_estimators=3, verbose=-1, linear_tree=True).fit(X, Y)
     monkeypatch.setattr(traversal, "refusal", lambda forest: "it is a test")
     fast = TensorizedEstimator(linear)
@@ -184,7 +184,7 @@ def test_the_native_backend_is_for_the_cpu(model, monkeypatch):
 
 
 @needs_kernels
-def test_jobs_are_threads_and_change_no_bit(model):
+def test_n_jobs_are_threads_and_change_no_bit(model):
     rows = np.concatenate([X] * 40)
     expected = model.decision_function(rows)
     for n_jobs in (None, 1, 2, 3, -1):
@@ -192,7 +192,7 @@ def test_jobs_are_threads_and_change_no_bit(model):
 
 
 @needs_kernels
-def test_a_forest_with_many_questions_is_cut_into_parts_that_continue_each_others_sums():
+def test_forest_with_many_conditions_is_split_and_its_sums_continue():
     rng = np.random.default_rng(0)
     forest = random_forest(rng, n_trees=300, max_depth=7, n_outputs=3, base=[0.1, -0.0, 7.0], acc_dtype="float32")
     whole = BitslicedKernel(forest)
@@ -207,7 +207,7 @@ def test_a_forest_with_many_questions_is_cut_into_parts_that_continue_each_other
 @needs_kernels
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("feature_dtype", ["float32", "float64"])
-def test_a_few_large_trees_among_others_are_walked_in_their_turn(monkeypatch, dtype, feature_dtype):
+def test_large_trees_among_small_ones_are_traversed_in_order(monkeypatch, dtype, feature_dtype):
     rng = np.random.default_rng(1)
     forest = random_forest(
         rng, n_trees=60, max_depth=5, n_outputs=2, acc_dtype="float32", feature_dtype=feature_dtype, base=[0.1, 0.7]
@@ -220,13 +220,13 @@ def test_a_few_large_trees_among_others_are_walked_in_their_turn(monkeypatch, dt
     mixed = BitslicedKernel(forest)
     assert {tables.kind for tables in mixed._tables["float32"]} == {"bitsliced", "traversal"}
     same_bits(mixed.total(rows, 0, 2), expected)
-    assert "too large for circuits" in costs.option("bitsliced", forest, Shape.of(forest), 100).refused
+    assert "too large for circuits" in costs.option("bitsliced", forest.trees, Shape.of(forest.trees), 100).refused
     monkeypatch.setattr(costs, "MOST_RUNS", 100)
-    assert not costs.option("bitsliced", forest, Shape.of(forest), 100).refused
+    assert not costs.option("bitsliced", forest.trees, Shape.of(forest.trees), 100).refused
 
 
 @needs_kernels
-def test_trees_too_large_for_circuits_are_walked():
+def test_trees_too_large_for_circuits_are_traversed():
     large = RandomForestClassifier(n_estimators=3, random_state=0).fit(
         np.random.default_rng(0).normal(size=(6000, 3)), np.random.default_rng(1).integers(2, size=6000)
     )
@@ -237,15 +237,15 @@ def test_trees_too_large_for_circuits_are_walked():
 
 
 @needs_kernels
-def test_every_amount_of_work_has_a_constant():
+def test_every_cost_term_has_a_constant():
     forest = random_forest(np.random.default_rng(0), n_trees=5)
     for name, each in costs.constants().items():
         for n_rows in (1, 10_000):
-            assert set(costs.work(name, forest, Shape.of(forest), n_rows)) <= {"far value", *each}
+            assert set(costs.work(name, forest.trees, Shape.of(forest.trees), n_rows)) <= {"far value", *each}
 
 
 @needs_kernels
-def test_more_rows_are_never_expected_to_take_less_time():
+def test_expected_time_never_falls_with_more_rows():
     planner = Planner(Workload(random_forest(np.random.default_rng(0), n_trees=50, max_depth=6)))
     expected = [planner.plan(n, Settings()).expected_ns for n in (1, 8, 64, 512, 4096, 10**6)]
     assert expected == sorted(expected)

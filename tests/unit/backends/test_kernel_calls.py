@@ -122,7 +122,7 @@ def test_the_number_of_an_error_is_never_taken_for_an_answer(name, number, error
         CALLERS[name]()
 
 
-def test_every_function_that_returns_an_error_has_a_caller_here():
+def test_every_function_with_an_error_code_is_tested():
     functions = {name for name, value in vars(loader.library()).items() if hasattr(value, "argtypes")}
     # That of keys is held in test_ctr_features.py; the last one answers, and has no errors.
     assert functions - CALLERS.keys() == {"check_keys", "derive", "all_finite"}
@@ -150,12 +150,12 @@ def test_no_rows_need_no_memory(isa):
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("n_rows", [0, 1, 1000])
-def test_rows_without_columns_get_what_single_leaves_give(isa, n_rows):
+def test_rows_without_columns_get_the_values_of_single_leaves(isa, n_rows):
     library = loader.library()
     forest = Forest.from_trees([{"value": 1.5}, {"value": 2.0}], n_features=1)
     nowhere = bytes(abi.RowsStructure(n_rows=n_rows, dtype=abi.FLOAT64))
-    bits = cpu_bitsliced.structure(forest, bitsliced.compile(forest))
-    walk = cpu_traversal.structure(cpu_traversal.compile(forest, "float64"))
+    bits = cpu_bitsliced.structure(forest.trees, bitsliced.compile(forest.trees))
+    walk = cpu_traversal.structure(cpu_traversal.compile(forest.trees, "float64"))
     for tables, check, run in (
         (bits, library.check_bitsliced, library.run_bitsliced),
         (walk, library.check_traversal, library.run_traversal),
@@ -167,7 +167,7 @@ def test_rows_without_columns_get_what_single_leaves_give(isa, n_rows):
         same_bits(out, np.full((n_rows, 1), 3.5))
 
 
-def test_links_of_arrays_that_are_not_there_are_refused():
+def test_links_refuse_null_pointers():
     library, one, expf = loader.library(), np.zeros(4), abi.ExpfStructure()
     at, table = loader.address(one), ctypes.addressof(expf)
     for raw, out in ((None, at), (at, None)):
@@ -218,7 +218,7 @@ KINDS = {"bitsliced": abi.BitslicedStructure, "traversal": abi.TraversalStructur
 
 
 @pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind in TABLES for field in pointers(KINDS[kind])])
-def test_an_array_off_its_items_size_is_refused(kind, field):
+def test_misaligned_array_is_refused(kind, field):
     tables = TABLES[kind]()
     check = getattr(loader.library(), f"check_{kind}")
     assert check(ctypes.addressof(tables)) == 0
@@ -227,7 +227,7 @@ def test_an_array_off_its_items_size_is_refused(kind, field):
     assert check(ctypes.addressof(tables)) == MISALIGNED
 
 
-def test_arrays_that_lie_off_their_items_size_are_copied_for_the_kernels():
+def test_misaligned_arrays_are_copied_for_the_kernels():
     room = np.zeros(25, dtype=np.uint8)
     base = room[1:].view(np.float64)
     base[:] = 1.5, 2.5, 3.5
@@ -261,7 +261,7 @@ TINY = {"float32": [1e-45, 2e-45, 1e-40, -1e-45, 0.0], "float64": [5e-324, 1e-32
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("dtype", TINY)
 @pytest.mark.parametrize("isa", ISAS)
-def test_denormals_count_in_threads_that_flush_them(isa, dtype, n_threads, flushing, monkeypatch):
+def test_denormals_are_kept_in_threads_that_flush_them(isa, dtype, n_threads, flushing, monkeypatch):
     """Denormal thresholds, values and sums; XGBoost itself flushes those rows that the calling thread computes."""
     monkeypatch.setattr(loader.library(), "isa", isa)
     rng = np.random.default_rng(7)
@@ -293,7 +293,7 @@ def test_denormals_count_in_threads_that_flush_them(isa, dtype, n_threads, flush
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_denormal_probabilities_come_out_of_threads_that_flush_them(isa, flushing, monkeypatch):
+def test_denormal_probabilities_are_kept_in_threads_that_flush_them(isa, flushing, monkeypatch):
     monkeypatch.setattr(loader.library(), "isa", isa)
     narrow = np.array([[0.0, -88.0, -95.0, -103.0]] * 3000, dtype=np.float32)
     wide = narrow.astype(np.float64) * 7.2

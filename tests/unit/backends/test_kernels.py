@@ -62,6 +62,7 @@ def test_every_kernel_finds_the_leaves_and_sums_of_the_reference(dtype, forest, 
     assert_as_reference(forest, rows_for(forest, np.random.default_rng(seed), 60, dtype))
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_every_instruction_set_finds_the_same(seed):
@@ -90,7 +91,7 @@ def test_every_instruction_set_finds_the_same(seed):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("feature_dtype", ["float32", "float64"])
-def test_rows_are_read_wherever_they_lie(instruction_set, layout, dtype, feature_dtype):
+def test_rows_of_every_memory_layout_are_read(instruction_set, layout, dtype, feature_dtype):
     rng = np.random.default_rng(3)
     forest = random_forest(rng, n_trees=20, max_depth=6, n_features=37, feature_dtype=feature_dtype, n_outputs=3)
     X = layout(rows_for(forest, rng, 700, dtype))
@@ -99,7 +100,7 @@ def test_rows_are_read_wherever_they_lie(instruction_set, layout, dtype, feature
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 2, 7, 8, 9, 63, 64, 65, 511, 512, 513, 1025])
-def test_any_number_of_rows_passes(instruction_set, n_rows):
+def test_any_number_of_rows_is_accepted(instruction_set, n_rows):
     rng = np.random.default_rng(0)
     forest = random_forest(rng, n_outputs=3, n_trees=7, categorical=True, linear=True)
     X = rows_for(forest, rng, n_rows, "float64")
@@ -129,7 +130,7 @@ def test_a_column_with_thousands_of_thresholds_is_searched_part_by_part(instruct
     assert_as_reference(forest, X.astype(np.float32))
 
 
-def test_float64_values_too_close_to_a_threshold_for_float32_are_told_apart(instruction_set):
+def test_float64_values_equal_to_a_threshold_in_float32_are_distinguished(instruction_set):
     rng = np.random.default_rng(6)
     for cmp in ("le", "lt"):
         forest = random_forest(rng, n_trees=30, max_depth=5, n_features=3, cmp=cmp, feature_dtype="float64")
@@ -138,7 +139,7 @@ def test_float64_values_too_close_to_a_threshold_for_float32_are_told_apart(inst
         assert_as_reference(forest, X)
 
 
-def test_memory_that_ends_with_the_last_value_is_not_read_beyond_it(instruction_set):
+def test_nothing_is_read_beyond_the_last_value(instruction_set):
     """The last row of an array that ends where a page does, and the next page may not be read."""
     import mmap
 
@@ -159,13 +160,13 @@ def test_memory_that_ends_with_the_last_value_is_not_read_beyond_it(instruction_
         libc.mprotect(guard, ctypes.c_size_t(mmap.PAGESIZE), 3)
 
 
-def test_an_instruction_set_that_is_not_there_is_refused_when_the_kernels_are_loaded(monkeypatch):
+def test_unavailable_instruction_set_is_refused_at_load(monkeypatch):
     monkeypatch.setenv(loader.VARIABLE, "mmx")
     with pytest.raises(OSError, match=r"mmx.*baseline"):
         loader.Library(loader.library().path)
 
 
-def test_columns_of_a_frame_are_read_where_they_lie(instruction_set):
+def test_columns_of_a_frame_are_read_without_a_copy(instruction_set):
     rng = np.random.default_rng(9)
     for feature_dtype in ("float32", "float64"):
         forest = random_forest(
@@ -183,7 +184,7 @@ def test_columns_of_a_frame_are_read_where_they_lie(instruction_set):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cast", ["float32", "float64"])
-def test_values_are_finite_where_numpy_says_so_after_the_cast(instruction_set, layout, dtype, cast):
+def test_finiteness_is_that_of_numpy_after_the_cast(instruction_set, layout, dtype, cast):
     rng = np.random.default_rng(10)
     largest = float(np.finfo(np.float32).max)
     beyond = 3.4028235677973366e38  # halfway to what float32 has no number for

@@ -71,14 +71,14 @@ def fields(structure):
 
 @pytest.mark.skipif(not HEADER.exists(), reason="the sources of the kernels are not here")
 @pytest.mark.parametrize("name", STRUCTURES)
-def test_structures_say_what_the_header_says(name):
+def test_structures_match_the_c_header(name):
     opaque = {"blocks": "void*"}  # cpu_traversal.BLOCK
     expected = [(field, opaque.get(field, kind)) for field, kind in header_fields(name)]
     assert list(fields(STRUCTURES[name])) == expected
 
 
 @pytest.mark.skipif(not HEADER.exists(), reason="the sources of the kernels are not here")
-def test_blocks_lie_as_the_header_says():
+def test_block_layout_matches_the_c_header():
     kinds = {"uint32_t": "u4", "uint16_t": "u2", "uint8_t": "u1"}
     expected = []
     for field, kind in header_fields("skt_block"):
@@ -101,7 +101,7 @@ def test_an_array_of_another_dtype_or_layout_is_refused():
 @given(forest=forests(), rows_dtype=st.sampled_from(["float32", "float64"]))
 @settings(max_examples=60)
 def test_every_leaf_has_one_exit_and_blocks_lead_on(forest, rows_dtype):
-    tables = cpu_traversal.compile(forest, rows_dtype)
+    tables = cpu_traversal.compile(forest.trees, rows_dtype)
     assert sorted(tables.leaf) == list(range(forest.n_leaves))
     children = []
     for b, block in enumerate(tables.blocks):
@@ -121,7 +121,7 @@ def test_heavy_nodes_come_first():
     forest = random_forest(rng, n_trees=1, max_depth=60, chain=True, single_leaf="none", shuffle=False, cover=True)
     cover = forest.trees.cover.copy()
     cover[: forest.n_nodes] = np.arange(forest.n_nodes, 0, -1)
-    tables = cpu_traversal.compile(forest.replace(cover=cover), "float64")
+    tables = cpu_traversal.compile(forest.replace(cover=cover).trees, "float64")
     assert len(tables.blocks) == forest.n_nodes / cpu_traversal.NODES
 
 
@@ -133,7 +133,7 @@ def test_leaves_of_few_values_share_them():
     tables = cpu_traversal.compile(few, "float64")
     assert len(tables.values) == 3
     same_bits(tables.values[tables.value_number], few.trees.leaf_value[tables.leaf])
-    assert cpu_traversal.compile(forest, "float64").value_number is None
+    assert cpu_traversal.compile(forest.trees, "float64").value_number is None
 
 
 def test_more_codes_than_can_be_numbered_are_refused_by_their_number():
@@ -147,13 +147,13 @@ def test_more_codes_than_can_be_numbered_are_refused_by_their_number():
     # one after the other, so that no rank suits both sides
     forest = forest.replace(threshold=np.where(forest.trees.nan_left, -1.0, 1.0))
     with pytest.raises(ValueError, match=r"66,016 codes.*65,536"):
-        cpu_traversal.compile(forest, "float64")
+        cpu_traversal.compile(forest.trees, "float64")
 
 
-def test_what_is_no_sum_is_refused():
+def test_aggregates_other_than_sums_are_refused():
     forest = random_forest(np.random.default_rng(2), aggregate="per_tree")
     with pytest.raises(UnsupportedModelError, match="per_tree"):
-        cpu_traversal.compile(forest, "float64")
+        cpu_traversal.compile(forest.trees, "float64")
 
 
 # --------------------------------------------------------------------------------------------------------- the kernel
@@ -169,7 +169,7 @@ class Loaded:
 
     @classmethod
     def of(cls, forest, rows_dtype):
-        tables = cpu_traversal.compile(forest, rows_dtype)
+        tables = cpu_traversal.compile(forest.trees, rows_dtype)
         structure = cpu_traversal.structure(tables)
         error = error_of(structure)
         assert error == 0, loader.library().message(error)
@@ -240,11 +240,11 @@ def test_codes_of_every_number_find_room(n_features, dtype):
 
 
 @needs_kernels
-def test_a_missing_value_far_down_takes_each_nodes_own_side():
+def test_missing_value_in_deep_nodes_follows_each_nodes_default_side():
     """Blocks of rows without missing values pass on fewer codes than those with some."""
     rng = np.random.default_rng(4)
     forest = random_forest(rng, n_trees=30, max_depth=6, n_features=20, feature_dtype="float32")
-    assert cpu_traversal.compile(forest, "float32").codes.n_slots == 64
+    assert cpu_traversal.compile(forest.trees, "float32").codes.n_slots == 64
     X = rng.normal(size=(9000, 20)).astype(np.float32)
     X[[2500, 2501, 8999], 3] = np.nan
     assert_as_reference(forest, X)
@@ -253,7 +253,7 @@ def test_a_missing_value_far_down_takes_each_nodes_own_side():
 @needs_kernels
 @pytest.mark.parametrize("n_rows", [0, 1, 2, 7, 9, 23, 24, 25, 64, 100, 192, 193, 1000, 2049])
 @pytest.mark.parametrize("vector", [False, True])
-def test_any_number_of_rows_passes(n_rows, vector):
+def test_any_number_of_rows_is_accepted(n_rows, vector):
     rng = np.random.default_rng(n_rows)
     for n_outputs in (1, 2, 3, 4, 5):
         forest = random_forest(rng, n_trees=11, n_outputs=n_outputs, vector=vector, feature_dtype="float32")
@@ -262,10 +262,10 @@ def test_any_number_of_rows_passes(n_rows, vector):
 
 @needs_kernels
 @pytest.mark.parametrize("n_rows", [1, 100, 700])
-def test_tables_beyond_the_cache_give_the_same(n_rows):
+def test_tables_larger_than_the_cache_give_the_same(n_rows):
     rng = np.random.default_rng(7)
     forest = random_forest(rng, n_trees=450, max_depth=9, n_features=6, single_leaf="none", missing=False)
-    assert cpu_traversal.compile(forest, "float64").blocks.nbytes > 2**19
+    assert cpu_traversal.compile(forest.trees, "float64").blocks.nbytes > 2**19
     assert_as_reference(forest, rows_for(forest, rng, n_rows, "float64"), n_threads=2)
 
 
@@ -273,7 +273,7 @@ def test_tables_beyond_the_cache_give_the_same(n_rows):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("feature_dtype", ["float32", "float64"])
-def test_rows_are_read_wherever_they_lie(layout, dtype, feature_dtype):
+def test_rows_of_every_memory_layout_are_read(layout, dtype, feature_dtype):
     rng = np.random.default_rng(3)
     forest = random_forest(rng, n_trees=20, max_depth=6, n_features=9, feature_dtype=feature_dtype, n_outputs=3)
     assert_as_reference(forest, rows_for(forest, rng, 300, dtype), layout=layout)
@@ -332,7 +332,7 @@ def sound(n_features=6, **options):
     forest = random_forest(
         rng, n_trees=12, max_depth=6, n_features=n_features, n_outputs=2, single_leaf="none", **options
     )
-    return forest, cpu_traversal.compile(forest, "float64")
+    return forest, cpu_traversal.compile(forest.trees, "float64")
 
 
 FIELDS = {  # a field of the structure, what it is made, the error
@@ -409,14 +409,14 @@ def error_of(structure):
 
 
 @needs_kernels
-def test_tables_without_fault_are_let_through():
+def test_valid_tables_are_accepted():
     _, tables = sound()
     assert error_of(cpu_traversal.structure(tables)) == 0
 
 
 @needs_kernels
 @pytest.mark.parametrize("fault", FIELDS)
-def test_a_field_out_of_range_is_refused_by_its_number(fault):
+def test_field_out_of_range_is_refused_with_its_error_code(fault):
     name, value, number = FIELDS[fault]
     _, tables = sound()
     structure = cpu_traversal.structure(tables)
@@ -428,7 +428,7 @@ def test_a_field_out_of_range_is_refused_by_its_number(fault):
 
 @needs_kernels
 @pytest.mark.parametrize("fault", NUMBERS)
-def test_a_number_out_of_range_is_refused_by_its_number(fault):
+def test_number_out_of_range_is_refused_with_its_error_code(fault):
     name, index, value, number = NUMBERS[fault]
     _, tables = sound()
     structure = cpu_traversal.structure(tables)
@@ -444,7 +444,7 @@ def test_a_number_out_of_range_is_refused_by_its_number(fault):
 
 @needs_kernels
 @pytest.mark.parametrize("fault", BLOCKS)
-def test_a_damaged_block_is_refused_by_its_number(fault):
+def test_damaged_block_is_refused_with_its_error_code(fault):
     to_blocks, field, index, value, number = BLOCKS[fault]
     _, tables = sound(categorical=False, zero_dir=False)
     structure = cpu_traversal.structure(tables)
@@ -455,7 +455,7 @@ def test_a_damaged_block_is_refused_by_its_number(fault):
 
 
 @needs_kernels
-def test_blocks_that_begin_beside_a_cache_line_are_refused():
+def test_blocks_must_be_aligned_to_cache_lines():
     _, tables = sound()
     structure = cpu_traversal.structure(tables)
     structure.blocks += 4
@@ -474,13 +474,13 @@ def test_a_number_of_a_value_out_of_range_is_refused():
     rng = np.random.default_rng(12)
     forest = random_forest(rng, n_trees=12, max_depth=6)
     forest = forest.replace(leaf_value=np.ones((forest.n_leaves, 1)))
-    tables = cpu_traversal.compile(forest, "float64")
+    tables = cpu_traversal.compile(forest.trees, "float64")
     tables.value_number[-1] = 1
     assert error_of(cpu_traversal.structure(tables)) == 222
 
 
 @needs_kernels
-def test_every_error_has_words_of_its_own():
+def test_every_error_code_has_its_own_message():
     words = [loader.library().message(number) for number in range(200, 226)]
     assert len(set(words)) == len(words)
     assert "unknown error" not in words
@@ -490,11 +490,11 @@ def test_every_error_has_words_of_its_own():
 @needs_kernels
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=300)
-def test_blocks_of_random_bits_are_refused_or_walk_to_an_end(seed):
+def test_random_blocks_are_refused_or_traversal_terminates(seed):
     """What passes the check cannot lead the kernel astray: it returns leaves of the forest."""
     rng = np.random.default_rng(seed)
     forest = random_forest(rng, n_trees=4, max_depth=6, n_features=5, feature_dtype="float32")
-    tables = cpu_traversal.compile(forest, "float32")
+    tables = cpu_traversal.compile(forest.trees, "float32")
     as_bytes = tables.blocks.view(np.uint8)
     for _ in range(int(rng.integers(1, 4))):
         as_bytes[rng.integers(len(as_bytes))] ^= 1 << rng.integers(8)

@@ -30,7 +30,7 @@ def wide_forest(max_depth=4):
 
 
 @pytest.mark.parametrize("n_rows", [1, 300])
-def test_auto_takes_another_way(n_rows, few_slots):
+def test_auto_chooses_another_strategy_for_wide_forests(n_rows, few_slots):
     forest = wide_forest()
     X = random_rows(forest, np.random.default_rng(1), n_rows)
     program = Program(forest)
@@ -47,7 +47,7 @@ def test_large_trees_among_circuits_are_not_walked_either(few_slots, monkeypatch
     same_bits(Program(forest).total(Rows(X), Settings()), reference_sum(forest, X))
 
 
-def test_what_was_asked_for_by_name_is_refused_with_the_reason(few_slots):
+def test_explicit_strategy_is_refused_with_the_reason(few_slots):
     program, X = Program(wide_forest()), np.zeros((3, 80))
     named = Settings(strategy="tree_traversal", backend="native")
     for call in (program.total, program.leaves):
@@ -59,11 +59,11 @@ def test_what_was_asked_for_by_name_is_refused_with_the_reason(few_slots):
 
 def test_a_forest_that_fits_is_not_refused(monkeypatch):
     forest = wide_forest()
-    needed = traversal.compile(forest, "float64").codes.n_slots
+    needed = traversal.compile(forest.trees, "float64").codes.n_slots
     monkeypatch.setattr(slots, "MOST_SLOTS", needed)
-    assert traversal.refusal(forest) == ""
+    assert traversal.refusal(forest.trees) == ""
     monkeypatch.setattr(slots, "MOST_SLOTS", needed - 1)
-    assert f"a row has {needed:,} codes" in traversal.refusal(wide_forest())
+    assert f"a row has {needed:,} codes" in traversal.refusal(wide_forest().trees)
 
 
 def test_more_features_than_16_bits_number():

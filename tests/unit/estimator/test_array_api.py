@@ -145,6 +145,7 @@ def test_a_regressor_of_tensors_scores_them(dispatch):
     assert fast.score(torch.tensor(X), torch.tensor(X[:, 0])) == fast.estimator_.score(X, X[:, 0])
 
 
+@pytest.mark.slow
 def test_in_a_process_that_was_started_for_it_dispatch_needs_nothing_else(dispatch):
     code = """if True:
         import numpy as np, sklearn, torch

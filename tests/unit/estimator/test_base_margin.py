@@ -80,7 +80,7 @@ def test_sums_start_at_the_margin_instead_of_the_base_score(name):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("name", ["regressor", "three classes", "vector leaves", "single leaves"])
-def test_every_strategy_and_every_kernel_starts_there(name, strategy):
+def test_every_strategy_and_kernel_starts_at_the_margin(name, strategy):
     model, margin = fitted(name), CASES[name][1]
     agrees(TensorizedEstimator(model, strategy=strategy, backend="torch", batch_size=70), model, margin)
     if strategy in NATIVE_STRATEGIES and loader.library() is not None:
@@ -88,7 +88,7 @@ def test_every_strategy_and_every_kernel_starts_there(name, strategy):
             agrees(TensorizedEstimator(model, strategy=strategy, backend="native", n_jobs=n_jobs), model, margin)
 
 
-def test_several_kernels_after_another_start_there_once(monkeypatch):
+def test_several_kernels_in_turn_add_the_margin_once(monkeypatch):
     monkeypatch.setattr("sktensor.backends.cpu.kernels.MOST_PLANES", 20)
     model = fitted("three classes")
     agrees(TensorizedEstimator(model, strategy="bitsliced"), model, MANY)

@@ -167,7 +167,7 @@ def test_parameters_of_the_wrapped_model_hold_from_the_next_fit_on(bare):
     same_bits(fast.fit(X, Y).predict_proba(X), clone(bare).set_params(max_depth=1).fit(X, Y).predict_proba(X))
 
 
-def test_a_refit_of_a_wrapper_around_a_fitted_model_holds_whatever_its_parameter_becomes(bare):
+def test_refit_around_a_fitted_model_survives_changes_of_the_parameter(bare):
     fast = TensorizedEstimator(bare.fit(X, Y))
     fast.predict(X)
     fast.fit(X[:, :4], Y)
@@ -226,7 +226,7 @@ def test_a_clone_has_the_parameters_and_nothing_else(bare):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_row_has_the_same_answer_in_any_company(bare, strategy):
+def test_answer_of_a_row_is_independent_of_the_batch(bare, strategy):
     rng = np.random.default_rng(0)
     fast = TensorizedEstimator(bare.fit(X, Y), strategy=strategy)
     for method in ("predict", "predict_proba", "predict_raw", "apply"):

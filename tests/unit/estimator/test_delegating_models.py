@@ -115,7 +115,7 @@ def test_answers_and_score_are_those_of_the_model_bit_for_bit(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_forest_is_the_inner_models_in_the_columns_of_the_outer(name):
+def test_forest_of_the_inner_model_uses_columns_of_the_outer(name):
     model, rows = fitted(name), rows_that_hurt(name)
     forest = extract_forest(model)
     assert forest.n_features == 6
@@ -134,7 +134,7 @@ def test_the_forest_is_the_inner_models_in_the_columns_of_the_outer(name):
     same_bits(raw, TensorizedEstimator(model).predict_raw(rows))
 
 
-def test_linear_leaves_and_symmetric_trees_move_to_the_columns_of_the_outer():
+def test_linear_leaves_and_symmetric_trees_use_columns_of_the_outer():
     catboost = pytest.importorskip("catboost")
     linear = LGBMClassifier(n_estimators=3, linear_tree=True, n_jobs=1, verbose=-1)
     symmetric = catboost.CatBoostClassifier(n_estimators=3, depth=3, verbose=0, allow_writing_files=False)
@@ -194,7 +194,7 @@ def test_rfe_that_puts_out_frames_is_taken_too():
 
 
 @pytest.mark.parametrize("name", ["grid, its own scoring", "RFE", "random"])
-def test_an_unfitted_one_is_an_estimator_to_fit(name):
+def test_unfitted_delegating_model_is_fitted_by_the_wrapper(name):
     model, y = CASES[name]
     fast = TensorizedEstimator(model)
     with pytest.raises(NotFittedError):
@@ -243,7 +243,7 @@ def test_a_search_that_kept_no_model_is_refused(use):
 
 
 @pytest.mark.parametrize("use", [extract_forest, lambda model: TensorizedEstimator(model).explain_plan()])
-def test_what_is_inside_is_refused_by_name_and_told_what_to_do(use):
+def test_unsupported_inner_model_is_refused_by_name_and_told_what_to_do(use):
     inside = make_pipeline(StandardScaler(), FOREST)
     search = GridSearchCV(inside, {"randomforestclassifier__max_depth": [1, 3]}, cv=2).fit(X, Y)
     with pytest.raises(UnsupportedModelError, match=r"Pipeline.*put a TensorizedEstimator around the last step"):
@@ -275,13 +275,14 @@ def test_a_class_with_answers_of_its_own_gives_them_and_is_no_forest():
         extract_forest(model)
 
 
-def test_what_answers_through_a_model_inside_it_is_not_saved(tmp_path):
+def test_delegating_models_are_not_saved(tmp_path):
     for name, inside in (("grid", "best_estimator_"), ("RFE", "estimator_")):
         with pytest.raises(UnsupportedModelError, match=f"models in its {inside}"):
             sktensor.save(TensorizedEstimator(fitted(name)), tmp_path / "model.safetensors")
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "model",

@@ -105,6 +105,7 @@ def test_a_fitted_model_in_a_fitted_pipeline_needs_no_fit():
     same_bits(fast.predict(X), model.predict(scale.transform(X)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_dump_loads_in_a_fresh_process_and_gives_the_same_bits(tmp_path, strategy):
     fast = pipeline(strategy=strategy).fit(X, Y)
@@ -192,13 +193,13 @@ def test_predict_changes_no_attribute(forest):
     assert vars(fast) == before
 
 
-def test_looking_at_a_wrapper_compiles_nothing(forest, compilations):
+def test_inspection_of_a_wrapper_compiles_nothing(forest, compilations):
     fast = TensorizedEstimator(forest)
     dir(fast), repr(fast), fast._repr_html_(), hasattr(fast, "classes_"), fast.n_features_in_, fast.estimator_
     assert compilations == []
 
 
-def test_threads_that_meet_at_the_first_prediction_compile_once(forest, compilations):
+def test_concurrent_first_predictions_compile_once(forest, compilations):
     fast, found = TensorizedEstimator(forest, strategy="tree_traversal"), []
     expected = forest.predict_proba(X)
     barrier = threading.Barrier(8)
@@ -253,7 +254,7 @@ def test_a_model_is_read_once(model, read, monkeypatch):
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_a_larger_model_is_read_with_no_more_steps_of_python(model):
+def test_python_steps_of_extraction_are_independent_of_model_size(model):
     """The cost of reading grows with the nodes within numpy only; CatBoost's, which is its own, is tested beside it."""
     rng = np.random.default_rng(0)
     rows, y = rng.normal(size=(2000, 4)), rng.normal(size=2000)
@@ -500,7 +501,7 @@ def test_an_empty_batch_gives_an_empty_answer_where_the_library_gives_one(strate
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 100, 1000])
-def test_the_size_of_batches_cannot_be_seen_in_the_answer(forest, strategy, batch_size):
+def test_batch_size_changes_no_bit(forest, strategy, batch_size):
     assert_agrees(forest, X, strategy=strategy, batch_size=batch_size)
 
 
@@ -523,7 +524,7 @@ def test_rows_in_flight_stay_within_a_budget_whatever_the_forest(forest):
             assert plan.rows_per_batch >= 16
 
 
-def test_the_plan_says_what_it_chose_and_why(forest):
+def test_plan_names_its_choice_and_the_reason(forest):
     text = str(TensorizedEstimator(forest).explain_plan(100_000))
     for word in ("strategy", "least expected time", "device", "cpu", "rows per batch", "gemm", "tree_traversal"):
         assert word in text
@@ -564,6 +565,7 @@ CHECKED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("model", CHECKED, ids=lambda model: type(model).__name__)
 def test_the_wrapper_fails_no_check_that_the_bare_model_passes(model):

@@ -94,6 +94,7 @@ def test_another_estimator_set_during_a_prediction_is_not_seen_by_it(fitted, met
     same_bits(np.asarray(getattr(fast, method)(during, *given)), np.asarray(expected))
 
 
+@pytest.mark.slow
 def test_predictions_of_threads_beside_fits_are_of_the_model_with_their_number_of_columns():
     fast = TensorizedEstimator(clone(MODELS["xgboost"])).fit(X, Y)
     narrow = X[:, :3]

@@ -77,7 +77,7 @@ def test_arguments_of_the_libraries_are_refused_with_what_there_is_instead(fores
         TensorizedEstimator(forest).predict(X, **{argument: value})
 
 
-def test_an_argument_that_says_what_is_so_anyway_is_taken():
+def test_redundant_arguments_are_accepted():
     bare = xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(X, Y)
     fast = TensorizedEstimator(bare)
     same_bits(fast.predict(X, output_margin=False, iteration_range=None), bare.predict(X))

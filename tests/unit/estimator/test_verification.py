@@ -69,7 +69,7 @@ def check(model, forest):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", MODELS)
-def test_a_faithful_program_passes_without_a_word(name):
+def test_correct_program_passes_verification(name):
     model = fitted(name)
     check(model, extract_forest(model))
 
@@ -99,7 +99,7 @@ BREAKS = {
 
 @pytest.mark.parametrize("name", ["xgboost", "lightgbm", "forest", "histograms"])
 @pytest.mark.parametrize("rule", BREAKS)
-def test_a_broken_rule_is_found(name, rule):
+def test_broken_rule_is_detected(name, rule):
     model = fitted(name)
     with pytest.raises(VerificationError, match=r"differ in \d+ of 256 probe rows"):
         check(model, BREAKS[rule](extract_forest(model)))
@@ -129,7 +129,7 @@ def test_the_estimator_verifies_unless_told_not_to(monkeypatch):
     assert TensorizedEstimator(model, verify=False).predict(X).shape == Y.shape
 
 
-def test_the_probe_stands_on_thresholds_and_beside_them():
+def test_probe_holds_thresholds_and_their_neighbours():
     forest = extract_forest(fitted("xgboost"))
     rows = probe(forest)
     assert rows.dtype == np.float32 and rows.shape == (256, 13)
@@ -149,7 +149,7 @@ def test_a_model_of_leaves_alone_is_verified_too():
     check(model, extract_forest(model))
 
 
-def test_a_model_without_a_library_to_ask_is_taken_at_its_word():
+def test_model_without_a_library_is_not_verified():
     class Own:
         def __sktensor_forest__(self):
             return Forest.from_trees([{"value": 1.0}], n_features=2)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import time
 import warnings
 from unittest import mock
 
@@ -193,7 +192,7 @@ def test_a_damaged_model_is_refused_by_name_or_read_as_a_forest(kind):
     saved, outcomes = KINDS[kind](), {"refused": 0, "read": 0}
     for number in range(COUNT):
         rng = np.random.default_rng(number)
-        damaged, start = kind(rng, saved), time.monotonic()
+        damaged = kind(rng, saved)
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -208,7 +207,6 @@ def test_a_damaged_model_is_refused_by_name_or_read_as_a_forest(kind):
         else:
             outcomes["read"] += 1
             assert_runs(forest)
-        assert time.monotonic() - start < 20, f"damaged model number {number} takes too long"
     assert min(outcomes.values()) > COUNT // 50, outcomes
 
 

@@ -162,7 +162,7 @@ def test_catboosts_first_and_last_tree(name, span):
         within_ulps(module("value"), model.predict(X, **params))
 
 
-def test_an_end_of_zero_means_what_it_means_to_xgboost():
+def test_iteration_end_zero_as_in_xgboost():
     model = stopped(xgb.XGBRegressor, Y)
     booster, rows = model.get_booster(), torch.tensor(X)
     assert model.best_iteration + 1 < booster.num_boosted_rounds()
@@ -175,7 +175,7 @@ def test_an_end_of_zero_means_what_it_means_to_xgboost():
         extract_forest(model, iterations=(3, 0))  # of which the library forgets the 3
 
 
-def test_an_end_of_zero_means_what_it_means_to_lightgbm_and_catboost():
+def test_iteration_end_zero_as_in_lightgbm_and_catboost():
     model = made(LIGHTGBM["three classes"])
     for begin in (0, 4):
         found = tensorize(model, output="raw", iterations=(begin, 0))(torch.tensor(X)).numpy()
@@ -203,7 +203,7 @@ def test_ranges_that_the_model_lacks_are_refused(make, span):
         extract_forest(made(make), iterations=span)
 
 
-def test_models_without_rounds_to_choose_from_say_so():
+def test_models_without_rounds_refuse_iterations():
     model = HistGradientBoostingRegressor(max_iter=3).fit(X, Y)
     with pytest.raises(UnsupportedModelError, match="HistGradientBoostingRegressor cannot be cut to iterations"):
         tensorize(model, iterations=(0, 2))

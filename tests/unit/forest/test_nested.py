@@ -275,13 +275,13 @@ def test_to_trees_says_what_differs_from_the_defaults():
 
 
 @given(st.data())
-def test_trees_numbered_depth_first_come_back_to_the_bit(data):
+def test_trees_in_depth_first_order_round_trip_bitwise(data):
     forest = data.draw(forests(shuffle=False))
     assert_same_fields(there_and_back(forest), plain(forest))
 
 
 @given(forests(shuffle=True))
-def test_trees_numbered_anyhow_come_back_as_the_same_trees(forest):
+def test_trees_in_any_node_order_round_trip(forest):
     again = there_and_back(forest)
     pd.testing.assert_frame_equal(again.to_frame(), plain(forest).to_frame(), check_exact=True)
     X = random_rows(forest, np.random.default_rng(0), 40)
@@ -298,7 +298,7 @@ def test_empty_columns_come_back_in_their_dtypes(single_leaf, feature_dtype):
     assert_same_fields(there_and_back(forest), forest)
 
 
-def test_a_chain_of_five_thousand_nodes_goes_there_and_back():
+def test_chain_of_five_thousand_nodes_round_trips():
     forest = random_forest(
         np.random.default_rng(2),
         n_trees=2,

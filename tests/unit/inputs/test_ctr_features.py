@@ -234,7 +234,7 @@ def number_too_large(tables):
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_damaged_tables_are_refused_by_the_number_of_what_is_wrong(damage, number):
+def test_damaged_tables_are_refused_with_their_error_code(damage, number):
     library = loader.library()
     tables = Keys(keyed_forest(np.random.default_rng(5)), library)._tables
     assert library.check_keys(ctypes.addressof(tables)) == 0

@@ -465,20 +465,18 @@ SPARSE = {
 @pytest.mark.filterwarnings("ignore:Unknown data type", "ignore:Converting data to scipy sparse")  # what is converted
 @pytest.mark.parametrize("library", MODELS)
 @pytest.mark.parametrize("kind", SPARSE)
-def test_absent_entries_mean_what_they_mean_to_the_library(library, kind):
+def test_absent_entries_are_zero_or_missing_as_in_the_library(library, kind):
     rows = SPARSE[kind]
     if library == "histograms":
         for model in (fitted(library), *wrapped(library)):
             with pytest.raises(TypeError, match="Sparse data was passed for X"):
                 model.predict(rows)
-        return
-    if library == "forest" and kind.startswith("missing values"):  # which its trees take in dense rows only
+    elif library == "forest" and kind.startswith("missing values"):  # which its trees take in dense rows only
         for model in (fitted(library), *wrapped(library)):
             with pytest.raises(ValueError, match="Input X contains NaN"):
                 model.predict(rows)
-        return
-    # No kind falls back to these numbers in XGBoost, to which absent entries are no zeros.
-    assert_answer(library, rows, None if library == "xgboost" else rows.toarray().astype(float))
+    else:  # No kind falls back to these numbers in XGBoost, to which absent entries are no zeros.
+        assert_answer(library, rows, None if library == "xgboost" else rows.toarray().astype(float))
 
 
 # --- tensors ------------------------------------------------------------------------------------------------------
@@ -516,7 +514,7 @@ def test_a_tensor_gives_the_answer_for_its_numbers(library, kind):
 
 
 @pytest.mark.parametrize("library", MODELS)
-def test_an_array_that_speaks_dlpack_is_read_on_its_own_device(library, device):
+def test_dlpack_array_is_read_on_its_own_device(library, device):
     rows = torch.tensor(X, device=device)
     found = TensorizedEstimator(fitted(library), device=device).predict_raw(Exchange(rows))
     if device == "cpu":
@@ -630,7 +628,7 @@ UNCOPIED = {
 @pytest.mark.skipif(loader.library() is None, reason="kernels read rows where they lie, tensor code copies batches")
 @pytest.mark.parametrize("library", MODELS)
 @pytest.mark.parametrize("kind", UNCOPIED)
-def test_rows_are_read_where_they_lie(library, kind, tmp_path):
+def test_rows_are_read_without_a_copy(library, kind, tmp_path):
     fast, rows = wrapped(library, "wide")[0], UNCOPIED[kind](MANY, tmp_path)
     quiet(fast.predict, rows)  # compiled, and whatever is imported on the way
     tracemalloc.start()

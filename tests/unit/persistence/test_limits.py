@@ -112,6 +112,7 @@ def test_the_limit_of_padded_texts_is_for_all_arrays_of_a_file_together(width, s
     assert "padded with" in str(found) and "67,108,864 are allowed in a file" in str(found)
 
 
+@pytest.mark.slow
 def test_wide_texts_that_are_really_there_are_no_padding(path):
     labels = np.array(["a" * 5_000_000, "b" * 5_000_000], dtype=object).astype(str)
     fast = TensorizedEstimator(DecisionTreeClassifier().fit(X, labels[Y]))
@@ -119,6 +120,7 @@ def test_wide_texts_that_are_really_there_are_no_padding(path):
     assert sktensor.load(path).classes_.tobytes() == labels.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "entry",
     [[], {}, {"": 0}, 999, "ab", 1.5, {"dtype": "<U1", "values": []}, {"dtype": "|O", "values": ["ä"]}],

@@ -432,7 +432,7 @@ def test_a_header_too_large_for_the_format_is_refused_before_anything_is_written
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_failure_leaves_the_file_that_was_there(path, monkeypatch):
+def test_failed_save_keeps_the_existing_file(path, monkeypatch):
     saved(MODELS["one leaf"](), path)
     before = path.read_bytes()
 
@@ -455,7 +455,7 @@ def test_a_file_has_the_usual_permissions_and_a_link_stays_one(path):
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(path.with_name("plain").stat().st_mode)
 
 
-def test_any_kind_of_path_will_do(path, tmp_path, monkeypatch):
+def test_every_kind_of_path_is_accepted(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for where in (path, str(path), "relative", os.fsencode(path), "größe 日本"):
         fast, loaded = saved(MODELS["one leaf"](), where)
@@ -696,7 +696,7 @@ def test_a_file_that_is_not_there_is_an_error_of_the_system(path):
         sktensor.load(path.parent)
 
 
-def test_flags_of_another_scikit_learn_are_passed_over(path):
+def test_tags_of_another_scikit_learn_version_are_ignored(path):
     fast, _ = saved(Brought(np.arange(3)), path)
     data = changed(path.read_bytes(), "tags", "input_tags", "smell", to=True)
     path.write_bytes(without(data, "tags", "input_tags", "string"))
@@ -752,7 +752,7 @@ def predictions(loaded):
 
 
 @pytest.mark.parametrize("how", DAMAGE, ids=lambda how: how.__name__)
-def test_damage_is_found_or_does_no_harm(how, good_files, path):
+def test_damaged_file_is_refused_or_gives_the_same(how, good_files, path):
     rng = np.random.default_rng(0)
     refused = 0
     for good in itertools.islice(itertools.cycle(good_files), 600):
@@ -771,6 +771,7 @@ def test_damage_is_found_or_does_no_harm(how, good_files, path):
     assert executed == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("how", FORGERIES, ids=lambda how: how.__name__)
 def test_a_forged_file_is_refused_or_describes_a_forest(how, good_files, path):

@@ -22,6 +22,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),  # Python 3.12 warns of the thread that waits
 ]
 
+PATIENCE_S = 600  # ends what waits for ever, and nothing that is merely slow
+
 X = np.random.default_rng(0).normal(size=(50, 3))
 MODEL = DecisionTreeRegressor(random_state=0).fit(X, X[:, 0])
 
@@ -46,7 +48,7 @@ def held_by_another_thread(lock):
 def predicted_in_child(expected):
     """Exit status of a forked process that compiles and predicts; a signal ends it if it waits for ever."""
     if (child := os.fork()) == 0:
-        signal.alarm(20)
+        signal.alarm(PATIENCE_S)
         try:
             os._exit(0 if TensorizedEstimator(MODEL).predict(X).tobytes() == expected else 3)
         finally:
@@ -67,7 +69,7 @@ def test_a_thread_that_forks_while_it_compiles_goes_on_in_the_child(monkeypatch)
 
     def forking(self, *key):
         child.append(os.fork())
-        signal.alarm(0 if child[0] else 20)
+        signal.alarm(0 if child[0] else PATIENCE_S)
         return build(self, *key)
 
     monkeypatch.setattr(programs.Program, "_built", forking)

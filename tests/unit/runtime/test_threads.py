@@ -75,7 +75,7 @@ def at_once(task, n=N_THREADS):
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS, ids=str)
-def test_threads_that_meet_at_the_first_prediction_compile_once(model, parameters, compilations, threads_pay):
+def test_concurrent_first_predictions_compile_once(model, parameters, compilations, threads_pay):
     fast, expected = TensorizedEstimator(model, **parameters), library_raw(model, X)
     for found in at_once(lambda _: fast.predict_raw(X)):
         same_bits(found, expected)
@@ -139,8 +139,8 @@ def test_a_fork_after_use_gives_the_same_answers(model, parameters, threads_pay)
     child = context.Process(target=answer, args=(fast, queue))
     child.start()
     try:
-        same_bits(queue.get(timeout=60), before)
-        child.join(60)
+        same_bits(queue.get(timeout=600), before)
+        child.join(600)
         assert child.exitcode == 0
     finally:
         if child.is_alive():
@@ -175,7 +175,7 @@ def everything_global():
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS, ids=str)
-def test_nothing_that_a_process_shares_is_touched(model, parameters, threads_pay):
+def test_global_state_is_unchanged(model, parameters, threads_pay):
     library_raw(model, X)  # what the libraries themselves set up
     before = everything_global()
     fast = TensorizedEstimator(model, **parameters)

@@ -24,7 +24,7 @@ from sktensor.strategies.tables import arrays, map_arrays
 
 
 def leaves_of(strategy, forest, X):
-    tables = map_arrays(strategy.compile(forest), torch.tensor)
+    tables = map_arrays(strategy.compile(forest.trees), torch.tensor)
     return strategy.run(tables, as_columns(torch.tensor(X), forest)).numpy()
 
 
@@ -38,7 +38,7 @@ def assert_same_leaves(forest, X):
     found = leaves_of(bitsliced, forest, X)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, expected)
-    assert_sound(forest, bitsliced.compile(forest))
+    assert_sound(forest, bitsliced.compile(forest.trees))
     return found
 
 
@@ -108,7 +108,7 @@ def test_trees_deeper_than_a_code_has_bits_are_flattened_and_cut(seed, depth, ch
         zero_dir=True,
         acc_dtype=f"float{acc}",
     )
-    if Shape.of(forest).n_leaves.max() <= bitsliced.MOST_LEAVES:
+    if Shape.of(forest.trees).n_leaves.max() <= bitsliced.MOST_LEAVES:
         assert_same_leaves(forest, rows_for(forest, rng, 200))
 
 
@@ -156,7 +156,7 @@ def test_a_balanced_tree_takes_one_piece_up_to_256_leaves(n_leaves, n_pieces, ac
     forest = Forest.from_trees([_counting(0, n_leaves)], n_features=1, acc_dtype=acc_dtype)
     X = np.arange(n_leaves, dtype=float)[:, None]
     np.testing.assert_array_equal(assert_same_leaves(forest, X), [np.arange(n_leaves)])
-    tables = bitsliced.compile(forest)
+    tables = bitsliced.compile(forest.trees)
     assert n_pieces is None or len(tables.piece_tree) == n_pieces
     if n_leaves <= 256:
         bits = int(np.ceil(np.log2(n_leaves)))
@@ -193,11 +193,11 @@ def test_a_symmetric_tree_takes_no_multiplexer():
 
     forest = Forest.from_trees([level(0)], n_features=2)
     assert_same_leaves(forest, np.random.default_rng(0).uniform(-1, 7, (200, 2)))
-    tables = bitsliced.compile(forest)
+    tables = bitsliced.compile(forest.trees)
     assert len(tables.select) == 0 and len(tables.plane_column) == 6
 
 
-def test_a_question_of_several_trees_is_one_plane():
+def test_condition_shared_by_trees_is_one_plane():
     stump = {"feature": 0, "threshold": 0.5, "left": {"value": 1.0}, "right": {"value": 2.0}}
     tables = bitsliced.compile(Forest.from_trees([stump] * 5, n_features=1))
     assert (tables.plane_column.tolist(), tables.plane_rank.tolist()) == ([0], [0])
@@ -206,7 +206,7 @@ def test_a_question_of_several_trees_is_one_plane():
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 2, 63, 64, 65, 127, 128, 129, 1000])
-def test_any_number_of_rows_fills_its_words(n_rows):
+def test_any_number_of_rows_is_accepted(n_rows):
     rng = np.random.default_rng(n_rows)
     forest = random_forest(rng, n_outputs=3, n_trees=7, max_depth=10, categorical=True, zero_dir=True)
     found = assert_same_leaves(forest, rows_for(forest, rng, n_rows))
@@ -227,13 +227,14 @@ def test_planes_and_multiplexers_that_do_not_fit_at_once_follow_each_other(monke
     assert_same_leaves(forest, rows_for(forest, rng, 200))
 
 
+@pytest.mark.slow
 def test_a_module_is_compiled_whole_and_exported_with_any_number_of_rows(monkeypatch):
     monkeypatch.setitem(strategy.LOOKUP, "float64", (0,) * (MAX_BITS + 1))  # cuts even small trees into pieces
     rng = np.random.default_rng(3)
     forest = random_forest(
         rng, n_trees=3, max_depth=6, single_leaf="none", categorical=True, zero_dir=True, missing_value=-999.0
     )
-    assert bitsliced.compile(forest).turns
+    assert bitsliced.compile(forest.trees).turns
     X = random_rows(forest, rng, 200)
     expected, rows = reference_sum(forest, X)[:, 0], torch.tensor(X)
     module = tensorize(forest, strategy="bitsliced")
@@ -249,7 +250,7 @@ def test_a_module_finds_the_same_leaves_on_each_device(device):
     rng = np.random.default_rng(4)
     forest = random_forest(rng, n_trees=6, max_depth=12, categorical=True)
     X = rows_for(forest, rng, 150)
-    tables = map_arrays(bitsliced.compile(forest), lambda a: torch.tensor(a, device=device))
+    tables = map_arrays(bitsliced.compile(forest.trees), lambda a: torch.tensor(a, device=device))
     found = bitsliced.run(tables, as_columns(torch.tensor(X, device=device), forest))
     np.testing.assert_array_equal(found.cpu().numpy().T, reference_leaves(forest, X))
 
@@ -264,6 +265,6 @@ def test_trees_of_thousands_of_leaves_are_refused_before_anything_is_made(monkey
 
 def test_stated_table_sizes_are_what_the_tables_take():
     forest = random_forest(np.random.default_rng(5), n_trees=40, max_depth=9, single_leaf="none")
-    tables = dataclasses.replace(bitsliced.compile(forest), ranks=None)
+    tables = dataclasses.replace(bitsliced.compile(forest.trees), ranks=None)
     taken = sum(a.nbytes for a in arrays(tables))
-    assert 0.4 * taken <= bitsliced.cost(Shape.of(forest)).table_bytes <= 2.5 * taken
+    assert 0.4 * taken <= bitsliced.cost(Shape.of(forest.trees)).table_bytes <= 2.5 * taken

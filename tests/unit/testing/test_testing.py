@@ -424,7 +424,7 @@ def test_a_difference_is_shown_with_its_row_column_and_both_answers(otherlib, pl
     assert f"{raw[0, 2]!r} from the library" in str(error.value)
 
 
-def test_the_node_is_named_at_which_the_ways_part(otherlib, plugin):
+def test_first_diverging_node_is_named(otherlib, plugin):
     X, _ = data()
     model = otherlib.Regressor(n_rounds=1, depth=2).fit(X)
     column, threshold = model.trees_[0][:2]
@@ -499,7 +499,7 @@ def test_rows_are_numbers_in_two_dimensions(otherlib, plugin, X):
         check_extractor(model, X, extractor=plugin)
 
 
-def test_a_registered_strategy_is_held_to_account_not_the_extractor(otherlib, plugin, monkeypatch):
+def test_fault_of_a_strategy_is_not_blamed_on_the_extractor(otherlib, plugin, monkeypatch):
     model, X = fitted(otherlib, "regressor")
     monkeypatch.setattr(strategies, "_strategies", dict(strategies._strategies))
 
@@ -517,7 +517,7 @@ def test_a_registered_strategy_is_held_to_account_not_the_extractor(otherlib, pl
     check_extractor(model, X, extractor=plugin)
 
 
-def test_a_strategy_that_takes_small_batches_amiss_is_noticed(otherlib, plugin, monkeypatch):
+def test_strategy_wrong_for_small_batches_is_noticed(otherlib, plugin, monkeypatch):
     model, X = fitted(otherlib, "regressor")
     monkeypatch.setattr(strategies, "_strategies", dict(strategies._strategies))
 

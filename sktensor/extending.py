@@ -1,0 +1,43 @@
+"""What extractors, strategies, engines and outputs are made of, for plug-in authors.
+
+``sktensor.extending`` loads neither torch nor scikit-learn nor any model library. It has:
+
+* :func:`~sktensor.register_extractor`, and the protocol ``Extractor`` with all that an extractor may say;
+* ``Submodels``, where a model keeps the models that answer for it;
+* ``ColumnNames``, the names of columns that a model knows, and what its library does about those of a frame;
+* ``Fingerprint``, what another fit of a model replaces;
+* :func:`~sktensor.register_strategy`, and the protocol ``Strategy``;
+* ``Shape``, the depths and leaf counts of a forest's trees, and ``Cost``, what a strategy would take for them;
+* the protocols ``Backend`` of an engine and ``Runner`` of what it builds, and ``BACKENDS``, every engine by its name;
+* ``Workload``, what an engine is asked about, and ``Option``, what it could do;
+* ``Output``, an answer of a forest, and ``OUTPUTS``, every one by its name.
+"""
+
+from __future__ import annotations
+
+from sktensor.backends.base import BACKENDS, Backend, Runner
+from sktensor.backends.workload import Workload
+from sktensor.outputs import OUTPUTS, Output
+from sktensor.registry import ColumnNames, Extractor, Fingerprint, Submodels, register_extractor
+from sktensor.strategies import Strategy, register_strategy
+from sktensor.strategies.auto import Option
+from sktensor.strategies.costs import Cost, Shape
+
+__all__ = [
+    "BACKENDS",
+    "OUTPUTS",
+    "Backend",
+    "ColumnNames",
+    "Cost",
+    "Extractor",
+    "Fingerprint",
+    "Option",
+    "Output",
+    "Runner",
+    "Shape",
+    "Strategy",
+    "Submodels",
+    "Workload",
+    "register_extractor",
+    "register_strategy",
+]
