@@ -27,8 +27,8 @@ import numpy.typing as npt
 
 __all__ = [
     "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NODE", "NOT_FINITE", "NO_MEMORY", "WIDTH",
-    "BitslicedStructure", "DenseStructure", "ColumnStructure", "CsrStructure", "ExpfStructure", "KeysStructure", "RowsStructure", "SumStructure",
-    "TraversalStructure", "WalkStructure", "filled",
+    "BitslicedStructure", "ColumnStructure", "CsrStructure", "DenseStructure", "ExpfStructure", "KeysStructure",
+    "RowsStructure", "SumStructure", "TraversalStructure", "WalkStructure", "filled",
 ]  # fmt: skip
 
 ABI = 7
