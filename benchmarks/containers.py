@@ -1,11 +1,15 @@
 """Every container that a library takes, against the library: rows as arrays, lists, frames and sparse matrices.
 
 For each model, container, number of columns, number of rows and method, the library and sktensor answer in turn, on one
-thread. Prints the cells in which sktensor is slower, and the share of those in which it is at least as fast; exits with
-1 if there is a slower one. A cell that takes the library more than ten seconds is asked once.
+thread. Prints each cell, those in which sktensor is slower marked, and how many were at least as fast, slower and
+refused, with the ten worst; exits with 1 if there is a slower one. A cell that takes the library more than ten seconds
+is asked once.
 
 Usage: python -m benchmarks.containers [--models XGBoost,forest] [--containers csr] [--columns 10,1000] [--rows 1,100]
-       [--write containers.json] [--noise 1.05]
+       [--seconds 0.3] [--write containers.jsonl] [--noise 1.05]
+
+With `--write`, cells are appended to a file as they are measured, one JSON object a line, and those that it has are not
+measured again; delete its lines, or the file, to have them measured anew.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ import pyarrow as pa
 import scipy.sparse
 from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
+from sklearn.base import clone
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
@@ -46,24 +51,38 @@ COLUMNS = (10, 1_000, 5_000)
 ROWS = (1, 100, 10_000)
 TRAINING_ROWS = 2_000
 METHODS = ("predict", "predict_proba", "decision_function", "apply")
-
-SECONDS_A_CELL = 0.3
+WORST = 10
 
 MODELS = {
     "XGBoost": XGBClassifier(n_estimators=100, max_depth=6, n_jobs=1),
     "LightGBM": LGBMClassifier(n_estimators=100, n_jobs=1, verbose=-1),
     "CatBoost": CatBoostClassifier(iterations=100, depth=6, verbose=0, thread_count=1, allow_writing_files=False),
-    "forest": RandomForestClassifier(50, random_state=0),
+    "forest": RandomForestClassifier(n_estimators=50, random_state=0),
     "single tree": DecisionTreeClassifier(random_state=0),
     "HistGradientBoosting": HistGradientBoostingClassifier(max_iter=100, random_state=0),
     "GradientBoosting": GradientBoostingClassifier(n_estimators=50, max_features=0.2, random_state=0),
-    "IsolationForest": IsolationForest(50, random_state=0),
+    "IsolationForest": IsolationForest(n_estimators=50, random_state=0),
     "Bagging": BaggingClassifier(n_estimators=10, max_features=0.5, random_state=0),
     "AdaBoost": AdaBoostClassifier(DecisionTreeClassifier(max_depth=2, max_features=0.2), n_estimators=20),
 }
 
 # What each model is asked for with one thread, beside what it was made with.
 ONE_THREAD = {"CatBoost": {"thread_count": 1}}
+
+# Every so manieth column is one of categories, in the container of that name.
+CATEGORIES_EACH = 5
+N_CATEGORIES = 12
+
+
+def with_categories(name, n_columns):
+    """A model that is to be trained on a frame with categories, where the library takes one."""
+    names = list(map(str, range(0, n_columns, CATEGORIES_EACH)))
+    settings = {
+        "XGBoost": {"enable_categorical": True, "tree_method": "hist"},
+        "HistGradientBoosting": {"categorical_features": "from_dtype"},
+        "CatBoost": {"cat_features": names},
+    }
+    return clone(MODELS[name]).set_params(**settings.get(name, {}))
 
 
 def numbers(n_rows, n_columns):
@@ -81,6 +100,16 @@ def mixed(X):
     return frame.astype(dict(zip(frame.columns, dtypes, strict=False)))
 
 
+def categories(X):
+    """A pandas frame in which every fifth column is one of categories, of texts."""
+    frame = pd.DataFrame(X, columns=[str(j) for j in range(X.shape[1])])
+    texts = np.array([f"c{i}" for i in range(N_CATEGORIES)])
+    dtype = pd.CategoricalDtype(texts)
+    chosen = frame.columns[::CATEGORIES_EACH]
+    columns = {name: pd.Categorical(texts[frame[name].astype(int) % N_CATEGORIES], dtype=dtype) for name in chosen}
+    return frame.assign(**columns)
+
+
 CONTAINERS = {
     "float64": lambda X: X,
     "float32": lambda X: X.astype(np.float32),
@@ -92,6 +121,7 @@ CONTAINERS = {
     "pandas": pd.DataFrame,
     "pandas mixed": mixed,
     "pandas nullable": lambda X: pd.DataFrame(X.astype(np.int64)).astype("Int64"),
+    "categories": categories,
     "polars": lambda X: pl.DataFrame(X, schema=[str(j) for j in range(X.shape[1])]),
     "arrow": lambda X: pa.table({str(j): column for j, column in enumerate(X.T)}),
     "csr": scipy.sparse.csr_matrix,
@@ -100,14 +130,16 @@ CONTAINERS = {
 }
 
 
-def medians(calls):
+def medians(calls, seconds):
     """Median seconds of calls that take turns; slow ones are asked less often."""
     first = []
     for call in calls:
         start = time.perf_counter()
         call()
         first.append(time.perf_counter() - start)
-    n = int(np.clip(SECONDS_A_CELL / max(sum(first), 1e-9), 1 if max(first) > 10 else 3, 200))
+    if first[0] > 10:
+        return first
+    n = int(np.clip(seconds / max(sum(first), 1e-9), 3, 200))
     taken = [[] for _ in calls]
     gc.disable()
     for _ in range(n):
@@ -128,39 +160,82 @@ def peak(call):
     return most
 
 
-def cells(models, containers, columns, rows):
-    """Measure each combination that the library takes."""
+def trained(name, container, n_columns):
+    """The model of that name, trained on numbers, or on a frame with categories where it is to be asked with such."""
+    X = numbers(TRAINING_ROWS, n_columns)
+    y = (X[:, : n_columns // 2].sum(1) > X[:, n_columns // 2 :].sum(1)).astype(int)
+    if container == "categories":
+        return with_categories(name, n_columns).fit(categories(X), y)
+    return clone(MODELS[name]).fit(X, y)
+
+
+def measured(model, fast, Z, method, given, seconds):
+    """What is found of one method with one container: times, or who refuses it."""
+    theirs, ours = lambda: getattr(model, method)(Z, **given), lambda: getattr(fast, method)(Z)
+    try:
+        expected = theirs()
+    except Exception as error:
+        return {"library": type(error).__name__}
+    try:
+        found = ours()
+    except Exception as error:
+        return {"refused": f"{type(error).__name__}: {error}"[:200]}
+    if np.asarray(found).tobytes() != np.asarray(expected).tobytes():
+        return {"refused": "DIFFERENT ANSWER"}
+    library, own = medians([theirs, ours], seconds)
+    beyond = peak(ours) - np.asarray(found).nbytes
+    return {"library_us": library * 1e6, "ours_us": own * 1e6, "bytes_beyond_answer": beyond}
+
+
+def cells(models, containers, columns, rows, seconds, known):
+    """Measure each combination that is not known, and say what is found of all."""
     for n_columns, name in itertools.product(columns, models):
-        X = numbers(TRAINING_ROWS, n_columns)
-        y = (X[:, : n_columns // 2].sum(1) > X[:, n_columns // 2 :].sum(1)).astype(int)
-        model = MODELS[name].fit(X, y)
-        fast = TensorizedEstimator(model)
-        given = ONE_THREAD.get(name, {})
+        made = {}  # the model trained on numbers, and the one trained on categories
         for container, n_rows in itertools.product(containers, rows):
-            Z = CONTAINERS[container](numbers(n_rows, n_columns))
+            Z = None
             for method in METHODS:
-                if not hasattr(model, method):
-                    continue
-                more = given if method in ("predict", "predict_proba") else {}
-                theirs = lambda: getattr(model, method)(Z, **more)  # noqa: B023, E731 - called before the loop goes on
-                ours = lambda: getattr(fast, method)(Z)  # noqa: B023, E731
                 key = {"model": name, "container": container, "columns": n_columns, "rows": n_rows, "method": method}
-                try:
-                    expected = theirs()
-                except Exception as error:
-                    yield key | {"library": type(error).__name__}
+                if (found := known.get(tuple(key.values()))) is not None:
+                    yield found, False
                     continue
-                try:
-                    found = ours()
-                except Exception as error:
-                    yield key | {"refused": f"{type(error).__name__}: {error}"[:200]}
+                kind = container == "categories"
+                if kind not in made:
+                    try:
+                        model = trained(name, container, n_columns)
+                        made[kind] = model, TensorizedEstimator(model)
+                    except Exception as error:
+                        made[kind] = error
+                if isinstance(made[kind], Exception):
+                    yield key | {"library": f"{type(made[kind]).__name__} in training"}, True
                     continue
-                if np.asarray(found).tobytes() != np.asarray(expected).tobytes():
-                    yield key | {"refused": "DIFFERENT ANSWER"}
+                model, fast = made[kind]
+                if not hasattr(model, method):
+                    yield key | {"library": "AttributeError"}, True
                     continue
-                library, own = medians([theirs, ours])
-                more = peak(ours) - np.asarray(found).nbytes
-                yield key | {"library_us": library * 1e6, "ours_us": own * 1e6, "bytes_beyond_answer": more}
+                Z = CONTAINERS[container](numbers(n_rows, n_columns)) if Z is None else Z
+                given = ONE_THREAD.get(name, {}) if method in ("predict", "predict_proba") else {}
+                yield key | measured(model, fast, Z, method, given, seconds), True
+
+
+def line_of(cell, noise):
+    """What is printed of a cell that was measured or that sktensor refuses."""
+    where = "{model:22} {container:16} {columns:5} columns {rows:6} rows {method:18}".format(**cell)
+    if "ours_us" not in cell:
+        return f"{where} {cell['refused']}"
+    return (
+        f"{where} {cell['library_us']:12.1f} {cell['ours_us']:12.1f} us {ratio(cell):7.2f}x "
+        f"{cell['bytes_beyond_answer'] / 2**20:8.1f} MiB{'  SLOWER' if is_slower(cell, noise) else ''}"
+    )
+
+
+def ratio(cell):
+    """How many times as fast as the library."""
+    return cell["library_us"] / cell["ours_us"]
+
+
+def is_slower(cell, noise):
+    """Whether sktensor is slower by more than what is noise."""
+    return cell["ours_us"] > noise * cell["library_us"]
 
 
 def main():
@@ -170,31 +245,45 @@ def main():
     parser.add_argument("--containers", default=",".join(CONTAINERS))
     parser.add_argument("--columns", default=",".join(map(str, COLUMNS)))
     parser.add_argument("--rows", default=",".join(map(str, ROWS)))
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("--seconds", type=float, default=0.3, help="how long a cell is measured, about")
+    parser.add_argument("--write", type=Path, help="file that cells are appended to, and taken from if it has them")
     parser.add_argument("--noise", type=float, default=1.05, help="what counts as slower: so many times the library")
     given = parser.parse_args()
     warnings.simplefilter("ignore")  # of a program of its own: libraries warn of names in every call
-    print(describe())
-    found = []
+    machine = describe()
+    print(machine)
+    known = {}
+    if given.write and given.write.exists():
+        for line in given.write.read_text(encoding="utf-8").splitlines():
+            cell = json.loads(line)
+            known[tuple(cell[name] for name in ("model", "container", "columns", "rows", "method"))] = cell
+    found, told = [], set()
     chosen = [part.split(",") for part in (given.models, given.containers)]
     sizes = [[int(n) for n in part.split(",")] for part in (given.columns, given.rows)]
     with threadpool_limits(1):
-        for cell in cells(*chosen, *sizes):
+        for cell, is_new in cells(*chosen, *sizes, given.seconds, known):
             found.append(cell)
-            where = "{model:22} {container:16} {columns:5} columns {rows:6} rows {method:18}".format(**cell)
-            if "ours_us" in cell:
-                ratio = cell["library_us"] / cell["ours_us"]
-                slow = cell["ours_us"] > given.noise * cell["library_us"]
-                print(f"{where} {cell['library_us']:12.1f} {cell['ours_us']:12.1f} us {ratio:7.2f}x"
-                      f"{'  SLOWER' if slow else ''}", flush=True)  # fmt: skip
-            else:
-                print(f"{where} {cell.get('refused') or 'the library raises ' + cell['library']}", flush=True)
-    if given.write:
-        given.write.write_text(json.dumps({"machine": describe(), "cells": found}, indent=1), encoding="utf-8")
-    timed = [cell for cell in found if "ours_us" in cell]
-    slower = [cell for cell in timed if cell["ours_us"] > given.noise * cell["library_us"]]
-    refused = [cell for cell in found if "refused" in cell]
-    print(f"{len(timed) - len(slower)} of {len(timed)} cells at least as fast; {len(refused)} refused by name")
+            if is_new and given.write:
+                with given.write.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(cell | {"machine": machine}) + "\n")
+            if "library" not in cell:
+                print(line_of(cell, given.noise), flush=True)
+            elif (raised := (cell["model"], cell["container"], cell["method"], cell["library"])) not in told:
+                told.add(raised)
+                print("{:22} {:16} {:18} the library raises {}".format(*raised), flush=True)
+    timed = sorted((cell for cell in found if "ours_us" in cell), key=ratio)
+    slower = [cell for cell in timed if is_slower(cell, given.noise)]
+    refused = sum("refused" in cell for cell in found)
+    raised = sum("library" in cell for cell in found)
+    print(
+        f"\n{len(timed) - len(slower)} of {len(timed)} cells at least as fast, {len(slower)} slower; {refused} refused "
+        f"by sktensor, {raised} by the library. The worst:"
+    )
+    for cell in timed[:WORST]:
+        print(line_of(cell, given.noise))
+    if timed:
+        most = max(timed, key=lambda cell: cell["bytes_beyond_answer"])
+        print(f"The most memory beyond the answer:\n{line_of(most, given.noise)}")
     return bool(slower)
 
 

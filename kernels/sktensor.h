@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 6
+#define SKT_ABI 7
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -52,6 +52,31 @@ typedef struct {
   int32_t must_be_finite; /* whether a value that is missing or infinite in the dtype of the features is an error */
   int32_t reserved;
 } skt_rows;
+
+/* A CSR matrix, read where it lies. Values and indices need no alignment. */
+typedef struct {
+  const void *indptr;  /* (n_rows + 1) */
+  const void *indices; /* (n_entries) */
+  const void *values;  /* (n_entries) */
+  int64_t n_rows;
+  int64_t n_columns;
+  int64_t n_entries;
+  int32_t index_bytes; /* of both, 4 or 8 */
+  int32_t dtype;       /* of the values */
+} skt_csr;
+
+/* A dense block of some columns, by its own numbers for them. */
+typedef struct {
+  const int32_t *place; /* of each column of X, n_places or more for one that is left out; NULL where all are wanted */
+  void *values;         /* row 0, place 0 */
+  int64_t n_rows;
+  int64_t n_places;
+  int64_t row_step;   /* items */
+  int64_t place_step; /* items */
+  double absent;      /* what entries are written over with */
+  int32_t dtype;
+  int32_t reserved;
+} skt_dense;
 
 /* Where the sums over trees start, and where they go. */
 typedef struct {
@@ -293,6 +318,10 @@ SKT_API int32_t skt_derive(const skt_keys *tables, const skt_rows *rows, const u
 
 /* CityHash64 (1.0.2) of n texts that stand one after the other; text i ends where the next one begins, at begins[i + 1]. */
 SKT_API int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t n, uint64_t *out);
+
+/* Writes the entries of rows first .. first + n into the first n rows of a block, the last of repeated ones; with `clear`, what stands for
+ * absent entries in their places. */
+SKT_API int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear);
 
 /* 1 if no value is missing or infinite in the dtype of the features, 0 if one is or the rows cannot be read. */
 SKT_API int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa);

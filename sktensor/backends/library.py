@@ -128,7 +128,4 @@ class LibraryBackend:
         """
         if is_sparse(rows.data) and not rows.flush and self._work.forest.inputs.flush_tiny:
             return rows.data[first:stop]
-        part = Rows(rows.data[first:stop], rows.flush)
-        found = [np.asarray(X[:]) for _, X in part.arrays(self._work.forest)]
-        with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
-            return np.ascontiguousarray(np.concatenate(found), dtype=self._work.forest.trees.feature_dtype)
+        return np.ascontiguousarray(rows.array(first, stop, self._work.forest))

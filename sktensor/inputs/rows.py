@@ -266,7 +266,7 @@ class Rows:
         for start in range(0, max(len(rows), 1), n_rows):
             yield replace(rows, data=rows.data[start : start + n_rows])
 
-    def _array(self, start: int, stop: int, forest: Forest) -> npt.NDArray[Any]:
+    def array(self, start: int, stop: int, forest: Forest) -> npt.NDArray[Any]:
         """Rows ``start:stop``, with all columns, as an array of their own in the forest's feature dtype."""
         part = self.data[start:stop]
         if is_sparse(part):
@@ -280,7 +280,7 @@ class Rows:
         if is_tensor(self.data):
             part = self.data[start:stop].detach()
         else:
-            part = torch.from_numpy(self._array(start, stop, forest))
+            part = torch.from_numpy(self.array(start, stop, forest))
         return as_columns(part.to(device, non_blocking=True), forest, flush=self.flush)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import Forest
+from sktensor.native.gather import Gatherer, gathers
 
 __all__ = ["as_csr", "dense_blocks", "is_csc_matrix", "is_sparse"]
 
@@ -101,17 +102,27 @@ def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> 
     """
     n, width = X.shape[0], X.shape[1] if columns is None else len(columns)
     absent = np.nan if forest.inputs.sparse_absent == "missing" else 0.0
-    dense = np.full((min(n, n_rows), width), absent, dtype=forest.trees.feature_dtype)
-    cells = dense.reshape(-1)
+    # Column after column, which is how kernels read what is not far from the cache.
+    dense = np.full((min(n, n_rows), width), absent, dtype=forest.trees.feature_dtype, order="F")
+    if gathers(X) and (columns is None or forest.n_features <= MOST_TABLED):
+        gatherer = Gatherer(X, None if columns is None else forest.trees.place, dense, absent)
+        for start in range(0, n, n_rows):
+            n_here = min(n_rows, n - start)
+            gatherer.write(start, n_here)
+            yield start, dense[:n_here]
+            if start + n_here < n:
+                gatherer.clear(start, n_here)
+        return
+    cells, height = dense.reshape(-1, order="F"), len(dense)  # a view
     for start in range(0, n, n_rows):
         ends = X.indptr[start : start + n_rows + 1]
         column, values = X.indices[ends[0] : ends[-1]], X.data[ends[0] : ends[-1]]
-        cell = np.repeat(np.arange(len(ends) - 1) * width, np.diff(ends))
+        cell = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
         if columns is not None:
             column = _places(column, forest, columns)
             kept = np.flatnonzero(column < width)
             column, values, cell = column[kept], values[kept], cell[kept]
-        cell += column
+        cell += column.astype(np.int64) * height
         with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
             if forest.inputs.ints_as_float32 and values.dtype not in (np.float32, np.float64):
                 # LightGBM's Python package hands anything else over as float32 [basic.py, _data_from_numpy].

@@ -27,11 +27,11 @@ import numpy.typing as npt
 
 __all__ = [
     "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NODE", "NOT_FINITE", "NO_MEMORY", "WIDTH",
-    "BitslicedStructure", "ColumnStructure", "ExpfStructure", "KeysStructure", "RowsStructure", "SumStructure",
-    "TraversalStructure", "WalkStructure", "filled",
+    "BitslicedStructure", "ColumnStructure", "CsrStructure", "DenseStructure", "ExpfStructure", "KeysStructure",
+    "RowsStructure", "SumStructure", "TraversalStructure", "WalkStructure", "filled",
 ]  # fmt: skip
 
-ABI = 6
+ABI = 7
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2
@@ -66,6 +66,37 @@ class RowsStructure(Structure):
         ("missing", c_double),
         ("flush", c_double),
         ("must_be_finite", c_int32),
+        ("reserved", c_int32),
+    )
+
+
+class CsrStructure(Structure):
+    """``skt_csr``: a CSR matrix, where it lies."""
+
+    _fields_ = (
+        ("indptr", c_void_p),
+        ("indices", c_void_p),
+        ("values", c_void_p),
+        ("n_rows", c_int64),
+        ("n_columns", c_int64),
+        ("n_entries", c_int64),
+        ("index_bytes", c_int32),
+        ("dtype", c_int32),
+    )
+
+
+class DenseStructure(Structure):
+    """``skt_dense``: a dense block of some columns."""
+
+    _fields_ = (
+        ("place", c_void_p),
+        ("values", c_void_p),
+        ("n_rows", c_int64),
+        ("n_places", c_int64),
+        ("row_step", c_int64),
+        ("place_step", c_int64),
+        ("absent", c_double),
+        ("dtype", c_int32),
         ("reserved", c_int32),
     )
 

@@ -73,6 +73,7 @@ class Library:
         self.walk_leaves = self._function("skt_walk_leaves", pointer, rows, number, pointer, number, number)
         self.check_keys = self._function("skt_check_keys", pointer)
         self.all_finite = self._function("skt_all_finite", rows, number, number)
+        self.gather = self._function("skt_gather", pointer, pointer, ctypes.c_int64, ctypes.c_int64, number)
         long, double = ctypes.c_int64, ctypes.c_double
         self.derive = self._function("skt_derive", pointer, rows, pointer, long, long, pointer, number, number)
         self.cityhash64 = self._function("skt_cityhash64", ctypes.c_char_p, pointer, long, pointer)

@@ -45,17 +45,22 @@ def constants() -> dict[str, dict[str, float]]:
     return json.loads(CONSTANTS_FILE.read_text(encoding="utf-8"))["nanoseconds"]  # type: ignore[no-any-return]
 
 
-def option(name: str, trees: Trees, shape: Shape, n_rows: int) -> Option:
-    """A kernel that could run the forest: the time it would take, or what speaks against it."""
+def option(name: str, trees: Trees, shape: Shape, n_rows: int, *, compact: bool = False) -> Option:
+    """A kernel that could run the forest: the time it would take, or what speaks against it.
+
+    Of rows that are cast a block at a time, `compact`, a cache holds the columns that the trees look at and no others.
+    """
     if refused := _refusal(name, trees, shape):
         refused = f"strategy={name!r} has no kernel for this forest: {refused}. Use backend='torch', or 'auto'."
     large = shape.n_leaves > bitsliced.MOST_LEAVES
     if name == "bitsliced" and large.any() and not refused:  # those are walked
         small, rest = _some(shape, ~large), _some(shape, large)
-        expected = _expected(name, trees, small, n_rows) + _expected("tree_traversal", trees, rest, n_rows)
+        expected = sum(
+            _expected(kind, trees, some, n_rows, compact) for kind, some in ((name, small), ("tree_traversal", rest))
+        )
         table_bytes = bitsliced.cost(small).table_bytes + NODE_BYTES * float(np.sum(rest.n_leaves))
     else:
-        expected = _expected(name, trees, shape, n_rows)
+        expected = _expected(name, trees, shape, n_rows, compact)
         nodes_bytes = (abi.NODE.itemsize if name == DIRECT else NODE_BYTES) * float(np.sum(shape.n_leaves))
         table_bytes = bitsliced.cost(shape).table_bytes if name == "bitsliced" else nodes_bytes
     return Option(name, Cost(table_bytes, 0.0, 1.0, expected / max(n_rows, 1)), refused, expected, "native")
@@ -88,20 +93,31 @@ def _some(shape: Shape, numbers: npt.NDArray[Any]) -> Shape:
     return Shape(shape.depth[numbers], shape.n_leaves[numbers])
 
 
-def _expected(name: str, trees: Trees, shape: Shape, n_rows: int) -> float:
+def _expected(name: str, trees: Trees, shape: Shape, n_rows: int, compact: bool) -> float:
     """Nanoseconds of one core."""
     each = {"far value": FAR_NS, **constants()[name]}
-    return sum(each[kind] * amount for kind, amount in work(name, trees, shape, n_rows).items())
+    return sum(each[kind] * amount for kind, amount in work(name, trees, shape, n_rows, compact=compact).items())
 
 
-def work(name: str, trees: Trees, shape: Shape, n_rows: int) -> dict[str, float]:
+def _steps(trees: Trees, shape: Shape) -> float:
+    """Nodes that a row passes: in trees over many columns, which are far from balanced, as many as in training."""
+    balanced = float(np.sum(np.log2(np.maximum(shape.n_leaves, 2))))
+    if trees.cover is None or not trees.n_nodes:
+        return balanced
+    of_roots = float(np.sum(trees.cover[trees.root[trees.root >= 0]], dtype=np.float64))
+    of_nodes = float(np.sum(trees.cover[: trees.n_nodes], dtype=np.float64))
+    seen = len(shape.n_leaves) * of_nodes / of_roots if of_roots > 0 else 0.0
+    return max(balanced, seen) if np.isfinite(seen) else balanced
+
+
+def work(name: str, trees: Trees, shape: Shape, n_rows: int, *, compact: bool = False) -> dict[str, float]:
     """Amounts of work that a kernel does for trees of such shapes in a forest, and so many rows."""
     n_nodes = float(np.sum(shape.n_leaves - 1))
     columns = min(float(trees.n_columns), n_nodes)
     # Columns that lie apart in rows that no cache holds: each value of them comes alone.
-    far = 4.0 * n_rows * trees.n_columns > FAR_BYTES and trees.n_columns >= FAR_COLUMNS
+    far = 4.0 * n_rows * trees.n_columns > FAR_BYTES and trees.n_columns >= FAR_COLUMNS and not compact
     if name == DIRECT:
-        steps = n_rows * float(np.sum(np.log2(np.maximum(shape.n_leaves, 2))))
+        steps = n_rows * _steps(trees, shape)
         return {"call": 1.0, "step": steps, "far value": far * steps}
     if name == "bitsliced":
         wide = float(trees.leaf_value.dtype.itemsize == 8)

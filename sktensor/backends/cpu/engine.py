@@ -6,14 +6,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy.typing as npt
+
 from sktensor.backends.cpu import costs, traversal, walk
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
 from sktensor.backends.cpu.walk import WalkKernel
 from sktensor.backends.workload import Workload
+from sktensor.inputs.rows import Rows
 from sktensor.native.loader import why_missing
 from sktensor.strategies.auto import Option
 
 __all__ = ["STRATEGIES", "build", "options", "unavailable"]
+
+Array = npt.NDArray[Any]
 
 STRATEGIES = ("bitsliced", "tree_traversal")
 
@@ -59,5 +64,45 @@ def build(work: Workload, option: Option, device: str) -> Any:
     if option.name == "bitsliced":
         return BitslicedKernel(work.forest, work.shape)
     if option.name == costs.DIRECT:
-        return WalkKernel(work.forest)
+        return WideRows(work)
     return TraversalKernel(work.forest)
+
+
+class WideRows:
+    """Walking for rows that are read where they lie; what is fastest on few columns for those that are cast.
+
+    Sparse rows, integers and the like are handed over a block at a time, of the columns that the trees look at: where
+    they lie apart in X, they no longer do in the block.
+
+    Parameters
+    ----------
+    work : Workload
+        What to run.
+    """
+
+    def __init__(self, work: Workload) -> None:
+        self._work = work
+        self._walk = WalkKernel(work.forest)
+        self._compact: dict[str, Any] = {}
+
+    def _for(self, rows: Rows, names: tuple[str, ...]) -> Any:
+        """The kernel for these rows; threads may build one twice, and one of the two stays."""
+        if not rows.is_narrow(self._work.forest):
+            return self._walk
+        trees, shape = self._work.forest.trees, self._work.shape
+        seen = [costs.option(name, trees, shape, len(rows), compact=True) for name in names]
+        best = min((option for option in seen if not option.refused), key=lambda option: option.expected_ns or 0.0)
+        if best.name == costs.DIRECT:
+            return self._walk
+        if (found := self._compact.get(best.name)) is None:
+            found = self._compact.setdefault(best.name, build(self._work, best, "cpu"))
+        return found
+
+    def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
+        """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
+        names = (*STRATEGIES, costs.DIRECT)
+        return self._for(rows, names).total(rows, rows_per_batch, n_threads, start)
+
+    def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
+        """The library's leaf numbers, int32, shape (n, T)."""
+        return self._for(rows, ("tree_traversal", costs.DIRECT)).leaves(rows, rows_per_batch, n_threads)

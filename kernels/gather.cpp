@@ -1,0 +1,68 @@
+// Rows of a sparse matrix as a dense block of the columns that trees look at.
+//
+// Entries are written one after the other, so that the last of repeated ones counts. Where they went is written over afterwards, so that a
+// block is filled with the value of absent entries once and not for each few rows.
+#define SKT_ISA gathering // names the namespace of rows.h
+#include "check.h"
+#include "float_mode.h"
+#include "rows.h"
+
+namespace {
+
+using gathering::read;
+
+// Calls use(row, place, entry) for the entries of n rows from `first` on in columns that have a place.
+template <class Index, class Use>
+int32_t each_entry(const skt_csr &x, const skt_dense &block, int64_t first, int64_t n, Use use) {
+  const char *const ends = static_cast<const char *>(x.indptr), *const indices = static_cast<const char *>(x.indices);
+  constexpr int64_t size = sizeof(Index);
+  for (int64_t row = 0; row < n; row++) {
+    const int64_t begin = read<Index>(ends + (first + row) * size), end = read<Index>(ends + (first + row + 1) * size);
+    if (begin < 0 || begin > end || end > x.n_entries) return kNoRows;
+    for (int64_t entry = begin; entry < end; entry++) {
+      const int64_t column = read<Index>(indices + entry * size);
+      if (column < 0 || column >= x.n_columns) return kWidth;
+      const int64_t place = block.place ? block.place[column] : column;
+      if (place >= 0 && place < block.n_places) use(row, place, entry);
+    }
+  }
+  return kFine;
+}
+
+template <class Index, class Value, class Feature>
+int32_t write(const skt_csr &x, const skt_dense &block, int64_t first, int64_t n, bool clear) {
+  Feature *const out = static_cast<Feature *>(block.values);
+  const char *const values = static_cast<const char *>(x.values);
+  const int64_t row_step = block.row_step, place_step = block.place_step;
+  if (clear) {
+    const Feature absent = static_cast<Feature>(block.absent);
+    return each_entry<Index>(x, block, first, n, [=](int64_t row, int64_t place, int64_t) { out[row * row_step + place * place_step] = absent; });
+  }
+  // The cast of a float64 beyond float32's range gives an infinity, as in the libraries.
+  return each_entry<Index>(x, block, first, n, [=](int64_t row, int64_t place, int64_t entry) {
+    out[row * row_step + place * place_step] = static_cast<Feature>(read<Value>(values + entry * int64_t(sizeof(Value))));
+  });
+}
+
+template <class Index, class Value>
+int32_t write(const skt_csr &x, const skt_dense &block, int64_t first, int64_t n, bool clear) {
+  return block.dtype == SKT_FLOAT32 ? write<Index, Value, float>(x, block, first, n, clear) : write<Index, Value, double>(x, block, first, n, clear);
+}
+
+} // namespace
+
+int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear) {
+  if (!rows || !block || first < 0 || n < 0 || first > rows->n_rows - n || n > block->n_rows) return kNoRows;
+  if (!n) return kFine;
+  if (!rows->indptr || rows->n_entries < 0 || (rows->n_entries && (!rows->indices || !rows->values))) return kNoRows;
+  if (block->n_places < 0 || (block->n_places && !block->values) || block->row_step < 0 || block->place_step < 0) return kNoRows;
+  if (rows->dtype != SKT_FLOAT32 && rows->dtype != SKT_FLOAT64) return kDtype;
+  if (block->dtype != SKT_FLOAT32 && block->dtype != SKT_FLOAT64) return kDtype;
+  if (rows->index_bytes != 4 && rows->index_bytes != 8) return kDtype;
+  if (!aligned(block->place)) return kMisaligned;
+  const IeeeMode mode;
+  const bool wide = rows->dtype == SKT_FLOAT64;
+  if (rows->index_bytes == 4)
+    return wide ? write<int32_t, double>(*rows, *block, first, n, clear) : write<int32_t, float>(*rows, *block, first, n, clear);
+  return wide ? write<int64_t, double>(*rows, *block, first, n, clear) : write<int64_t, float>(*rows, *block, first, n, clear);
+}

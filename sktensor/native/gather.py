@@ -1,0 +1,68 @@
+"""Rows of a CSR matrix as a dense block of some columns, by a CPU kernel."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.native import abi, loader
+
+__all__ = ["Gatherer", "gathers"]
+
+Array = npt.NDArray[Any]
+
+_known = (np.dtype(np.float32), np.dtype(np.float64))
+_indices = (np.dtype(np.int32), np.dtype(np.int64))
+
+
+def gathers(X: Any) -> bool:
+    """Whether the kernel is there and reads such a matrix: of float32 or float64 values and indices of one dtype."""
+    parts = X.indptr, X.indices, X.data
+    return (
+        X.data.dtype in _known
+        and X.indices.dtype in _indices
+        and X.indptr.dtype == X.indices.dtype
+        and all(part.flags.c_contiguous for part in parts)
+        and loader.library() is not None
+    )
+
+
+class Gatherer:
+    """What writes rows of a matrix into a block, and takes them out of it again.
+
+    Parameters
+    ----------
+    X : csr_matrix or csr_array of shape (n, F)
+        Of which :func:`gathers` holds.
+    place : ndarray of int32, shape (F,) or longer, optional
+        Where a column's values go in the block, its width or more for those that are left out; None for all columns.
+    block : ndarray of float32 or float64, shape (m, U)
+        Filled with `absent`, of positive strides.
+    absent : float
+        What stands for absent entries.
+    """
+
+    def __init__(self, X: Any, place: Array | None, block: Array, absent: float) -> None:
+        kernels: Any = loader.library()
+        self._kernels, self._kept = kernels, (X.indptr, X.indices, X.data, place, block)
+        item = block.itemsize
+        self._rows = abi.CsrStructure(
+            X.indptr.ctypes.data, X.indices.ctypes.data, X.data.ctypes.data, len(X.indptr) - 1, X.shape[1],
+            min(len(X.indices), len(X.data)), X.indices.itemsize, abi.DTYPES[X.data.dtype.name],
+        )  # fmt: skip
+        self._block = abi.DenseStructure(
+            None if place is None else place.ctypes.data, block.ctypes.data, *block.shape, block.strides[0] // item,
+            block.strides[1] // item, absent, abi.DTYPES[block.dtype.name], 0,
+        )  # fmt: skip
+        self._addresses = ctypes.addressof(self._rows), ctypes.addressof(self._block)
+
+    def write(self, first: int, n: int) -> None:
+        """Write rows ``first : first + n``; of repeated entries, the last one."""
+        self._kernels.check(self._kernels.gather(*self._addresses, first, n, 0))
+
+    def clear(self, first: int, n: int) -> None:
+        """Have absent entries wherever these rows were written."""
+        self._kernels.check(self._kernels.gather(*self._addresses, first, n, 1))

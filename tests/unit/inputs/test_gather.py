@@ -1,0 +1,125 @@
+"""Sparse rows as dense blocks of the columns that trees look at, by the kernel and by numpy, and who is handed them."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.ensemble import RandomForestClassifier
+
+from sktensor import TensorizedEstimator
+from sktensor.native import gather, loader
+
+needs_kernels = pytest.mark.skipif(loader.library() is None, reason="no kernels in this build")
+
+
+def sparse_rows(n_rows=50, width=40, dtype=np.float64, index=np.int32):
+    X = scipy.sparse.random(n_rows, width, 0.2, format="csr", random_state=0, dtype=np.float64).astype(dtype)
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    return X
+
+
+def block_of(X, columns, absent, dtype, order, n_rows):
+    place = np.full(X.shape[1], len(columns), dtype=np.int32)
+    place[columns] = np.arange(len(columns))
+    block = np.full((n_rows, len(columns)), absent, dtype=dtype, order=order)
+    return block, gather.Gatherer(X, place, block, absent)
+
+
+@needs_kernels
+@pytest.mark.parametrize("absent", [0.0, np.nan])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("into", [np.float32, np.float64])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gathered_rows_are_the_columns_of_the_dense_matrix(dtype, index, into, order, absent):
+    X, columns = sparse_rows(dtype=dtype, index=index), np.array([0, 3, 7, 20, 39])
+    assert gather.gathers(X)
+    expected = np.full(X.shape, absent, dtype=into)
+    for row in range(X.shape[0]):
+        there = X.indices[X.indptr[row] : X.indptr[row + 1]]
+        expected[row, there] = X.data[X.indptr[row] : X.indptr[row + 1]]
+    block, gatherer = block_of(X, columns, absent, into, order, 20)
+    for first in (0, 20, 30):
+        gatherer.write(first, 20)
+        np.testing.assert_array_equal(block, expected[first : first + 20][:, columns])
+        gatherer.clear(first, 20)
+        np.testing.assert_array_equal(block, np.full_like(block, absent))
+
+
+@needs_kernels
+def test_last_of_repeated_entries_is_gathered():
+    X = scipy.sparse.csr_matrix((np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0]), np.array([0, 3])), shape=(1, 2))
+    block, gatherer = block_of(X, np.array([0, 1]), 0.0, np.float32, "F", 1)
+    gatherer.write(0, 1)
+    assert block.tolist() == [[3.0, 2.0]]
+
+
+@needs_kernels
+def test_values_beyond_float32_are_gathered_as_infinities():
+    X = scipy.sparse.csr_matrix(np.array([[1e300, -1e300]]))
+    block, gatherer = block_of(X, np.array([0, 1]), 0.0, np.float32, "F", 1)
+    gatherer.write(0, 1)
+    assert block.tolist() == [[np.inf, -np.inf]]
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("field", "wrong"), [("indices", [0, 5]), ("indices", [0, -1]), ("indptr", [0, 9]), ("indptr", [1, 0])]
+)
+def test_gathering_reads_nothing_beyond_a_malformed_matrix(field, wrong):
+    X = scipy.sparse.csr_matrix((np.array([1.0, 2.0]), np.array([0, 1]), np.array([0, 2])), shape=(1, 2))
+    setattr(X, field, np.array(wrong, dtype=np.int32))
+    _, gatherer = block_of(X, np.array([0, 1]), 0.0, np.float32, "F", 1)
+    with pytest.raises((ValueError, RuntimeError), match="The CPU kernels refuse this call"):
+        gatherer.write(0, 1)
+
+
+@needs_kernels
+@pytest.mark.parametrize(("first", "n"), [(-1, 1), (0, -1), (45, 6), (0, 21)])
+def test_gathering_refuses_rows_that_are_not_there(first, n):
+    X = sparse_rows()
+    _, gatherer = block_of(X, np.array([0, 1]), 0.0, np.float32, "C", 20)
+    with pytest.raises(RuntimeError, match="there are no rows"):
+        gatherer.write(first, n)
+
+
+def test_kernel_does_not_gather_integers():
+    assert not gather.gathers(sparse_rows(dtype=np.int32))
+
+
+def wide_model():
+    rng = np.random.default_rng(0)
+    X = scipy.sparse.random(600, 400, 0.05, format="csr", random_state=0)
+    return RandomForestClassifier(10, random_state=0).fit(X, rng.integers(0, 3, 600)), X
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8])
+@pytest.mark.parametrize("n_rows", [1, 30, 600])
+@pytest.mark.parametrize("method", ["predict_proba", "apply"])
+def test_wide_sparse_rows_give_the_librarys_answer(dtype, n_rows, method):
+    model, X = wide_model()
+    Z = (100 * X).astype(dtype)[:n_rows]
+    found, expected = getattr(TensorizedEstimator(model), method)(Z), getattr(model, method)(Z)
+    assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, lambda X: X.toarray().astype(np.int8)], ids=["csr", "int8"])
+def test_library_is_asked_with_all_columns_where_there_are_no_kernels(kind, monkeypatch):
+    model, X = wide_model()
+    Z = kind((100 * X).astype(np.int8))
+    expected = model.predict_proba(Z)
+    monkeypatch.setattr(loader, "_loaded", lambda: (None, "taken away"))
+    with pytest.warns(match="The wrapped model itself is asked"):
+        found = TensorizedEstimator(model).predict_proba(Z)
+    assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("without_kernels", [False, True])
+def test_absent_entries_are_missing_for_xgboost_with_and_without_kernels(without_kernels, monkeypatch):
+    xgboost = pytest.importorskip("xgboost")
+    X = scipy.sparse.random(300, 20, 0.4, format="csr", random_state=1)
+    y = (X.toarray()[:, 0] > 0.2).astype(int) + (X.toarray()[:, 1] > 0.5)
+    model = xgboost.XGBClassifier(n_estimators=10).fit(X, y)
+    expected = model.predict_proba(X)
+    if without_kernels:
+        monkeypatch.setattr(loader, "_loaded", lambda: (None, "taken away"))
+    assert TensorizedEstimator(model).predict_proba(X).tobytes() == expected.tobytes()
