@@ -31,8 +31,8 @@ def _probabilities(fitted: Fitted, program: Any, settings: Settings, X: Any, bas
 
 def _log_probabilities(fitted: Fitted, program: Any, settings: Settings, X: Any, base_margin: Any) -> Any:
     forest = program.forest
-    if forest.log_proba == "log_add_exp":
-        rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.accepts_nan)
+    if forest.outputs.log_proba == "log_add_exp":
+        rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.inputs.accepts_nan)
         return as_scikit_learn_answers(program.log_mean(rows, settings))
     return outputs.log_probabilities(*_raw(fitted, program, settings, X, base_margin)[:2])
 
@@ -51,13 +51,13 @@ def _raw_scores(fitted: Fitted, program: Any, settings: Settings, X: Any, base_m
 
 def _leaf_numbers(fitted: Fitted, program: Any, settings: Settings, X: Any, base_margin: Any) -> Any:
     forest = program.forest
-    rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.accepts_nan or forest.leaves_accept_nan)
+    rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.inputs.accepts_nan or forest.inputs.leaves_accept_nan)
     return outputs.leaf_numbers(forest, as_scikit_learn_answers(program.leaves(rows, settings)))
 
 
 def _leaf_columns(fitted: Fitted, program: Any, settings: Settings, X: Any, base_margin: Any) -> Any:
     forest = program.forest
-    rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.accepts_nan)
+    rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.inputs.accepts_nan)
     return outputs.leaf_columns(forest, as_scikit_learn_answers(program.reached(rows, settings)))
 
 
@@ -78,7 +78,7 @@ def _raw(
 ) -> tuple[Forest, Any, int]:
     """The forest, raw scores of X, and the threads that may go on with them."""
     forest = program.forest
-    rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.accepts_nan)
+    rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.inputs.accepts_nan)
     start = None if base_margin is None else margins(base_margin, len(rows), forest, fitted.model)
     raw, n_threads = program.raw_scores(rows, settings, start)
     if type(raw) is not np.ndarray and not keeps_tensors:

@@ -132,10 +132,10 @@ class SavedModel(BaseEstimator):
                 )
         forest = self.forest_
         names = np.empty(forest.n_leaves, dtype=object)
-        for trees, nodes in levels(forest.root, forest.left, forest.right):
+        for trees, nodes in levels(forest.trees.root, forest.trees.left, forest.trees.right):
             for tree, leaf in zip(trees[nodes < 0], ~nodes[nodes < 0], strict=True):
-                names[leaf] = f"randomtreesembedding_{tree}_{forest.leaf_id[leaf]}"
-        with_column: npt.NDArray[Any] = names[~np.isnan(forest.leaf_value[:, 0])]
+                names[leaf] = f"randomtreesembedding_{tree}_{forest.trees.leaf_id[leaf]}"
+        with_column: npt.NDArray[Any] = names[~np.isnan(forest.trees.leaf_value[:, 0])]
         return with_column
 
     def _set_output(self, *, transform: str | None = None) -> SavedModel:

@@ -14,9 +14,9 @@ from sklearn.tree import DecisionTreeClassifier
 from sktensor import TensorizedEstimator
 from sktensor.backends.cpu import costs, walk
 from sktensor.backends.cpu.kernels import TraversalKernel
-from sktensor.backends.cpu.walk import NODE, WalkKernel
+from sktensor.backends.cpu.walk import WalkKernel
 from sktensor.inputs.rows import Columns, Rows, as_rows
-from sktensor.native import loader
+from sktensor.native import abi, loader
 
 pytestmark = pytest.mark.skipif(loader.library() is None, reason=f"no kernels: {loader.why_missing()}")
 
@@ -44,7 +44,7 @@ def rows_for(forest, n, dtype):
 @pytest.mark.parametrize("rule", RULES)
 def test_walking_gives_the_sums_and_leaves_of_the_reference(rule, dtype):
     forest = random_forest(np.random.default_rng(1), n_trees=7, max_depth=6, **RULES[rule])
-    assert not walk.refusal(forest)
+    assert not walk.refusal(forest.trees)
     kernel, other = WalkKernel(forest), TraversalKernel(forest)
     for n in (0, 1, 127, 128, 129, 1500):
         X = rows_for(forest, n, dtype)
@@ -77,7 +77,7 @@ def test_a_tree_over_many_columns_is_walked_and_one_over_few_is_not():
 
 @pytest.mark.parametrize("rules", [{"categorical": True}, {"zero_dir": True}, {"linear": True}])
 def test_what_it_cannot_walk_is_refused(rules):
-    assert walk.refusal(random_forest(np.random.default_rng(0), n_trees=5, **rules))
+    assert walk.refusal(random_forest(np.random.default_rng(0), n_trees=5, **rules).trees)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_what_it_cannot_walk_is_refused(rules):
 )
 def test_nodes_that_lead_astray_are_found_before_anything_is_walked(field, value, message):
     forest = random_forest(np.random.default_rng(0), n_trees=3, max_depth=4)
-    tables = walk.structure(forest)
-    nodes = next(kept for kept in tables.kept if isinstance(kept, np.ndarray) and kept.dtype == NODE)
+    tables = walk.structure(forest.trees)
+    nodes = next(kept for kept in tables.kept if isinstance(kept, np.ndarray) and kept.dtype == abi.NODE)
     nodes[field][0] = value
     kernels = loader.library()
-    error = kernels.check_walk(ctypes.addressof(tables), forest.trees.n_columns)
+    error = kernels.check_walk(ctypes.addressof(tables))
     assert error and message in kernels.message(error)
