@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -104,7 +105,7 @@ class LibraryBackend:
         forest = self._work.forest
         if isinstance(rows.data, KeyedColumns) or forest.inputs.reads_values:
             return False
-        return rows.flush or not forest.inputs.flush_tiny or is_sparse(rows.data)
+        return rows.flush_limit == forest.inputs.flush_limit or is_sparse(rows.data)
 
     def _in_batches(
         self, rows: Rows, rows_per_batch: int, ask: Callable[[Any, Any], Any], width: int, dtype: str
@@ -126,9 +127,9 @@ class LibraryBackend:
 
         Sparse rows whose tiny values are not flushed as those of arrays are stay sparse.
         """
-        if is_sparse(rows.data) and not rows.flush and self._work.forest.inputs.flush_tiny:
+        if is_sparse(rows.data) and rows.flush_limit != self._work.forest.inputs.flush_limit:
             return rows.data[first:stop]
-        part = Rows(rows.data[first:stop], rows.flush)
+        part = replace(rows, data=rows.data[first:stop])
         found = [np.asarray(X[:]) for _, X in part.arrays(self._work.forest)]
         with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
             return np.ascontiguousarray(np.concatenate(found), dtype=self._work.forest.trees.feature_dtype)

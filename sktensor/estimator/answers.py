@@ -51,7 +51,8 @@ def _raw_scores(fitted: Fitted, program: Any, settings: Settings, X: Any, base_m
 
 def _leaf_numbers(fitted: Fitted, program: Any, settings: Settings, X: Any, base_margin: Any) -> Any:
     forest = program.forest
-    rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.inputs.accepts_nan or forest.inputs.leaves_accept_nan)
+    allow_nan = forest.inputs.accepts_nan or forest.inputs.leaves_accept_nan
+    rows = read(X, forest, program.names, fitted.columns, allow_nan=allow_nan)
     return outputs.leaf_numbers(forest, as_scikit_learn_answers(program.leaves(rows, settings)))
 
 
