@@ -184,7 +184,7 @@ class ForestModule(torch.nn.Module):
         if X.ndim != 2 or X.shape[1] != self.forest.n_features:
             raise ValueError(f"Expected a tensor of shape (n, {self.forest.n_features}), got {tuple(X.shape)}.")
         strategy_tables, sum_tables, leaf_id, numbers = self._tables
-        rows = as_columns(numbered(numbers, X), self.forest)
+        rows = as_columns(numbered(numbers, X), self.forest, self.forest.inputs.flush_limit)
         leaves = self._run(strategy_tables, rows)
         output = outputs.OUTPUTS[self.output]
         match output.needs:

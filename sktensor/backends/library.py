@@ -104,7 +104,7 @@ class LibraryBackend:
         forest = self._work.forest
         if isinstance(rows.data, KeyedColumns) or forest.inputs.reads_values:
             return False
-        return rows.flush or not forest.inputs.flush_tiny or is_sparse(rows.data)
+        return rows.flush_limit == forest.inputs.flush_limit or is_sparse(rows.data)
 
     def _in_batches(
         self, rows: Rows, rows_per_batch: int, ask: Callable[[Any, Any], Any], width: int, dtype: str
@@ -126,6 +126,6 @@ class LibraryBackend:
 
         Sparse rows whose tiny values are not flushed as those of arrays are stay sparse.
         """
-        if is_sparse(rows.data) and not rows.flush and self._work.forest.inputs.flush_tiny:
+        if is_sparse(rows.data) and rows.flush_limit != self._work.forest.inputs.flush_limit:
             return rows.data[first:stop]
         return np.ascontiguousarray(rows.array(first, stop, self._work.forest))

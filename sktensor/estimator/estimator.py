@@ -23,7 +23,7 @@ from sktensor.estimator.transformer import TransformerMethods
 from sktensor.estimator.trees import TreeMethods
 from sktensor.estimator.wrapped import METHODS, with_tags_of, wrapped_has
 from sktensor.forest import Forest
-from sktensor.inputs.rows import Rows
+from sktensor.inputs.rows import as_rows
 from sktensor.inputs.tensors import on_host
 from sktensor.registry import ColumnNames, Fingerprint
 from sktensor.runtime.devices import device_here
@@ -197,7 +197,8 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
 
     def _total_from(self, start: Any, X: Any) -> Any:
         """Sums over the trees for rows that have been checked, from `start` on, shape (n, K)."""
-        return self._compiled().total(Rows(X), self._settings(), start)  # type: ignore[union-attr]
+        program: Any = self._compiled()
+        return program.total(as_rows(X, program.forest), self._settings(), start)
 
     # --- prediction -------------------------------------------------------------------------------------------------
 

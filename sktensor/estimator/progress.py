@@ -73,7 +73,7 @@ def with_bar(run: Callable[[Rows], Any], rows: Rows) -> Any:
         ) from error
     with tqdm(total=len(rows), desc="predict", unit=" rows", unit_scale=True, delay=DELAY_S) as bar:
         rows = rows.checked()  # kernels that find something to check begin again, and would count twice
-        return run(WatchedRows(rows.data, rows.flush, passed=bar.update))
+        return run(WatchedRows(rows.data, rows.flush_limit, rows.missing_value, passed=bar.update))
 
 
 @dataclass(slots=True)

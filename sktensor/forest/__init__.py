@@ -1,7 +1,7 @@
 """The neutral forest: what every library's trees become, and all that a strategy may know."""
 
-from sktensor.forest.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, TINY, Forest
-from sktensor.forest.specs import Decision, InputSpec, Link, LogProba, OutputSpec, Proba
+from sktensor.forest.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, Forest
+from sktensor.forest.specs import NO_FLUSH, TINY, Decision, InputSpec, Link, LogProba, OutputSpec, Proba
 from sktensor.forest.trees import Trees
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "HASH",
     "IS_HASH",
     "KEY_FACTOR",
+    "NO_FLUSH",
     "TINY",
     "Decision",
     "Forest",

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.forest.specs import InputSpec, OutputSpec
+from sktensor.forest.specs import TINY, InputSpec, OutputSpec
 from sktensor.forest.trees import Trees
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Forest"]
-
-# LightGBM's kZeroThreshold, a float32 constant: |x| up to it is taken for 0.0 [include/LightGBM/meta.h].
-TINY = float(np.float32(1e-35))
 
 # What CatBoost mixes the parts of a key with [catboost/libs/helpers/hash.h, CalcHash].
 KEY_FACTOR = 0x4906BA494954CB65

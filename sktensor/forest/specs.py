@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest.fields import array, keep_arrays, restore
 
-__all__ = ["Decision", "InputSpec", "Link", "LogProba", "OutputSpec", "Proba"]
+__all__ = ["NO_FLUSH", "TINY", "Decision", "InputSpec", "Link", "LogProba", "OutputSpec", "Proba"]
 
 Array = npt.NDArray[Any]
+
+# LightGBM's kZeroThreshold, a float32 constant: |x| up to it is taken for 0.0 [include/LightGBM/meta.h].
+TINY = float(np.float32(1e-35))
+
+NO_FLUSH = -1.0  # no absolute value is at most that
 
 Link = Literal[
     "identity", "sigmoid", "clipped_sigmoid", "softmax", "row_softmax", "c_softmax", "table_softmax", "exp", "c_exp",
@@ -154,7 +161,12 @@ class InputSpec:
         """Number of columns that the trees see: those of X, then the derived ones."""
         return self.n_features + (0 if self.derived_key is None else len(self.derived_key))
 
-    @property
+    @cached_property
+    def flush_limit(self) -> float:
+        """The absolute value up to which a value is 0.0; negative where none is."""
+        return TINY if self.flush_tiny else NO_FLUSH
+
+    @cached_property
     def reads_values(self) -> bool:
         """Whether arrays hold values that are no numbers to the trees, and have to be looked up first."""
         return self.values_in_arrays or self.hashed is not None

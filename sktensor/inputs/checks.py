@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +115,7 @@ def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
     X = _used(X, forest)
     if not allow_nan and X.isnan().any():
         raise ValueError("Input X contains NaN.")
-    if not forest.inputs.accepts_inf and as_columns(X, forest).isinf().any():
+    if not forest.inputs.accepts_inf and as_columns(X, forest, forest.inputs.flush_limit).isinf().any():
         raise ValueError(f"Input X contains infinity or a value too large for dtype('{forest.trees.feature_dtype}').")
 
 
@@ -221,6 +221,28 @@ def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
         if forest.inputs.accepts_inf:
             part = np.where(np.isinf(part), 0.0, part)
         assert_all_finite(part, allow_nan=allow_nan, estimator_name=estimator_name, input_name="X")
+
+
+class FiniteCheck(NamedTuple):
+    """:func:`check_finite`, to be called with rows that a kernel reads first.
+
+    Attributes
+    ----------
+    forest : Forest
+        Whose rows they are.
+    estimator_name : str
+        That an error names.
+    allow_nan : bool
+        Whether missing values are taken.
+    """
+
+    forest: Forest
+    estimator_name: str
+    allow_nan: bool
+
+    def __call__(self, X: Any) -> None:
+        """Raise for what the library refuses."""
+        check_finite(X, self.forest, self.estimator_name, allow_nan=self.allow_nan)
 
 
 def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.NDArray[Any]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sktensor.forest import Forest
 from sktensor.inputs.categories import Coded, coded, objects
 from sktensor.inputs.frames import ArrowFrame, Frame, adapter, is_direct
-from sktensor.inputs.rows import IN_PLACE, Columns, Rows, check_rounding, is_tensor, looked_up
+from sktensor.inputs.rows import IN_PLACE, Columns, Rows, as_rows, check_rounding, is_tensor, looked_up
 
 __all__ = ["check_record_batch", "frame_columns", "frame_names", "is_frame", "is_lazy", "is_record_batch"]
 
@@ -77,8 +77,8 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
         n_rows, n_columns = frame.shape
         return looked_up(frame.names(), [_values(frame, j) for j in range(n_columns)], n_rows, forest)
     if forest.inputs.categories is None and (values := _at_once(frame, forest)) is not None:
-        return Rows(values, flush=frame.flushes_tiny)
-    return Rows(_columns(frame, forest), flush=frame.flushes_tiny)
+        return as_rows(values, forest, flush=frame.flushes_tiny)
+    return as_rows(_columns(frame, forest), forest, flush=frame.flushes_tiny)
 
 
 def _at_once(frame: Frame, forest: Forest) -> npt.NDArray[Any] | None:

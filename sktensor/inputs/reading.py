@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from sktensor.forest import Forest
+from sktensor.forest import NO_FLUSH, Forest
 from sktensor.inputs.checks import (
+    FiniteCheck,
     check_finite,
     check_in_place,
     check_kind,
@@ -50,8 +51,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
     -------
     Rows
     """
-    if _is_plain(X, forest, fitted):
-        return _plain_rows(X, forest, fitted, allow_nan)
+    if (plain := _plain_rows(X, forest, fitted, allow_nan)) is not None:
+        return plain
     name = type(fitted.estimator_).__name__
     if is_tensor(X):
         check_tensor(X, forest, type(fitted).__name__, allow_nan=allow_nan)
@@ -77,8 +78,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
             check_numbers(X, dtype.kind, forest)
         if forest.inputs.accepts_1d and forest.n_features == 1 and np.ndim(X) == 1:
             X = np.asarray(X)[:, None]
-        if _is_plain(X, forest, fitted):
-            return _plain_rows(X, forest, fitted, allow_nan)
+        if (plain := _plain_rows(X, forest, fitted, allow_nan)) is not None:
+            return plain
         # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
         # unless it may be a category.
         as_dtype: Any = None if getattr(dtype, "kind", "O") in "biuf" else np.float64
@@ -98,28 +99,26 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
     return rows
 
 
-def _is_plain(X: Any, forest: Forest, fitted: Any) -> bool:
-    """Whether X is an array of numbers about which nothing but its values needs to be looked at."""
-    return (
-        type(X) is np.ndarray
-        and X.ndim == 2
-        and X.dtype.kind in "fiub"
-        and len(X) > 0
-        and X.shape[1] == forest.n_features
-        and "feature_names_in_" not in fitted.__dict__
-        and not forest.inputs.reads_values
-    )
-
-
-def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows:
-    """Rows of such an array; what the kernels read where it lies is checked there."""
-    if X.dtype.kind != "f" or (allow_nan and forest.inputs.accepts_inf):
-        return Rows(X)
-    name = type(fitted.estimator_).__name__
-    if X.dtype in IN_PLACE:
-        return Rows(X, True, lambda: check_finite(X, forest, name, allow_nan=allow_nan))
-    check_finite(X, forest, name, allow_nan=allow_nan)
-    return Rows(X)
+def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows | None:
+    """Rows of an array of numbers about which nothing but its values needs to be looked at; None of anything else."""
+    inputs = forest.inputs
+    if (
+        type(X) is not np.ndarray
+        or X.ndim != 2
+        or X.dtype.kind not in "fiub"
+        or len(X) == 0
+        or X.shape[1] != inputs.n_features
+        or "feature_names_in_" in fitted.__dict__
+        or inputs.reads_values
+    ):
+        return None
+    if X.dtype.kind != "f" or (allow_nan and inputs.accepts_inf):
+        return Rows(X, inputs.flush_limit, inputs.missing_value)
+    check = FiniteCheck(forest, type(fitted.estimator_).__name__, allow_nan)
+    if X.dtype in IN_PLACE:  # what the kernels read where it lies is checked there
+        return Rows(X, inputs.flush_limit, inputs.missing_value, check)
+    check(X)
+    return Rows(X, inputs.flush_limit, inputs.missing_value)
 
 
 def _sparse_rows(X: Any, forest: Forest, fitted: Any) -> Rows:
@@ -141,4 +140,5 @@ def _sparse_rows(X: Any, forest: Forest, fitted: Any) -> Rows:
     data = as_csr(X, forest)
     check_sparse_missing(data, forest)
     # LightGBM makes CSR rows of all but a csc_matrix [python-package/lightgbm/basic.py, _InnerPredictor.predict].
-    return Rows(data, flush=is_csc_matrix(X))
+    flush_limit = forest.inputs.flush_limit if is_csc_matrix(X) else NO_FLUSH
+    return Rows(data, flush_limit, forest.inputs.missing_value)

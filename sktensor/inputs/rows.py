@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.forest import TINY, Forest
+from sktensor.forest import NO_FLUSH, Forest
 from sktensor.inputs.categories import Coded, category_numbers, category_texts
 from sktensor.inputs.ctr_features import KeyedColumns
 from sktensor.inputs.sparse import dense_blocks, is_sparse
@@ -70,7 +70,9 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     forest : Forest
         The forest that asks.
     flush : bool
-        As for :class:`Rows`.
+        Whether what holds X is flushed as `flush_tiny` says: LightGBM flushes the rows of arrays, pandas frames and
+        CSC matrices, but not those of CSR and COO matrices, polars and pyarrow
+        [LightGBM src/c_api.cpp RowPairFunctionFromDenseMatric, RowFunctionFromCSR].
 
     Returns
     -------
@@ -82,13 +84,14 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     ValueError
         If a column holds what the library would not take there.
     """
-    if not forest.inputs.reads_values:
-        return Rows(X, flush)
+    inputs = forest.inputs
+    if not inputs.reads_values:
+        return Rows(X, inputs.flush_limit if flush else NO_FLUSH, inputs.missing_value)
     if is_tensor(X):
         import torch
 
         rows = as_rows(on_host(X), forest)
-        return Rows(torch.from_numpy(rows.data[:]).to(X.device))
+        return replace(rows, data=torch.from_numpy(rows.data[:]).to(X.device))
     return looked_up(range(X.shape[1]), list(X.T), len(X), forest)
 
 
@@ -106,9 +109,10 @@ def looked_up(names: Any, columns: list[npt.NDArray[Any] | Coded], n_rows: int, 
             numbers[j] = _as_numbers(name, column.column(), forest)
         else:
             numbers[j] = column if column.dtype in IN_PLACE else _as_numbers(name, column, forest)
+    data: Any = Columns(tuple(numbers.values()), n_rows)
     if forest.inputs.hashed is not None:
-        return Rows(KeyedColumns(numbers, texts, n_rows, forest))
-    return Rows(Columns(tuple(numbers.values()), n_rows))
+        data = KeyedColumns(numbers, texts, n_rows, forest)
+    return Rows(data, forest.inputs.flush_limit, forest.inputs.missing_value)
 
 
 def _as_numbers(name: Any, values: npt.NDArray[Any], forest: Forest) -> npt.NDArray[Any]:
@@ -184,6 +188,14 @@ class Columns:
         return self.n_rows
 
 
+class Check(Protocol):
+    """What is left to check of rows."""
+
+    def __call__(self, X: Any, /) -> None:
+        """Raise for values that the library refuses."""
+        ...
+
+
 @dataclass(slots=True)  # not frozen, which takes longer to make than a row to read
 class Rows:
     """Rows that have passed the door, handed to the trees a batch at a time, so that no second copy of X is held.
@@ -192,25 +204,26 @@ class Rows:
     ----------
     data : ndarray, Columns, CSR matrix or torch.Tensor of shape (n, F)
         Numbers of any real dtype.
-    flush : bool
-        Whether a forest's `flush_tiny` applies: LightGBM flushes the rows of arrays, pandas frames and CSC matrices,
-        but not those of CSR and COO matrices, polars and pyarrow
-        [LightGBM src/c_api.cpp RowPairFunctionFromDenseMatric, RowFunctionFromCSR].
+    flush_limit : float
+        The absolute value up to which a value is 0.0 to the trees; negative where none is.
+    missing_value : float, optional
+        A value that is missing to the trees beside NaN, compared before that.
     late_check : callable, optional
-        What is left to do at the door: raises for values that the library refuses. A kernel that reads the values
-        anyway looks itself, and leaves this call to whoever finds one that is not finite; anything else calls
-        :meth:`checked` before it starts.
+        What is left to check: called with `data`, it raises for values that the library refuses. A kernel that reads
+        the values anyway looks itself, and leaves this call to whoever finds one that is not finite; anything else
+        calls :meth:`checked` before it starts.
     """
 
     data: Any
-    flush: bool = True
-    late_check: Callable[[], None] | None = None
+    flush_limit: float = NO_FLUSH
+    missing_value: float | None = None
+    late_check: Check | None = None
 
     def checked(self) -> Rows:
         """These rows, once nothing is left to check."""
         if self.late_check is None:
             return self
-        self.late_check()
+        self.late_check(self.data)
         return replace(self, late_check=None)
 
     def __len__(self) -> int:
@@ -281,7 +294,7 @@ class Rows:
             part = self.data[start:stop].detach()
         else:
             part = torch.from_numpy(self.array(start, stop, forest))
-        return as_columns(part.to(device, non_blocking=True), forest, flush=self.flush)
+        return as_columns(part.to(device, non_blocking=True), forest, self.flush_limit)
 
 
 def _cast(part: Any, forest: Forest, columns: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
@@ -296,7 +309,7 @@ def _cast(part: Any, forest: Forest, columns: npt.NDArray[Any] | None = None) ->
         return np.array(part, dtype=forest.trees.feature_dtype, order="C")
 
 
-def as_columns(rows: torch.Tensor, forest: Forest, *, flush: bool = True) -> torch.Tensor:
+def as_columns(rows: torch.Tensor, forest: Forest, flush_limit: float) -> torch.Tensor:
     """Rows as the trees see them: in the forest's feature dtype, missing values as NaN, tiny ones as 0.0.
 
     Parameters
@@ -305,8 +318,8 @@ def as_columns(rows: torch.Tensor, forest: Forest, *, flush: bool = True) -> tor
         Of any real dtype, on any device.
     forest : Forest
         The forest that asks.
-    flush : bool
-        Whether its `flush_tiny` applies.
+    flush_limit : float
+        The absolute value up to which a value becomes 0.0; negative for none.
 
     Returns
     -------
@@ -319,6 +332,6 @@ def as_columns(rows: torch.Tensor, forest: Forest, *, flush: bool = True) -> tor
     rows = rows.to(getattr(torch, forest.trees.feature_dtype))
     if forest.inputs.missing_value is not None:
         rows = torch.where(rows == forest.inputs.missing_value, torch.nan, rows)
-    if forest.inputs.flush_tiny and flush:
-        rows = torch.where(rows.abs() <= TINY, 0.0, rows)
+    if flush_limit >= 0:
+        rows = torch.where(rows.abs() <= flush_limit, 0.0, rows)
     return rows

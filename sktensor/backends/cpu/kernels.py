@@ -15,7 +15,7 @@ from sktensor.backends.cpu import bitsliced as cpu_bitsliced
 from sktensor.backends.cpu import traversal
 from sktensor.backends.cpu.keys import Keys
 from sktensor.backends.cpu.partitions import parts_by_questions, runs
-from sktensor.forest import TINY, Forest, Trees
+from sktensor.forest import Forest, Trees
 from sktensor.forest.transform import take_trees
 from sktensor.inputs.ctr_features import KeyedColumns
 from sktensor.inputs.rows import Columns, Rows, is_tensor
@@ -31,8 +31,6 @@ Array = npt.NDArray[Any]
 
 # Planes that a block of rows keeps at hand: one bit a row and plane, so half of a usual second-level cache.
 MOST_PLANES = 8192
-
-NOTHING = -1.0  # no absolute value is at most that, so nothing is flushed
 
 
 class BitslicedKernel:
@@ -255,15 +253,14 @@ class Calls:
 
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
         """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
-        kernels, forest = _kernels(), self.forest
-        flush = TINY if forest.inputs.flush_tiny and rows.flush else NOTHING
+        kernels = _kernels()
         look = rows.late_check is not None
         for first, X in self._ranges(rows, n_threads):
             if isinstance(X, Columns):
                 columns = loader.packed_columns(X.arrays)  # which has to stay until the call is over
-                packed = loader.packed_frame(columns, len(X), forest.inputs.missing_value, flush)
+                packed = loader.packed_frame(columns, len(X), rows.missing_value, rows.flush_limit)
             else:
-                packed = loader.packed_rows(X, forest.inputs.missing_value, flush, look)
+                packed = loader.packed_rows(X, rows.missing_value, rows.flush_limit, look)
             target = loader.address(out[first:] if first else out)
             for call in calls:
                 error = call(packed, self.features, target, n_threads, kernels.isa)

@@ -14,7 +14,7 @@ from layouts import LAYOUTS
 from reference import reference_leaves, reference_sum
 
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
-from sktensor.inputs.rows import Columns, Rows
+from sktensor.inputs.rows import Columns, Rows, as_rows
 from sktensor.native import finite as cpu_finite
 from sktensor.native import loader
 
@@ -49,9 +49,9 @@ def assert_as_reference(forest, X, n_threads=1):
         seen = X.astype(forest.trees.feature_dtype)
     expected = reference_sum(forest, seen)
     for kernel in kernels(forest, X.dtype.name):
-        same_bits(kernel.total(Rows(X), 0, n_threads), expected)
+        same_bits(kernel.total(as_rows(X, forest), 0, n_threads), expected)
         if isinstance(kernel, TraversalKernel):
-            found = kernel.leaves(Rows(X), 0, n_threads)
+            found = kernel.leaves(as_rows(X, forest), 0, n_threads)
             np.testing.assert_array_equal(found, forest.trees.leaf_id[reference_leaves(forest, seen)])
 
 
@@ -178,7 +178,7 @@ def test_columns_of_a_frame_are_read_without_a_copy(instruction_set):
         with np.errstate(over="ignore"):
             expected = reference_sum(forest, seen.astype(feature_dtype))
         for kernel in kernels(forest, "float64"):
-            same_bits(kernel.total(Rows(Columns(tuple(columns), 700)), 0, 2), expected)
+            same_bits(kernel.total(as_rows(Columns(tuple(columns), 700), forest), 0, 2), expected)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -220,7 +220,7 @@ def test_a_late_check_is_asked_for_exactly_where_a_value_is_not_finite(instructi
     expected = reference_sum(forest, X.astype("float32"))
     asked = []
 
-    def refuse():
+    def refuse(X):
         asked.append("refused")
         raise ValueError("not finite")
 
@@ -238,7 +238,7 @@ def test_a_late_check_is_asked_for_exactly_where_a_value_is_not_finite(instructi
                 if isinstance(kernel, TraversalKernel):
                     with pytest.raises(ValueError, match="not finite"):
                         kernel.leaves(Rows(layout(wrong), late_check=refuse), 0, n_threads)
-                lets_pass = Rows(layout(wrong), late_check=lambda: asked.append("passed"))
+                lets_pass = Rows(layout(wrong), late_check=lambda X: asked.append("passed"))
                 same_bits(kernel.total(lets_pass, 0, n_threads), reference_sum(forest, seen))
                 assert asked and asked[-1] == "passed"
             asked.clear()

@@ -14,9 +14,9 @@ from sklearn.tree import DecisionTreeClassifier
 from sktensor import TensorizedEstimator
 from sktensor.backends.cpu import costs, walk
 from sktensor.backends.cpu.kernels import TraversalKernel
-from sktensor.backends.cpu.walk import NODE, WalkKernel
-from sktensor.inputs.rows import Columns, Rows, as_rows
-from sktensor.native import loader
+from sktensor.backends.cpu.walk import WalkKernel
+from sktensor.inputs.rows import Columns, as_rows
+from sktensor.native import abi, loader
 
 pytestmark = pytest.mark.skipif(loader.library() is None, reason=f"no kernels: {loader.why_missing()}")
 
@@ -52,7 +52,7 @@ def test_walking_gives_the_sums_and_leaves_of_the_reference(rule, dtype):
         for n_threads in (1, 2):
             same_bits(kernel.total(rows, 0, n_threads), other.total(rows, 0, n_threads))
             np.testing.assert_array_equal(kernel.leaves(rows, 0, n_threads), other.leaves(rows, 0, n_threads))
-        columns = Rows(Columns(tuple(np.ascontiguousarray(X[:, j]) for j in range(X.shape[1])), n))
+        columns = as_rows(Columns(tuple(np.ascontiguousarray(X[:, j]) for j in range(X.shape[1])), n), forest)
         same_bits(kernel.total(columns, 0, 1), kernel.total(rows, 0, 1))
         same_bits(kernel.total(as_rows(np.asfortranarray(X), forest), 0, 1), kernel.total(rows, 0, 1))
         start = np.full((n, forest.n_outputs), 0.25, dtype=forest.trees.acc_dtype)
@@ -94,8 +94,8 @@ def test_what_it_cannot_walk_is_refused(rules):
 def test_nodes_that_lead_astray_are_found_before_anything_is_walked(field, value, message):
     forest = random_forest(np.random.default_rng(0), n_trees=3, max_depth=4)
     tables = walk.structure(forest.trees)
-    nodes = next(kept for kept in tables.kept if isinstance(kept, np.ndarray) and kept.dtype == NODE)
+    nodes = next(kept for kept in tables.kept if isinstance(kept, np.ndarray) and kept.dtype == abi.NODE)
     nodes[field][0] = value
     kernels = loader.library()
-    error = kernels.check_walk(ctypes.addressof(tables), forest.trees.n_columns)
+    error = kernels.check_walk(ctypes.addressof(tables))
     assert error and message in kernels.message(error)
