@@ -1,9 +1,9 @@
 """Every container that a library takes, against the library: rows as arrays, lists, frames and sparse matrices.
 
 For each model, container, number of columns, number of rows and method, the library and sktensor answer in turn, on one
-thread. Prints each cell, those in which sktensor is slower marked, and how many were at least as fast, slower and
-refused, with the ten worst; exits with 1 if there is a slower one. A cell that takes the library more than ten seconds
-is asked once.
+thread, by the processor's time, which other processes disturb less than the clock. Prints each cell, those in which
+sktensor is slower marked, and how many were at least as fast, slower and refused, with the ten worst; exits with 1 if
+there is a slower one. A cell that takes the library more than ten seconds is asked once.
 
 Usage: python -m benchmarks.containers [--models XGBoost,forest] [--containers csr] [--columns 10,1000] [--rows 1,100]
        [--seconds 0.3] [--write containers.jsonl] [--noise 1.05]
@@ -131,12 +131,12 @@ CONTAINERS = {
 
 
 def medians(calls, seconds):
-    """Median seconds of calls that take turns; slow ones are asked less often."""
+    """Median seconds of the processor for calls that take turns; slow ones are asked less often."""
     first = []
     for call in calls:
-        start = time.perf_counter()
+        start = time.process_time()
         call()
-        first.append(time.perf_counter() - start)
+        first.append(time.process_time() - start)
     if first[0] > 10:
         return first
     n = int(np.clip(seconds / max(sum(first), 1e-9), 3, 200))
@@ -144,9 +144,9 @@ def medians(calls, seconds):
     gc.disable()
     for _ in range(n):
         for call, times in zip(calls, taken, strict=True):
-            start = time.perf_counter()
+            start = time.process_time()
             call()
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
     gc.enable()
     return [statistics.median(times) for times in taken]
 

@@ -211,9 +211,9 @@ def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
     if allow_nan and forest.inputs.accepts_inf:
         return
     X = _used(X, forest)
-    if type(X) is np.ndarray and finite.all_finite(X, forest.trees.feature_dtype):
-        return  # what follows finds the words, in ten times what a row's prediction takes
     values = X.data[:, None] if is_sparse(X) else X
+    if type(values) is np.ndarray and finite.all_finite(values, forest.trees.feature_dtype):
+        return  # what follows finds the words, in ten times what a row's prediction takes
     together = min(ROWS_CHECKED_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(values.shape[1], 1))))
     for start in range(0, len(values), together):
         with np.errstate(over="ignore"):

@@ -42,6 +42,10 @@ IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
 ROWS_CAST_TOGETHER = 16_384
 BYTES_CAST_TOGETHER = 8 * 2**20
 
+# Of sparse rows, written here and there: what a second-level cache holds, but no fewer than kernels take at once.
+BYTES_GATHERED = 2**20
+LEAST_GATHERED = 512
+
 # The kind of device that DLPack calls kDLCPU.
 HOST = 1
 
@@ -268,7 +272,8 @@ class Rows:
         n_columns = forest.trees.n_columns if columns is None else len(columns)
         together = min(ROWS_CAST_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(n_columns, 1))))
         if is_sparse(self.data):
-            yield from dense_blocks(self.data, forest, columns, together)
+            near = max(LEAST_GATHERED, BYTES_GATHERED // (8 * max(n_columns, 1)))
+            yield from dense_blocks(self.data, forest, columns, min(together, near))
             return
         for start in range(0, len(self), together):
             yield start, _cast(self.data[start : start + together], forest, columns)

@@ -19,6 +19,9 @@ Array = npt.NDArray[Any]
 # Wider forests find the place of a column by bisection rather than in a table of all columns.
 MOST_TABLED = 2**24
 
+# Cells of a dense block that are filled in the time in which one entry is taken out of it.
+CELLS_FILLED = 8
+
 
 def is_sparse(X: Any) -> bool:
     """Whether X is a scipy sparse matrix or array, without loading scipy."""
@@ -66,7 +69,7 @@ def as_csr(X: Any, forest: Forest) -> Any:
             X.sum_duplicates()
     elif rule == "sum_if_cast":
         # sklearn.utils.check_array casts by `astype`, which adds entries after the cast [scipy/sparse/_data.py].
-        if X.dtype != forest.trees.feature_dtype:
+        if X.dtype != forest.trees.feature_dtype and _least_step(X) <= 0:
             with np.errstate(over="ignore"):
                 X = X.astype(forest.trees.feature_dtype)
     elif rule == "refused":
@@ -110,7 +113,12 @@ def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> 
             n_here = min(n_rows, n - start)
             gatherer.write(start, n_here)
             yield start, dense[:n_here]
-            if start + n_here < n:
+            if start + n_here == n:
+                return
+            n_entries = int(X.indptr[start + n_here] - X.indptr[start])
+            if n_here * width < CELLS_FILLED * n_entries:
+                dense.fill(absent)
+            else:
                 gatherer.clear(start, n_here)
         return
     cells, height = dense.reshape(-1, order="F"), len(dense)  # a view

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy.typing as npt
@@ -24,6 +25,9 @@ STRATEGIES = ("bitsliced", "tree_traversal")
 
 # What a thread of a kernel keeps at hand, at most; it takes rows from where they lie, a block at a time.
 KERNEL_BYTES = 2 * 2**20
+
+# Numbers of rows for which the choice of a kernel is kept at hand.
+CHOICES_KEPT = 256
 
 # Why trees over derived columns are not walked on their values.
 OF_X = "it compares values of X, and these trees look at columns derived from them"
@@ -68,6 +72,12 @@ def build(work: Workload, option: Option, device: str) -> Any:
     return TraversalKernel(work.forest)
 
 
+def _fastest_of_compact(work: Workload, n_rows: int, names: tuple[str, ...]) -> Option:
+    """Of some kernels that which is expected to be fastest on so many rows of few columns; walking is never refused."""
+    seen = [costs.option(name, work.forest.trees, work.shape, n_rows, compact=True) for name in names]
+    return min((option for option in seen if not option.refused), key=lambda option: option.expected_ns or 0.0)
+
+
 class WideRows:
     """Walking for rows that are read where they lie; what is fastest on few columns for those that are cast.
 
@@ -84,14 +94,13 @@ class WideRows:
         self._work = work
         self._walk = WalkKernel(work.forest)
         self._compact: dict[str, Any] = {}
+        self._choice = lru_cache(CHOICES_KEPT)(partial(_fastest_of_compact, work))
 
     def _for(self, rows: Rows, names: tuple[str, ...]) -> Any:
         """The kernel for these rows; threads may build one twice, and one of the two stays."""
         if not rows.is_narrow(self._work.forest):
             return self._walk
-        trees, shape = self._work.forest.trees, self._work.shape
-        seen = [costs.option(name, trees, shape, len(rows), compact=True) for name in names]
-        best = min((option for option in seen if not option.refused), key=lambda option: option.expected_ns or 0.0)
+        best = self._choice(len(rows), names)
         if best.name == costs.DIRECT:
             return self._walk
         if (found := self._compact.get(best.name)) is None:
