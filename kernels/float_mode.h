@@ -1,8 +1,8 @@
 // The floating-point mode of a thread: IEEE 754's own while a kernel runs, whatever the caller's.
 //
 // Libraries switch threads to flush-to-zero (torch.set_flush_denormal, -ffast-math), or to another rounding. Helpers would not know, so that
-// answers depended on the number of threads, as XGBoost's and scikit-learn's do there: they flush the denormals among the sums of those rows
-// that the calling thread computes. Kernels give what the libraries give in the usual mode. The caller's mode comes back afterwards.
+// answers depended on the number of threads, as XGBoost's do there: it flushes the denormals among the sums of those rows that the calling
+// thread computes. Kernels give what the libraries give in the usual mode. The caller's mode comes back afterwards.
 #pragma once
 
 #include <cstdint>

@@ -21,7 +21,7 @@ using walking::value_at;
 constexpr int kRows = 128;               // on their way at once
 constexpr int64_t kCacheBytes = 1 << 19; // half of a usual second-level cache
 
-enum : int32_t { kWalkSum = 400, kWalkTrees, kWalkNodes, kWalkChildren, kWalkColumn, kWalkLeaves };
+enum : int32_t { kWalkSum = 400, kWalkAccumulator, kWalkTrees, kWalkNodes, kWalkChildren, kWalkColumn, kWalkLeaves };
 
 // Leaves of rows first .. first + n in one tree.
 template <bool kRightIfEqual, class Feature>
@@ -93,9 +93,10 @@ void leaves(const skt_walk &t, const skt_rows &rows, int64_t first, int64_t last
 } // namespace
 
 int32_t check_walk(const skt_walk &t) {
-  if (!t.sum.base || t.sum.n_outputs < 1 || t.sum.n_outputs > 1 << 20) return kWalkSum;
-  if (t.sum.acc_dtype != SKT_FLOAT32 && t.sum.acc_dtype != SKT_FLOAT64) return kWalkSum;
-  if (t.n_leaf_outputs != 1 && t.n_leaf_outputs != t.sum.n_outputs) return kWalkSum;
+  if (const int32_t error = check_sum(t.sum, kWalkSum, kWalkAccumulator)) return error;
+  if (!leaf_outputs_fit(t.n_leaf_outputs, t.sum)) return kWalkSum;
+  if (!aligned(t.nodes, t.root, t.tree_output) || !aligned_as(t.sum.acc_dtype, t.values) || !aligned_as(t.sum.acc_dtype, t.sum.base))
+    return kMisaligned;
   if (t.n_trees < 0 || (t.n_trees && (!t.root || !t.tree_output))) return kWalkTrees;
   if (t.n_nodes < 0 || t.n_nodes > INT32_MAX || (t.n_nodes && !t.nodes)) return kWalkNodes;
   if (t.n_leaves < 0 || t.n_leaves > INT32_MAX || (t.n_leaves && !t.values)) return kWalkLeaves;
@@ -105,7 +106,7 @@ int32_t check_walk(const skt_walk &t) {
   }
   for (int64_t i = 0; i < t.n_nodes; i++) {
     const skt_node &node = t.nodes[i];
-    if (node.column < 0 || node.column >= t.n_columns) return kWalkColumn;
+    if (!is_column(node.column, t.n_columns)) return kWalkColumn;
     if (node.missing_right != 0 && node.missing_right != 1) return kWalkNodes;
     for (const int32_t child : node.child)
       if (child >= 0 ? child <= i || child >= t.n_nodes : ~int64_t(child) >= t.n_leaves) return kWalkChildren;
@@ -116,6 +117,7 @@ int32_t check_walk(const skt_walk &t) {
 const char *walk_message(int32_t error) {
   switch (error) {
     case kWalkSum: return "the sum of walked trees has no base, or another number of outputs than its leaves";
+    case kWalkAccumulator: return "the dtype of the sums of walked trees is unknown";
     case kWalkTrees: return "the roots or outputs of walked trees are missing or out of range";
     case kWalkNodes: return "the nodes of walked trees are missing, or a side is neither 0 nor 1";
     case kWalkChildren: return "a child does not stand behind its node, or is out of range";

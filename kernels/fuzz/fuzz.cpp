@@ -13,14 +13,17 @@
 #include "keys.h"
 #include "links.h"
 #include "traversal.h"
+#include "walk.h"
 
 namespace {
+
+constexpr int32_t kNumbers = 512; // of errors, and more
 
 // What the process that runs the cases tells the one that watches it.
 struct Progress {
   uint64_t seed;
   int64_t valid, damaged, accepted, calls, links, keys;
-  int64_t refused[256]; // by number
+  int64_t refused[kNumbers]; // by number
 };
 
 Progress *progress;
@@ -33,12 +36,16 @@ Progress *progress;
 
 int32_t check(const BitslicedTables &tables) { return skt_check_bitsliced(&tables.t); }
 int32_t check(const TraversalTables &tables) { return skt_check_traversal(&tables.t); }
+int32_t check(const WalkTables &tables) { return skt_check_walk(&tables.t); }
 
 int32_t run(const BitslicedTables &tables, const Rows &x, int32_t features, void *out, int32_t n_threads, int32_t isa) {
   return skt_run_bitsliced(&tables.t, &x.rows, features, out, n_threads, isa);
 }
 int32_t run(const TraversalTables &tables, const Rows &x, int32_t features, void *out, int32_t n_threads, int32_t isa) {
   return skt_run_traversal(&tables.t, &x.rows, features, out, n_threads, isa);
+}
+int32_t run(const WalkTables &tables, const Rows &x, int32_t features, void *out, int32_t n_threads, int32_t isa) {
+  return skt_run_walk(&tables.t, &x.rows, features, out, n_threads, isa);
 }
 
 // Bits, except that one NaN is as good as another.
@@ -93,6 +100,17 @@ void compare_leaves(Random &random, Room &room, const TraversalTables &tables, c
   }
 }
 
+void compare_leaves(Random &random, Room &room, const WalkTables &tables, const Rows &x) {
+  const int64_t n = x.rows.n_rows * tables.t.n_trees;
+  const std::vector<int32_t> expected = tables.leaves(x);
+  for (int32_t isa = 0; isa <= skt_best_isa(); isa++) {
+    int32_t *const out = room.copy(random, std::vector<int32_t>(n, -7));
+    if (const int32_t error = skt_walk_leaves(&tables.t, &x.rows, tables.features, out, static_cast<int32_t>(random.from(1, 3)), isa)) fail(skt_message(error));
+    progress->calls++;
+    if (n && std::memcmp(out, expected.data(), n * sizeof *out)) fail("walking and the evaluator find other leaves");
+  }
+}
+
 void compare_finite(const Rows &x) {
   for (const int32_t features : {SKT_FLOAT32, SKT_FLOAT64})
     for (int32_t isa = 0; isa <= skt_best_isa(); isa++)
@@ -143,6 +161,12 @@ void leaves_of_damaged(Random &random, Room &room, const TraversalTables &tables
   skt_leaves(&tables.t, &x.rows, tables.features, room.copy(random, tree_number), out, 2, isa);
 }
 
+void leaves_of_damaged(Random &random, Room &room, const WalkTables &tables, const Rows &x, int32_t isa) {
+  const size_t bytes = sizeof(int32_t) * x.rows.n_rows * tables.t.n_trees;
+  int32_t *const out = reinterpret_cast<int32_t *>(room.place(random, bytes, sizeof(int32_t)));
+  skt_walk_leaves(&tables.t, &x.rows, tables.features, out, 2, isa);
+}
+
 template <class Tables>
 void damaged_case(Random &random, Room &room) {
   Tables tables(random);
@@ -150,7 +174,7 @@ void damaged_case(Random &random, Room &room) {
   place_damaged(random, room, tables);
   progress->damaged++;
   if (const int32_t error = check(tables)) {
-    if (error < 0 || error > 255 || !std::strcmp(skt_message(error), "unknown error")) fail("a refusal without words");
+    if (error < 0 || error >= kNumbers || !std::strcmp(skt_message(error), "unknown error")) fail("a refusal without words");
     progress->refused[error]++;
     return;
   }
@@ -169,13 +193,15 @@ void damaged_case(Random &random, Room &room) {
 void one_case(uint64_t seed, Room &room) {
   Random random(seed);
   room.clear();
-  switch (random.below(7)) {
+  switch (random.below(9)) {
     case 0: valid_case<BitslicedTables>(random, room); break;
     case 1: damaged_case<BitslicedTables>(random, room); break;
     case 2: valid_case<TraversalTables>(random, room); break;
     case 3: damaged_case<TraversalTables>(random, room); break;
-    case 4:
-    case 5:
+    case 4: valid_case<WalkTables>(random, room); break;
+    case 5: damaged_case<WalkTables>(random, room); break;
+    case 6:
+    case 7:
       if (const char *const wrong = keys_case(random, room, random.once_in(2))) fail(wrong);
       progress->keys++;
       break;
@@ -200,7 +226,7 @@ void report() {
               static_cast<long long>(progress->valid), static_cast<long long>(progress->damaged), static_cast<long long>(progress->accepted),
               static_cast<long long>(progress->links), static_cast<long long>(progress->keys));
   std::printf("%lld calls of kernels\n", static_cast<long long>(progress->calls));
-  for (int32_t error = 0; error < 256; error++)
+  for (int32_t error = 0; error < kNumbers; error++)
     if (progress->refused[error]) std::printf("refused %6lld: %3d, %s\n", static_cast<long long>(progress->refused[error]), error, skt_message(error));
   std::fflush(stdout);
 }

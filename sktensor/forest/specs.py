@@ -263,3 +263,8 @@ class OutputSpec:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         restore(self, state)
+
+    @cached_property
+    def raw_is_sum(self) -> bool:
+        """Whether raw scores are the sums over trees."""
+        return self.raw_is_pre_div or (self.div == 1.0 and self.scale == 1.0 and self.bias is None)

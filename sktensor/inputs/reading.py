@@ -112,13 +112,13 @@ def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows | 
         or inputs.reads_values
     ):
         return None
-    if X.dtype.kind != "f" or (allow_nan and inputs.accepts_inf):
-        return Rows(X, inputs.flush_limit, inputs.missing_value)
-    check = FiniteCheck(forest, type(fitted.estimator_).__name__, allow_nan)
-    if X.dtype in IN_PLACE:  # what the kernels read where it lies is checked there
-        return Rows(X, inputs.flush_limit, inputs.missing_value, check)
-    check(X)
-    return Rows(X, inputs.flush_limit, inputs.missing_value)
+    in_place, check = X.dtype in IN_PLACE, None
+    if X.dtype.kind == "f" and not (allow_nan and inputs.accepts_inf):
+        check = FiniteCheck(forest, type(fitted.estimator_).__name__, allow_nan)
+        if not in_place:  # what the kernels read where it lies is checked there
+            check(X)
+            check = None
+    return Rows(X, inputs.flush_limit, inputs.missing_value, check, in_place)
 
 
 def _sparse_rows(X: Any, forest: Forest, fitted: Any) -> Rows:

@@ -216,12 +216,16 @@ class Rows:
         What is left to check: called with `data`, it raises for values that the library refuses. A kernel that reads
         the values anyway looks itself, and leaves this call to whoever finds one that is not finite; anything else
         calls :meth:`checked` before it starts.
+    in_place : bool
+        Whether `data` is known to be an array of float32 or float64 numbers, which kernels read where it lies; where
+        that is not known, :meth:`arrays` finds out.
     """
 
     data: Any
     flush_limit: float = NO_FLUSH
     missing_value: float | None = None
     late_check: Check | None = None
+    in_place: bool = False
 
     def checked(self) -> Rows:
         """These rows, once nothing is left to check."""
@@ -251,8 +255,6 @@ class Rows:
 
     def is_narrow(self, forest: Forest) -> bool:
         """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: of all rows that it casts."""
-        if type(self.data) is np.ndarray and self.data.dtype in IN_PLACE:  # the most frequent case, in the least time
-            return False
         if self._lie() or isinstance(self.data, KeyedColumns):
             return False
         return len(forest.trees.used_columns) < forest.n_features
@@ -264,9 +266,8 @@ class Rows:
         is cast a part at a time, and of it the columns that the trees look at. A part may be overwritten when the next
         one is asked for.
         """
-        data = self.data
-        if (type(data) is np.ndarray and data.dtype in IN_PLACE) or self._lie():
-            yield 0, data if type(data) is np.ndarray else on_host(data)
+        if self._lie():
+            yield 0, on_host(self.data)
             return
         columns = forest.trees.used_columns if self.is_narrow(forest) else None
         n_columns = forest.trees.n_columns if columns is None else len(columns)

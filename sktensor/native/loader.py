@@ -136,6 +136,7 @@ def _loaded() -> tuple[Library | None, str]:
         return None, str(error)
 
 
+@cache
 def library() -> Library | None:
     """The kernels, or None where the package was installed without them."""
     return _loaded()[0]

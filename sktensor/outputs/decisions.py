@@ -10,7 +10,8 @@ import warnings
 import numpy as np
 
 from sktensor.forest import Forest
-from sktensor.outputs.links import probabilities_by_kernel, shaped_values, softmax_of_scipy, values
+from sktensor.outputs import link_kernels
+from sktensor.outputs.links import shaped_values, softmax_of_scipy, values
 from sktensor.outputs.shapes import Rows, cast, namespace, shaped, slices
 
 __all__ = ["decision_scores", "labels", "sample_scores"]
@@ -44,7 +45,8 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
         case "index":
             return _labels_of(forest, [cast(values(forest, raw)[:, 0], "int64")])
         case "half":
-            return _labels_of(forest, [values(forest, raw)[:, 0] > 0.5])
+            both = link_kernels.probabilities(forest, raw, n_threads)
+            return _labels_of(forest, [(values(forest, raw)[:, 0] if both is None else both[:, 1]) > 0.5])
         case "multilabel_half":
             if forest.inputs.no_rows == "flat" and isinstance(raw, np.ndarray) and not len(raw):
                 return np.empty(0, dtype=np.int64)  # as of one output [python-package/xgboost/sklearn.py predict]
@@ -60,7 +62,7 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
         case "raw_argmax":
             return _labels_of(forest, [xp.argmax(raw, 1)])
         case "argmax":
-            found = probabilities_by_kernel(forest, raw, n_threads)
+            found = link_kernels.probabilities(forest, raw, n_threads)
             if found is None:
                 found = softmax_of_scipy(raw) if forest.outputs.proba == "softmax" else values(forest, raw)
             parts = slices(forest, found)

@@ -1,4 +1,4 @@
-"""Probabilities from raw scores by the CPU kernels: the same bits as outputs.py gives with numpy, in one pass."""
+"""Probabilities from raw scores by the CPU kernels: the same bits as links.py gives with numpy, in one pass."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sktensor.forest import Forest
 from sktensor.native import abi, loader
 from sktensor.native.ranges import ranges
 from sktensor.outputs import exponentials
 
-__all__ = ["sigmoid32", "sigmoid64", "softmax32", "softmax64"]
+__all__ = ["probabilities"]
 
 Array = npt.NDArray[Any]
 
@@ -25,44 +26,52 @@ _expf = abi.ExpfStructure(
 _EXPF = ctypes.addressof(_expf)
 
 
-def sigmoid32(raw: Array, n_threads: int) -> Array | None:
-    """XGBoost's probabilities of two classes, (n, 2), from float32 scores (n, 1); None without kernels."""
-    return _probabilities(
-        raw, 2, n_threads, lambda kernels, x, n, out: kernels.sigmoid32(_EXPF, x, n, out, n_threads, kernels.isa)
-    )
+# By what the probabilities are, the link, and the dtype of the scores.
+# Arguments: kernels, link_param, raw scores, rows, classes, out, threads.
+CALLS: dict[tuple[str, str, str], Callable[..., int]] = {
+    ("complement", "clipped_sigmoid", "float32"): lambda library, _, raw, n, k, out, n_threads: library.sigmoid32(
+        _EXPF, raw, n, out, n_threads, library.isa
+    ),
+    ("complement", "sigmoid", "float64"): lambda library, factor, raw, n, k, out, n_threads: library.sigmoid64(
+        raw, n, factor, out, n_threads, library.isa
+    ),
+    ("values", "softmax", "float32"): lambda library, _, raw, n, k, out, n_threads: library.softmax32(
+        _EXPF, raw, n, k, out, n_threads, library.isa
+    ),
+    ("values", "c_softmax", "float64"): lambda library, _, raw, n, k, out, n_threads: library.softmax64(
+        raw, n, k, out, n_threads, library.isa
+    ),
+}
 
 
-def sigmoid64(raw: Array, factor: float, n_threads: int) -> Array | None:
-    """Probabilities of two classes, (n, 2), from `factor` times float64 scores (n, 1); None without kernels."""
-    return _probabilities(
-        raw, 2, n_threads, lambda kernels, x, n, out: kernels.sigmoid64(x, n, factor, out, n_threads, kernels.isa)
-    )
+def probabilities(forest: Forest, raw: Any, n_threads: int) -> Array | None:
+    """What ``predict_proba`` returns in one pass, where there is a kernel for it.
 
+    Parameters
+    ----------
+    forest : Forest
+        Whose scores they are.
+    raw : ndarray or Tensor of the forest's acc_dtype, shape (n, K)
+        From :func:`~sktensor.outputs.raw_scores`.
+    n_threads : int
+        That the kernel may use.
 
-def softmax32(raw: Array, n_threads: int) -> Array | None:
-    """XGBoost's probabilities of several classes from float32 scores, both (n, K); None without kernels."""
-    k = raw.shape[1]
-    return _probabilities(
-        raw, k, n_threads, lambda kernels, x, n, out: kernels.softmax32(_EXPF, x, n, k, out, n_threads, kernels.isa)
-    )
-
-
-def softmax64(raw: Array, n_threads: int) -> Array | None:
-    """LightGBM's probabilities of several classes from float64 scores, both (n, K); None without kernels."""
-    k = raw.shape[1]
-    return _probabilities(
-        raw, k, n_threads, lambda kernels, x, n, out: kernels.softmax64(x, n, k, out, n_threads, kernels.isa)
-    )
-
-
-def _probabilities(
-    raw: Array, n_classes: int, n_threads: int, call: Callable[[loader.Library, int, int, int], int]
-) -> Array | None:
-    """What a kernel makes of the scores, shape (n, n_classes) and their dtype; None without kernels."""
+    Returns
+    -------
+    ndarray of the forest's acc_dtype, shape (n, n_classes), or None
+        None for tensors, without kernels, and for what they do not know.
+    """
+    spec = forest.outputs
+    call = CALLS.get((spec.proba, spec.link, forest.trees.acc_dtype))
+    if call is None or not isinstance(raw, np.ndarray) or spec.raw_is_pre_div or len(spec.output_slices) > 1:
+        return None
     if (kernels := loader.library()) is None:
         return None
+    n_classes = 2 if spec.proba == "complement" else raw.shape[1]
     raw, out = np.ascontiguousarray(raw), np.empty((len(raw), n_classes), dtype=raw.dtype)
     for first, last in ranges(len(raw), raw.shape[1], n_threads):
         some, target = (raw[first:last], out[first:last]) if first else (raw, out)
-        kernels.check(call(kernels, loader.address(some), last - first, loader.address(target)))
+        where = loader.address(some), last - first, n_classes, loader.address(target)
+        if error := call(kernels, spec.link_param, *where, n_threads):
+            kernels.check(error)
     return out

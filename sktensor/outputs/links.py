@@ -37,7 +37,7 @@ def raw_scores(forest: Forest, total: Rows) -> Rows:
     -------
     ndarray or Tensor of the forest's acc_dtype, shape (n, K)
     """
-    return total if forest.outputs.raw_is_pre_div else _after_sum(forest, total)
+    return total if forest.outputs.raw_is_sum else _after_sum(forest, total)
 
 
 def _after_sum(forest: Forest, total: Rows) -> Rows:
@@ -134,7 +134,7 @@ def probabilities(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows | list[
         warnings.warn(forest.outputs.proba_warning, UserWarning, stacklevel=4)
     if forest.inputs.no_rows == "flat" and isinstance(raw, np.ndarray) and not len(raw):
         return _probabilities_of_no_rows(forest, raw)
-    if (found := probabilities_by_kernel(forest, raw, n_threads)) is not None:
+    if (found := link_kernels.probabilities(forest, raw, n_threads)) is not None:
         return found
     xp = namespace(raw)
     match forest.outputs.proba:
@@ -241,26 +241,6 @@ def _probabilities_of_no_rows(forest: Forest, raw: Rows) -> Rows:
             "least."
         )
     return np.empty((0, 2), dtype=raw.dtype)
-
-
-def probabilities_by_kernel(forest: Forest, raw: Rows, n_threads: int) -> Rows | None:
-    """Probabilities with the same bits as below in one pass, where there is a kernel for them."""
-    if not isinstance(raw, np.ndarray) or forest.outputs.raw_is_pre_div or len(forest.outputs.output_slices) > 1:
-        return None
-    match (
-        forest.outputs.proba,
-        forest.outputs.link,
-        forest.trees.acc_dtype,
-    ):  # which raw scores have; asking them takes a microsecond
-        case "complement", "clipped_sigmoid", "float32":
-            return link_kernels.sigmoid32(raw, n_threads)
-        case "complement", "sigmoid", "float64":
-            return link_kernels.sigmoid64(raw, forest.outputs.link_param, n_threads)
-        case "values", "softmax", "float32":
-            return link_kernels.softmax32(raw, n_threads)
-        case "values", "c_softmax", "float64":
-            return link_kernels.softmax64(raw, n_threads)
-    return None
 
 
 def _sigmoid(x: Rows) -> Rows:

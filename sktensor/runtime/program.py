@@ -136,7 +136,7 @@ class Program:
 
     def raw_scores(self, rows: Rows, settings: Settings, start: npt.NDArray[Any] | None = None) -> tuple[Any, int]:
         """The library's raw scores, shape (n, K), and the threads that may go on with them."""
-        n_rows = len(rows)
+        n_rows = rows.data.shape[0]
         try:
             runner, rows_per_batch, n_threads = self._ready[n_rows, settings]
         except (KeyError, TypeError):  # not asked for before; an unhashable device, which is no device

@@ -210,7 +210,7 @@ class TraversalKernel:
         found, tree_number = self._for(rows.dtype)
         (tables,) = self._calls.fitting(found, rows)
         out = np.empty((len(rows), len(tree_number)), dtype=np.int32)
-        numbers, call = loader.address(tree_number), _kernels().run_leaves
+        numbers, call = loader.address(tree_number), self._calls.kernels.run_leaves
 
         def run(X: bytes, features: int, *rest: int) -> int:
             return call(tables.address, X, features, numbers, *rest)  # type: ignore[no-any-return]
@@ -230,18 +230,23 @@ class Calls:
 
     def __init__(self, forest: Forest) -> None:
         self.forest = forest
+        self.kernels = _kernels()
+        self.n_outputs = forest.n_outputs
         self.features = abi.DTYPES[forest.trees.feature_dtype]
         self.acc_dtype = np.dtype(forest.trees.acc_dtype)
         by_kernel = forest.inputs.key_off is not None and forest.trees.feature_dtype == "float32"
-        self._keys = Keys(forest, _kernels()) if by_kernel else None
+        self._keys = Keys(forest, self.kernels) if by_kernel else None
 
     def sums(self, tables: Sequence[Tables], rows: Rows, n_threads: int, start: Array | None) -> Any:
         """Sums over trees, of tables that continue each other's, shape (n, K); from `start` on, if there is one."""
         if start is None:
-            out = np.empty((len(rows), self.forest.n_outputs), dtype=self.acc_dtype)
+            out = np.empty((rows.data.shape[0], self.n_outputs), dtype=self.acc_dtype)
         else:
             rows = rows.checked()  # now: what has been added once cannot be begun again
             out, tables = np.array(start, dtype=self.acc_dtype, order="C"), [tables[0].continuing, *tables[1:]]
+        if rows.in_place:
+            self.run([each.call for each in tables], rows, out, n_threads)
+            return out
         self.run([each.call for each in self.fitting(tables, rows)], rows, out, n_threads)
         return _like(rows, out)
 
@@ -253,9 +258,9 @@ class Calls:
 
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
         """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
-        kernels = _kernels()
-        look = rows.late_check is not None
-        for first, X in self._ranges(rows, n_threads):
+        kernels, look = self.kernels, rows.late_check is not None
+        few = rows.in_place and len(out) <= LEAST_ROWS  # without generators, which take longer than a kernel for a row
+        for first, X in ((0, rows.data),) if few else self._ranges(rows, n_threads):
             if isinstance(X, Columns):
                 columns = loader.packed_columns(X.arrays)  # which has to stay until the call is over
                 packed = loader.packed_frame(columns, len(X), rows.missing_value, rows.flush_limit)
@@ -266,7 +271,8 @@ class Calls:
                 error = call(packed, self.features, target, n_threads, kernels.isa)
                 if error == abi.NOT_FINITE:
                     return self.run(calls, rows.checked(), out, n_threads)
-                kernels.check(error)
+                if error:
+                    kernels.check(error)
 
     def _ranges(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
         """Some rows at a time, and the number of the first of them."""

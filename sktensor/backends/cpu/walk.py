@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.backends.cpu import bitsliced as cpu_bitsliced
-from sktensor.backends.cpu.kernels import Calls, Tables, _kernels, _like
+from sktensor.backends.cpu.kernels import Calls, Tables, _like
 from sktensor.forest import Forest, Trees
 from sktensor.forest.structure import levels
 from sktensor.inputs.rows import Rows
@@ -88,5 +88,5 @@ class WalkKernel:
         """The library's leaf numbers, int32, shape (n, T)."""
         out = np.empty((len(rows), self._n_trees), dtype=np.int32)
         (tables,) = self._calls.fitting(self._tables, rows)
-        self._calls.run([partial(_kernels().walk_leaves, tables.address)], rows, out, n_threads)
+        self._calls.run([partial(self._calls.kernels.walk_leaves, tables.address)], rows, out, n_threads)
         return _like(rows, self._leaf_id[out])

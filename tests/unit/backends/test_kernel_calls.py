@@ -16,6 +16,7 @@ from sktensor.backends.cpu import bitsliced as cpu_bitsliced
 from sktensor.backends.cpu import kernels, keys
 from sktensor.backends.cpu import traversal as cpu_traversal
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
+from sktensor.backends.cpu.walk import WalkKernel
 from sktensor.inputs.rows import Columns, Rows
 from sktensor.native import abi, finite, loader
 from sktensor.native import ranges as native_ranges
@@ -94,8 +95,24 @@ def test_keys_refuse_rows_of_another_width(n_columns):
 # ------------------------------------------------------------------------------------------------- numbers of errors
 
 
+NUMERIC = random_forest(np.random.default_rng(0), n_trees=3)
+
+
 def float_scores(n_classes, dtype, n=50):
     return np.random.default_rng(0).normal(size=(n, n_classes)).astype(dtype)
+
+
+PROBABILITIES = {
+    "sigmoid32": {"proba": "complement", "link": "clipped_sigmoid"},
+    "sigmoid64": {"proba": "complement", "link": "sigmoid"},
+    "softmax32": {"proba": "values", "link": "softmax"},
+    "softmax64": {"proba": "values", "link": "c_softmax"},
+}
+
+
+def probabilities(name, raw, n_threads=1, factor=1.0):
+    rules = {"n_outputs": raw.shape[1], "acc_dtype": raw.dtype.name, "link_param": factor, **PROBABILITIES[name]}
+    return link_kernels.probabilities(random_forest(np.random.default_rng(0), n_trees=1, **rules), raw, n_threads)
 
 
 CALLERS = {
@@ -104,10 +121,13 @@ CALLERS = {
     "run_leaves": lambda: leaves(rows_for(FOREST, 9)),
     "check_bitsliced": lambda: BitslicedKernel(FOREST),
     "check_traversal": lambda: TraversalKernel(FOREST),
-    "sigmoid32": lambda: link_kernels.sigmoid32(float_scores(1, np.float32), 1),
-    "sigmoid64": lambda: link_kernels.sigmoid64(float_scores(1, np.float64), 1.0, 1),
-    "softmax32": lambda: link_kernels.softmax32(float_scores(3, np.float32), 1),
-    "softmax64": lambda: link_kernels.softmax64(float_scores(3, np.float64), 1),
+    "check_walk": lambda: WalkKernel(NUMERIC),
+    "run_walk": lambda: WalkKernel(NUMERIC).total(Rows(np.zeros((9, NUMERIC.n_features))), 0, 1),
+    "walk_leaves": lambda: WalkKernel(NUMERIC).leaves(Rows(np.zeros((9, NUMERIC.n_features))), 0, 1),
+    "sigmoid32": lambda: probabilities("sigmoid32", float_scores(1, "float32")),
+    "sigmoid64": lambda: probabilities("sigmoid64", float_scores(1, "float64")),
+    "softmax32": lambda: probabilities("softmax32", float_scores(3, "float32")),
+    "softmax64": lambda: probabilities("softmax64", float_scores(3, "float64")),
     "cityhash64": lambda: keys.cityhash64([b"a"], loader.library()),
 }
 
@@ -298,9 +318,9 @@ def test_denormal_probabilities_are_kept_in_threads_that_flush_them(isa, flushin
     narrow = np.array([[0.0, -88.0, -95.0, -103.0]] * 3000, dtype=np.float32)
     wide = narrow.astype(np.float64) * 7.2
     calls = [
-        lambda: link_kernels.sigmoid64(wide[:, 1:2] * 1.11, 1.0, 2),
-        lambda: link_kernels.softmax32(narrow, 2),
-        lambda: link_kernels.softmax64(wide, 2),
+        lambda: probabilities("sigmoid64", wide[:, 1:2] * 1.11, 2),
+        lambda: probabilities("softmax32", narrow, 2),
+        lambda: probabilities("softmax64", wide, 2),
     ]
     expected = [call() for call in calls]
     assert all((e[e > 0] < np.finfo(e.dtype).tiny).any() for e in expected[1:])
@@ -370,10 +390,10 @@ def test_answers_of_many_ranges_are_those_of_one(columns, n_threads, short_range
         yield total("traversal", data, n_threads)
         yield leaves(data, n_threads)
         yield TraversalKernel(FOREST, "float64").total(Rows(data), 0, n_threads, start)
-        yield link_kernels.sigmoid32(scores[1].astype(np.float32), n_threads)
-        yield link_kernels.sigmoid64(scores[1], 1.5, n_threads)
-        yield link_kernels.softmax32(scores[3].astype(np.float32), n_threads)
-        yield link_kernels.softmax64(scores[3], n_threads)
+        yield probabilities("sigmoid32", scores[1].astype(np.float32), n_threads)
+        yield probabilities("sigmoid64", scores[1], n_threads, 1.5)
+        yield probabilities("softmax32", scores[3].astype(np.float32), n_threads)
+        yield probabilities("softmax64", scores[3], n_threads)
         yield np.array([finite.all_finite(np.where(np.isfinite(X), X, 0), "float64"), finite.all_finite(X, "float64")])
 
     many = list(answers())
@@ -386,7 +406,7 @@ INTERRUPTED = {
     "run_bitsliced": lambda: total("bitsliced", rows_for(FOREST, 200)),
     "run_traversal": lambda: total("traversal", rows_for(FOREST, 200)),
     "run_leaves": lambda: leaves(rows_for(FOREST, 200)),
-    "softmax64": lambda: link_kernels.softmax64(float_scores(3, np.float64, 200), 1),
+    "softmax64": lambda: probabilities("softmax64", float_scores(3, "float64", 200)),
     "all_finite": lambda: finite.all_finite(np.zeros((200, 4)), "float64"),
 }
 
