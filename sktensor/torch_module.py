@@ -1,4 +1,4 @@
-"""The functional door: a fitted model as a :class:`torch.nn.Module`."""
+"""The functional interface: a fitted model as a :class:`torch.nn.Module`."""
 
 from __future__ import annotations
 

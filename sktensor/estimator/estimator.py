@@ -31,7 +31,7 @@ from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
 
-__all__ = ["FITTED_ATTRIBUTES", "TensorizedEstimator", "innermost"]
+__all__ = ["FITTED_ATTRIBUTES", "TensorizedEstimator"]
 
 
 def _has_score(self: TensorizedEstimator) -> bool:
@@ -496,10 +496,3 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         set()
         """
         return get_routing_for_object(self.estimator)
-
-
-def innermost(model: Any) -> Any:
-    """The model within wrappers of wrappers."""
-    while isinstance(model, TensorizedEstimator):
-        model = model.estimator_
-    return model

@@ -16,7 +16,7 @@ from sktensor.inputs.tensors import is_tensor, on_host
 if TYPE_CHECKING:
     from sktensor.estimator.estimator import TensorizedEstimator
 
-__all__ = ["TransformerMethods"]
+__all__ = ["TransformerMethods", "innermost"]
 
 
 class TransformerMethods:
@@ -53,10 +53,7 @@ class TransformerMethods:
         columns = self._answer("transform", X, None, params, fitted)
         if is_tensor(columns) or isinstance(fitted.program, Composite):
             return columns
-        model = fitted.model
-        while isinstance(model, TransformerMethods):  # a wrapper of a wrapper
-            model = model.estimator_  # type: ignore[attr-defined]
-        return _wrap_data_with_container("transform", columns, on_host(X), model)
+        return _wrap_data_with_container("transform", columns, on_host(X), innermost(fitted.model))
 
     @available_if(wrapped_has("transform"))
     def fit_transform(self: TensorizedEstimator, X: Any, y: Any = None, **fit_params: Any) -> Any:
@@ -141,3 +138,10 @@ class TransformerMethods:
             if model is not None and hasattr(model, "set_output"):
                 model.set_output(transform=transform)
         return self
+
+
+def innermost(model: Any) -> Any:
+    """The model within wrappers of wrappers."""
+    while isinstance(model, TransformerMethods):
+        model = model.estimator_  # type: ignore[attr-defined]
+    return model

@@ -1,4 +1,4 @@
-"""What of X is refused at the door, in scikit-learn's own words."""
+"""What of X is refused, in scikit-learn's own words."""
 
 from __future__ import annotations
 

@@ -135,7 +135,8 @@ def from_sequence(X: Any, forest: Forest) -> Any:
     except ValueError:  # which is said better elsewhere
         return X
     if found.dtype.kind not in "biuf":
-        return X if found.dtype.kind in "OcV" else found
+        kind = found.dtype.kind  # text that is no number is said best of the list itself
+        return X if kind in "OcV" or (kind in "SU" and kind in forest.inputs.array_kinds) else found
     check_rounding("X", found, forest)
     return found
 
@@ -202,7 +203,7 @@ class Check(Protocol):
 
 @dataclass(slots=True)  # not frozen, which takes longer to make than a row to read
 class Rows:
-    """Rows that have passed the door, handed to the trees a batch at a time, so that no second copy of X is held.
+    """Rows that have been checked, handed to the trees a batch at a time, so that no second copy of X is held.
 
     Parameters
     ----------

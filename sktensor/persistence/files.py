@@ -12,7 +12,8 @@ from sklearn.frozen import FrozenEstimator
 
 import sktensor
 from sktensor.errors import UnsupportedModelError
-from sktensor.estimator.estimator import FITTED_ATTRIBUTES, TensorizedEstimator, innermost
+from sktensor.estimator.estimator import FITTED_ATTRIBUTES, TensorizedEstimator
+from sktensor.estimator.transformer import innermost
 from sktensor.persistence import archive
 from sktensor.persistence.codec import check_padding, encode_value
 from sktensor.persistence.fitted import check_answers, decode_fitted, decode_parameters, encode_parameters, is_legal

@@ -214,14 +214,14 @@ def test_concurrent_first_predictions_compile_once(forest, compilations):
     for thread in threads:
         thread.join()
     assert found == [True] * 8
-    assert compilations == ["tree_traversal"]
+    assert [option.name for option in compilations] == ["tree_traversal"]
 
 
 def test_a_compiled_program_is_reused(forest, compilations):
     fast = TensorizedEstimator(forest, strategy="gemm")
     for n in (1, 50, 1, 100):
         fast.predict(X[:n])
-    assert compilations == ["gemm"]
+    assert [option.name for option in compilations] == ["gemm"]
 
 
 @pytest.mark.parametrize(
