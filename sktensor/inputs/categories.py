@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "Coded",
+    "Factorized",
     "NumberTable",
     "category_numbers",
     "category_texts",
-    "coded",
+    "factorized",
     "number_tables",
     "numbered",
     "objects",
@@ -35,23 +35,23 @@ EXACT_INTEGERS = 2**53
 
 
 @dataclass(frozen=True)
-class Coded:
+class Factorized:
     """A column as its distinct values, and which of them each row has.
 
     Parameters
     ----------
     values : list
         Distinct, by type too: 1.0 is equal to 1.
-    position : ndarray of int, shape (n,)
+    codes : ndarray of int, shape (n,)
         Where the value of each row stands among them.
     """
 
     values: list[Any]
-    position: Array
+    codes: Array
 
     def column(self) -> Array:
         """The values of the rows, as objects."""
-        found: Array = objects(self.values)[self.position]
+        found: Array = objects(self.values)[self.codes]
         return found
 
 
@@ -62,7 +62,7 @@ def objects(values: list[Any]) -> Array:
     return found
 
 
-def coded(column: Array) -> Coded:
+def factorized(column: Array) -> Factorized:
     """A column as its distinct values.
 
     Parameters
@@ -72,24 +72,24 @@ def coded(column: Array) -> Coded:
 
     Returns
     -------
-    Coded
+    Factorized
     """
     values = column.tolist()
     several_types = len(set(map(type, values))) > 1
     keys = list(zip(map(type, values), values, strict=True)) if several_types else values
     number: defaultdict[Any, int] = defaultdict(count().__next__)
     position = np.fromiter(map(number.__getitem__, keys), np.intp, len(keys))
-    return Coded([value for _, value in number] if several_types else list(number), position)
+    return Factorized([value for _, value in number] if several_types else list(number), position)
 
 
-def category_numbers(name: Any, column: Array | Coded, table: Array) -> Array:
+def category_numbers(name: Any, column: Array | Factorized, table: Array) -> Array:
     """The number that each value of a column has in a table; NaN for those that it lacks.
 
     Parameters
     ----------
     name : object
         The column's name, for errors.
-    column : ndarray of shape (n,) or Coded
+    column : ndarray of shape (n,) or Factorized
         Of numbers, text or objects.
     table : ndarray of shape (m,)
         Distinct values.
@@ -114,9 +114,9 @@ def category_numbers(name: Any, column: Array | Coded, table: Array) -> Array:
         if any(isinstance(value, str) for value in table.tolist()):
             raise ValueError(f"Column {name!r} holds {column.dtype} numbers, but the model was fitted with text there.")
     number = {value: float(i) for i, value in enumerate(table.tolist())}
-    found = column if isinstance(column, Coded) else coded(column)
+    found = column if isinstance(column, Factorized) else factorized(column)
     numbers: Array = np.array([number.get(value, math.nan) for value in found.values], dtype=np.float64)
-    return numbers[found.position]
+    return numbers[found.codes]
 
 
 def _found(values: Array, table: Array) -> Array:
@@ -131,19 +131,19 @@ def _found(values: Array, table: Array) -> Array:
     return found
 
 
-def category_texts(name: Any, column: Array | Coded) -> Coded:
+def category_texts(name: Any, column: Array | Factorized) -> Factorized:
     """The text of each value of a column, by which CatBoost knows it.
 
     Parameters
     ----------
     name : object
         The column's name, for errors.
-    column : ndarray of shape (n,) or Coded
+    column : ndarray of shape (n,) or Factorized
         Of text, bytes and integers; ``True`` is 1.
 
     Returns
     -------
-    Coded
+    Factorized
         Of bytes.
 
     Raises
@@ -151,8 +151,8 @@ def category_texts(name: Any, column: Array | Coded) -> Coded:
     ValueError
         For anything else, missing values among it.
     """
-    found = column if isinstance(column, Coded) else coded(column)
-    return Coded([_text(name, value) for value in found.values], found.position)
+    found = column if isinstance(column, Factorized) else factorized(column)
+    return Factorized([_text(name, value) for value in found.values], found.codes)
 
 
 def _text(name: Any, value: Any) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, Forest, InputSpec
-from sktensor.inputs.categories import Coded
+from sktensor.inputs.categories import Factorized
 from sktensor.inputs.cityhash import cityhash64
 
 __all__ = ["KeyedColumns", "sign_extended"]
@@ -36,7 +36,7 @@ class KeyedColumns:
     ----------
     numbers : dict of ndarray of float32 or float64, shape (n,)
         By column; of those that are hashed none.
-    texts : dict of Coded, of bytes
+    texts : dict of Factorized, of bytes
         By column; of those that are hashed.
     n_rows : int
         Their length.
@@ -45,7 +45,7 @@ class KeyedColumns:
     """
 
     numbers: Mapping[int, Array]
-    texts: Mapping[int, Coded]
+    texts: Mapping[int, Factorized]
     n_rows: int
     forest: Forest
 
@@ -65,9 +65,7 @@ class KeyedColumns:
     @cached_property
     def _hashes(self) -> dict[int, Array]:
         return {
-            column: sign_extended(np.array([cityhash64(text) for text in found.values], dtype=np.uint64))[
-                found.position
-            ]
+            column: sign_extended(np.array([cityhash64(text) for text in found.values], dtype=np.uint64))[found.codes]
             for column, found in self.texts.items()
         }
 

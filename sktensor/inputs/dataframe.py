@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import Forest
-from sktensor.inputs.categories import Coded, coded, objects
+from sktensor.inputs.categories import Factorized, factorized, objects
 from sktensor.inputs.frames import ArrowFrame, Frame, adapter, is_direct
 from sktensor.inputs.rows import IN_PLACE, Columns, Rows, as_rows, check_rounding, is_tensor, looked_up
 
@@ -138,12 +138,12 @@ def _in_order(frame: Frame, tables: Any) -> list[Any]:
     return [next(in_turn) if categorical else None for categorical in is_categorical]
 
 
-def _values(frame: Frame, j: int) -> npt.NDArray[Any] | Coded:
+def _values(frame: Frame, j: int) -> npt.NDArray[Any] | Factorized:
     """A column of a frame as it is, with nulls as None or NaN."""
     if (numbers := frame.numbers(j)) is not None:
         return numbers
     if (distinct := frame.distinct(j)) is not None:
-        return Coded(*distinct)
+        return Factorized(*distinct)
     if (values := frame.listed(j)) is not None:
         return objects(values)
     import narwhals as nw
@@ -197,7 +197,7 @@ def _category_numbers(name: Any, frame: Frame, j: int, table: npt.NDArray[Any], 
     if by_pandas is not None and forest.inputs.unknown_category == "nan":
         return _numbers_by_pandas(by_pandas, table)
     found = _values(frame, j)
-    found = found if isinstance(found, Coded) else coded(found)
+    found = found if isinstance(found, Factorized) else factorized(found)
     number: dict[Any, float] = {value: float(i) for i, value in enumerate(table.tolist())} | {None: math.nan}
     unknown = [value for value in found.values if value not in number]
     if unknown and forest.inputs.unknown_category == "error":
@@ -206,7 +206,7 @@ def _category_numbers(name: Any, frame: Frame, j: int, table: npt.NDArray[Any], 
         own = _arrow_categories(frame, j) if by_pandas is None else by_pandas.categories.tolist()
         _check_own_numbers(name, own, table.tolist(), forest.inputs.missing_value)
     numbers = np.array([number.get(value, math.nan) for value in found.values], dtype=np.float64)
-    return numbers[found.position]
+    return numbers[found.codes]
 
 
 def _numbers_by_pandas(values: Any, table: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import NO_FLUSH, Forest
-from sktensor.inputs.categories import Coded, category_numbers, category_texts
+from sktensor.inputs.categories import Factorized, category_numbers, category_texts
 from sktensor.inputs.ctr_features import KeyedColumns
 from sktensor.inputs.sparse import dense_blocks, is_sparse
 from sktensor.inputs.tensors import is_tensor, on_host
@@ -99,17 +99,17 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     return looked_up(range(X.shape[1]), list(X.T), len(X), forest)
 
 
-def looked_up(names: Any, columns: list[npt.NDArray[Any] | Coded], n_rows: int, forest: Forest) -> Rows:
+def looked_up(names: Any, columns: list[npt.NDArray[Any] | Factorized], n_rows: int, forest: Forest) -> Rows:
     """Columns of values as the trees see them."""
     tables = forest.inputs.categories or (None,) * len(columns)
-    texts: dict[int, Coded] = {}
+    texts: dict[int, Factorized] = {}
     numbers: dict[int, npt.NDArray[Any]] = {}
     for j, (name, column, table) in enumerate(zip(names, columns, tables, strict=True)):
         if forest.inputs.hashed is not None and forest.inputs.hashed[j]:
             texts[j] = category_texts(name, column)
         elif table is not None:
             numbers[j] = category_numbers(name, column, table)
-        elif isinstance(column, Coded):
+        elif isinstance(column, Factorized):
             numbers[j] = _as_numbers(name, column.column(), forest)
         else:
             numbers[j] = column if column.dtype in IN_PLACE else _as_numbers(name, column, forest)

@@ -50,7 +50,7 @@ class Keys:
         hashes, first = sign_extended(hashes), 0
         of_rows: dict[int, Array] = {}
         for column, found in columns.texts.items():
-            of_rows[column] = hashes[first : first + len(found.values)][found.position]
+            of_rows[column] = hashes[first : first + len(found.values)][found.codes]
             first += len(found.values)
         where = (ctypes.c_void_p * self._n_features)(
             *[loader.address(of_rows[j]) if j in of_rows else None for j in range(self._n_features)]

@@ -13,7 +13,7 @@ from sktensor import Forest
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
 from sktensor.backends.cpu.keys import Keys, cityhash64
 from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR
-from sktensor.inputs.categories import Coded, category_numbers, category_texts, coded
+from sktensor.inputs.categories import Factorized, category_numbers, category_texts, factorized
 from sktensor.inputs.cityhash import cityhash64 as by_python
 from sktensor.inputs.ctr_features import KeyedColumns, sign_extended
 from sktensor.inputs.rows import Columns, Rows
@@ -50,11 +50,11 @@ def keyed_forest(rng, n_keys=7, most_known=40):
     column, test, value, nan = zip(*parts, strict=True)
     derived_key = rng.integers(n_keys, size=2 * n_keys).astype(np.int32)
     n_values = sum(len(known[key]) + 1 for key in derived_key)
-    trees = random_forest(rng, n_features=N_FEATURES + len(derived_key), feature_dtype="float32", missing=False)
-    fields = trees.fields()
+    base = random_forest(rng, n_features=N_FEATURES + len(derived_key), feature_dtype="float32", missing=False)
+    fields = base.fields()
     return Forest.from_fields(**fields | {
         "n_features": N_FEATURES,
-        "feature": np.where(np.isin(trees.feature, np.flatnonzero(HASHED)), 1, trees.feature),
+        "feature": np.where(np.isin(base.trees.feature, np.flatnonzero(HASHED)), 1, base.trees.feature),
         "hashed": HASHED,
         "key_off": off,
         "key_column": column,
@@ -91,7 +91,7 @@ def random_columns(rng, forest, n):
         3: narrow[::2],  # with gaps
     }
     texts = {
-        int(column): Coded([*TEXTS, b"never seen"], rng.integers(len(TEXTS) + 1, size=n))
+        int(column): Factorized([*TEXTS, b"never seen"], rng.integers(len(TEXTS) + 1, size=n))
         for column in np.flatnonzero(HASHED)
     }
     return KeyedColumns(numbers, texts, n, forest)
@@ -257,22 +257,22 @@ def test_hashes_where_numbers_belong_are_refused_when_called():
 
 def test_equal_values_of_different_types_are_told_apart():
     column = np.array([1, 1.0, True, "1", b"1", 1, True], dtype=object)
-    found = coded(column)
+    found = factorized(column)
     assert [(type(v), v) for v in found.values] == [(int, 1), (float, 1.0), (bool, True), (str, "1"), (bytes, b"1")]
-    assert found.position.tolist() == [0, 1, 2, 3, 4, 0, 2]
+    assert found.codes.tolist() == [0, 1, 2, 3, 4, 0, 2]
     assert list(map(type, found.column())) == list(map(type, column))
 
 
 @pytest.mark.parametrize("column", [np.array(["b", "a", "b"]), np.array([b"b", b"a", b"b"]), np.array([2, 1, 2], "u1")])
 def test_arrays_of_text_and_integers_are_coded_as_their_values(column):
-    found = coded(column)
+    found = factorized(column)
     assert found.values == [column[0].item(), column[1].item()]
-    assert found.position.tolist() == [0, 1, 0]
-    assert coded(column[:0]).values == []
+    assert found.codes.tolist() == [0, 1, 0]
+    assert factorized(column[:0]).values == []
 
 
 def test_columns_of_distinct_values_have_the_numbers_and_texts_of_their_rows():
-    column = Coded(["x", 7, "y"], np.array([2, 2, 0, 1]))
+    column = Factorized(["x", 7, "y"], np.array([2, 2, 0, 1]))
     np.testing.assert_array_equal(category_numbers("c", column, np.array(["y", "x"], dtype=object)), [0, 0, 1, np.nan])
     assert category_texts("c", column).values == [b"x", b"7", b"y"]
 

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from sktensor.inputs.categories import Coded
+from sktensor.inputs.categories import Factorized
 from sktensor.inputs.frames import adapter
 from sktensor.inputs.frames.base import ROWS_CODED
 
@@ -48,7 +48,7 @@ def test_distinct_and_listed_values_are_those_of_the_rows(kind, n_rows, missing)
         found = frame.listed(0), np.arange(n_rows)
     else:
         assert len(set(found[0])) == len(found[0]) <= n_rows and "unused" not in found[0]
-    rows = [None if pd.isna(value) else value for value in Coded(*found).column()]
+    rows = [None if pd.isna(value) else value for value in Factorized(*found).column()]
     assert rows == of_narwhals(column) == values[:n_rows]
 
 
