@@ -523,7 +523,7 @@ def test_cases_cover_every_rule():
 
 def test_a_dart_model_has_one_forest_in_place_and_another_from_a_dmatrix():
     model = MODELS["dart"]()
-    in_place, folded = extractor.extract(model), extractor.extract(model.get_booster())
+    in_place, folded = extractor.extract(model).trees, extractor.extract(model.get_booster()).trees
     assert (in_place.leaf_value != folded.leaf_value).any()
     np.testing.assert_allclose(in_place.leaf_value, folded.leaf_value, atol=1e-5)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from agreement import same_bits
 from forests import random_forest, random_rows
+from scipy import sparse
 
 from sktensor import Forest
 from sktensor.backends.cpu import bitsliced as cpu_bitsliced
@@ -20,6 +21,7 @@ from sktensor.backends.cpu.walk import WalkKernel
 from sktensor.inputs.rows import Columns, Rows
 from sktensor.native import abi, finite, loader
 from sktensor.native import ranges as native_ranges
+from sktensor.native.gather import Gatherer
 from sktensor.outputs import link_kernels
 from sktensor.strategies import bitsliced
 
@@ -129,6 +131,7 @@ CALLERS = {
     "softmax32": lambda: probabilities("softmax32", float_scores(3, "float32")),
     "softmax64": lambda: probabilities("softmax64", float_scores(3, "float64")),
     "cityhash64": lambda: keys.cityhash64([b"a"], loader.library()),
+    "gather": lambda: Gatherer(sparse.csr_matrix(np.eye(2)), None, np.zeros((2, 2)), 0.0).write(0, 2),
 }
 
 
@@ -154,8 +157,8 @@ def test_every_function_with_an_error_code_is_tested():
 @pytest.mark.parametrize("isa", ISAS)
 def test_no_rows_need_no_memory(isa):
     library, nowhere = loader.library(), bytes(abi.RowsStructure(n_columns=FOREST.n_features, column_stride=8))
-    bits = cpu_bitsliced.structure(FOREST, bitsliced.compile(FOREST))
-    walk = cpu_traversal.structure(cpu_traversal.compile(FOREST, "float64"))
+    bits = cpu_bitsliced.structure(FOREST.trees, bitsliced.compile(FOREST.trees))
+    walk = cpu_traversal.structure(cpu_traversal.compile(FOREST.trees, "float64"))
     number = np.arange(FOREST.n_trees, dtype=np.int32)
     assert library.run_bitsliced(ctypes.addressof(bits), nowhere, abi.FLOAT64, None, 2, isa) == 0
     assert library.run_traversal(ctypes.addressof(walk), nowhere, abi.FLOAT64, None, 2, isa) == 0
@@ -205,8 +208,8 @@ def test_answers_go_to_arrays_of_their_dtype(isa):
     at, beside = loader.address(room), loader.address(room) + 1
     X = np.zeros((3, FOREST.n_features))
     packed, expf = loader.packed_rows(X, None, -1.0), abi.ExpfStructure()
-    bits = cpu_bitsliced.structure(FOREST, bitsliced.compile(FOREST))
-    walk = cpu_traversal.structure(cpu_traversal.compile(FOREST, "float64"))
+    bits = cpu_bitsliced.structure(FOREST.trees, bitsliced.compile(FOREST.trees))
+    walk = cpu_traversal.structure(cpu_traversal.compile(FOREST.trees, "float64"))
     number = np.arange(FOREST.n_trees, dtype=np.int32)
     leaves = ctypes.addressof(walk), packed, abi.FLOAT64
     assert library.run_bitsliced(ctypes.addressof(bits), packed, abi.FLOAT64, beside, 1, isa) == MISALIGNED
@@ -230,8 +233,8 @@ def pointers(kind, *but):
 
 
 TABLES = {
-    "bitsliced": lambda: cpu_bitsliced.structure(FOREST, bitsliced.compile(FOREST)),
-    "traversal": lambda: cpu_traversal.structure(cpu_traversal.compile(FOREST, "float64")),
+    "bitsliced": lambda: cpu_bitsliced.structure(FOREST.trees, bitsliced.compile(FOREST.trees)),
+    "traversal": lambda: cpu_traversal.structure(cpu_traversal.compile(FOREST.trees, "float64")),
     "keys": keys_of_a_number,
 }
 KINDS = {"bitsliced": abi.BitslicedStructure, "traversal": abi.TraversalStructure, "keys": abi.KeysStructure}
@@ -340,7 +343,7 @@ def test_keys_and_tables_of_denormals_are_read_in_threads_that_flush_them(flushi
         [{"feature": 0, "threshold": float(t), "left": {"value": 0.0}, "right": {"value": 1.0}} for t in stands],
         n_features=1,
     )
-    structure = cpu_traversal.structure(cpu_traversal.compile(two, "float64"))
+    structure = cpu_traversal.structure(cpu_traversal.compile(two.trees, "float64"))
     flushing(True)
     error, found = derive(tables, X, 2)
     refused = loader.library().check_traversal(ctypes.addressof(structure))

@@ -76,14 +76,22 @@ trees = [
 forest = Forest.from_trees(trees, n_features=5)
 bits, walk = BitslicedKernel(forest), TraversalKernel(forest, "float64")
 X, wide = rng.normal(size=(40_000, 5)), rng.normal(size=(40_000, 7))
+
+
+def probabilities(raw, proba, link, n_threads):
+    rules = {"n_outputs": raw.shape[1], "acc_dtype": raw.dtype.name, "proba": proba, "link": link}
+    of_scores = Forest.from_trees([{"value": 1.0}], n_features=1, tree_target=[0], **rules)
+    return link_kernels.probabilities(of_scores, raw, n_threads)
+
+
 KERNELS = {
     "bitsliced": lambda n: bits.total(Rows(X), 0, n),
     "traversal": lambda n: walk.total(Rows(X), 0, n),
     "leaves": lambda n: walk.leaves(Rows(X), 0, n),
-    "sigmoid32": lambda n: link_kernels.sigmoid32(wide[:, :1].astype(np.float32), n),
-    "sigmoid64": lambda n: link_kernels.sigmoid64(wide[:, :1], 1.0, n),
-    "softmax32": lambda n: link_kernels.softmax32(wide.astype(np.float32), n),
-    "softmax64": lambda n: link_kernels.softmax64(wide, n),
+    "sigmoid32": lambda n: probabilities(wide[:, :1].astype(np.float32), "complement", "clipped_sigmoid", n),
+    "sigmoid64": lambda n: probabilities(wide[:, :1], "complement", "sigmoid", n),
+    "softmax32": lambda n: probabilities(wide.astype(np.float32), "values", "softmax", n),
+    "softmax64": lambda n: probabilities(wide, "values", "c_softmax", n),
     "finite": lambda n: finite.all_finite(X, "float32"),
     "cityhash64": lambda n: keys.cityhash64([b"a", b"longer than sixteen bytes"] * 50, loader.library()),
 }

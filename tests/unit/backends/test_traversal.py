@@ -130,7 +130,7 @@ def test_leaves_of_few_values_share_them():
     forest = random_forest(rng, n_trees=20, max_depth=8, n_outputs=3, vector=True)
     pool = np.array([[0.0, 1.0, 0.5], [-0.0, 1.0, 0.5], [1.0, 0.0, 0.5]])  # the first two are not the same bits
     few = forest.replace(leaf_value=pool[rng.integers(0, 3, forest.n_leaves)])
-    tables = cpu_traversal.compile(few, "float64")
+    tables = cpu_traversal.compile(few.trees, "float64")
     assert len(tables.values) == 3
     same_bits(tables.values[tables.value_number], few.trees.leaf_value[tables.leaf])
     assert cpu_traversal.compile(forest.trees, "float64").value_number is None
