@@ -148,6 +148,8 @@ class ForestModule(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.forest = forest
+        # Found out now: before Python 3.12 a cached property takes a lock, which torch.compile cannot trace.
+        _ = forest.inputs.flush_limit, forest.inputs.reads_values, forest.outputs.raw_is_sum
         self.strategy = strategy
         self.output = output
         self.post_transform = post_transform

@@ -85,14 +85,17 @@ def one_ulp(values):
 
 
 BREAKS = {
-    "the other comparison": lambda f: changed(f, cmp="lt" if f.cmp == "le" else "le"),
-    "the other missing side": lambda f: changed(f, nan_left=~f.nan_left),
-    "an ulp in the base score": lambda f: changed(f, base=one_ulp(f.base + np.array(0.1, f.base.dtype))),
-    "an ulp in all leaves": lambda f: changed(f, leaf_value=np.nextafter(f.leaf_value, f.leaf_value.dtype.type(1e9))),
-    "children swapped": lambda f: changed(f, left=f.right, right=f.left),
-    "another column": lambda f: changed(f, feature=(f.feature + 1) % f.n_features),
+    "the other comparison": lambda f: changed(f, cmp="lt" if f.trees.cmp == "le" else "le"),
+    "the other missing side": lambda f: changed(f, nan_left=~f.trees.nan_left),
+    "an ulp in the base score": lambda f: changed(f, base=one_ulp(f.trees.base + np.array(0.1, f.trees.base.dtype))),
+    "an ulp in all leaves": lambda f: changed(
+        f, leaf_value=np.nextafter(f.trees.leaf_value, f.trees.leaf_value.dtype.type(1e9))
+    ),
+    "children swapped": lambda f: changed(f, left=f.trees.right, right=f.trees.left),
+    "another column": lambda f: changed(f, feature=(f.trees.feature + 1) % f.n_features),
     "a sixteenth of the leaves": lambda f: changed(
-        f, leaf_value=f.leaf_value + (np.arange(f.n_leaves) % 16 == 0)[:, None].astype(f.leaf_value.dtype)
+        f,
+        leaf_value=f.trees.leaf_value + (np.arange(f.n_leaves) % 16 == 0)[:, None].astype(f.trees.leaf_value.dtype),
     ),
 }
 

@@ -870,7 +870,11 @@ def test_an_estimator_keeps_a_device_that_is_there_and_an_unfitted_one_any(monke
 
 OURS = [
     "sktensor.estimator.estimator.TensorizedEstimator",
+    "sktensor.estimator.fitted.Fitted",
     "sktensor.forest.forest.Forest",
+    "sktensor.forest.specs.InputSpec",
+    "sktensor.forest.specs.OutputSpec",
+    "sktensor.forest.trees.Trees",
     "sktensor.runtime.program.Program",
 ]
 TRUSTED = {

@@ -12,7 +12,7 @@ import pytest
 from sklearn.tree import DecisionTreeRegressor
 
 from sktensor import TensorizedEstimator
-from sktensor.estimator import estimator as estimators
+from sktensor.estimator import compiling
 from sktensor.native import loader
 from sktensor.runtime import program as programs
 
@@ -56,7 +56,7 @@ def predicted_in_child(expected):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.parametrize(("module", "name"), [(estimators, "_adopting"), (programs, "_compiling")])
+@pytest.mark.parametrize(("module", "name"), [(compiling, "_compiling"), (programs, "_compiling")])
 def test_a_child_does_not_wait_for_a_thread_of_its_parent(module, name):
     before = getattr(module, name)
     with held_by_another_thread(before):

@@ -25,7 +25,7 @@ from sktensor.strategies.tables import arrays, map_arrays
 
 def leaves_of(strategy, forest, X):
     tables = map_arrays(strategy.compile(forest.trees), torch.tensor)
-    return strategy.run(tables, as_columns(torch.tensor(X), forest)).numpy()
+    return strategy.run(tables, as_columns(torch.tensor(X), forest, forest.inputs.flush_limit)).numpy()
 
 
 def rows_for(forest, rng, n=60):
@@ -199,7 +199,7 @@ def test_a_symmetric_tree_takes_no_multiplexer():
 
 def test_condition_shared_by_trees_is_one_plane():
     stump = {"feature": 0, "threshold": 0.5, "left": {"value": 1.0}, "right": {"value": 2.0}}
-    tables = bitsliced.compile(Forest.from_trees([stump] * 5, n_features=1))
+    tables = bitsliced.compile(Forest.from_trees([stump] * 5, n_features=1).trees)
     assert (tables.plane_column.tolist(), tables.plane_rank.tolist()) == ([0], [0])
     assert tables.piece_code[:, 0].tolist() == [circuits.PLANES] * 5
     assert tables.leaf.tolist() == list(range(10))  # right is 1
@@ -251,7 +251,7 @@ def test_a_module_finds_the_same_leaves_on_each_device(device):
     forest = random_forest(rng, n_trees=6, max_depth=12, categorical=True)
     X = rows_for(forest, rng, 150)
     tables = map_arrays(bitsliced.compile(forest.trees), lambda a: torch.tensor(a, device=device))
-    found = bitsliced.run(tables, as_columns(torch.tensor(X, device=device), forest))
+    found = bitsliced.run(tables, as_columns(torch.tensor(X, device=device), forest, forest.inputs.flush_limit))
     np.testing.assert_array_equal(found.cpu().numpy().T, reference_leaves(forest, X))
 
 

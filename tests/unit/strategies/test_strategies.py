@@ -30,7 +30,7 @@ def run(forest, name, X):
     """Leaves and sums by the strategy of that name, from X in the forest's feature dtype."""
     strategy = find_strategy(name)
     tables, sum_tables = map_arrays((strategy.compile(forest.trees), sums.compile(forest.trees)), torch.tensor)
-    rows = as_columns(torch.tensor(X), forest)
+    rows = as_columns(torch.tensor(X), forest, forest.inputs.flush_limit)
     leaves = strategy.run(tables, rows)
     return leaves.T.numpy(), sums.run(sum_tables, leaves, rows).numpy()
 
@@ -177,9 +177,10 @@ def test_trees_are_not_padded_to_the_deepest_one():
     for name in IN_BUCKETS:
         cost = find_strategy(name).cost
         assert (
-            cost(Shape.of(mixed)).table_bytes == cost(Shape.of(shallow)).table_bytes + cost(Shape.of(deep)).table_bytes
+            cost(Shape.of(mixed.trees)).table_bytes
+            == cost(Shape.of(shallow.trees)).table_bytes + cost(Shape.of(deep.trees)).table_bytes
         )
-    assert [bucket.depth for bucket in tree_traversal.compile(mixed).buckets] == [2, 12]
+    assert [bucket.depth for bucket in tree_traversal.compile(mixed.trees).buckets] == [2, 12]
 
 
 @pytest.mark.parametrize("name", ["gemm", "perfect_tree_traversal"])

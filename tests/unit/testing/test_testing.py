@@ -349,10 +349,10 @@ def reversed_trees(forest):
 
 WRONG = [
     ("regressor", {"cmp": "le"}, r"the comparison \(Forest\.cmp\)"),
-    ("regressor", {"nan_left": lambda f: ~f.nan_left}, r"the missing side \(Forest\.nan_left\)"),
-    ("regressor", {"nan_left": lambda f: np.zeros_like(f.nan_left)}, r"the missing side \(Forest\.nan_left\)"),
-    ("regressor", {"base": lambda f: 0 * f.base}, r"the base score \(Forest\.base, bias\), to which \[-?\d"),
-    ("multiclass", {"base": lambda f: 0 * f.base}, r"the base score \(Forest\.base, bias\)"),
+    ("regressor", {"nan_left": lambda f: ~f.trees.nan_left}, r"the missing side \(Forest\.nan_left\)"),
+    ("regressor", {"nan_left": lambda f: np.zeros_like(f.trees.nan_left)}, r"the missing side \(Forest\.nan_left\)"),
+    ("regressor", {"base": lambda f: 0 * f.trees.base}, r"the base score \(Forest\.base, bias\), to which \[-?\d"),
+    ("multiclass", {"base": lambda f: 0 * f.trees.base}, r"the base score \(Forest\.base, bias\)"),
     ("regressor", {"root": reversed_trees}, r"the order of the trees \(Forest\.root\)"),
     ("binary", {"link": "identity"}, r"predict_proba .*the link \(Forest\.link\): with link='sigmoid'"),
     ("binary", {"link_param": 2.0}, r"predict_proba .*the link \(Forest\.link_param\): with link_param=1\.0"),
@@ -360,25 +360,49 @@ WRONG = [
     ("regressor", {"link": "log1p_exp"}, r"predict .*the link \(Forest\.link\): with link='identity'"),
     ("multiclass", {"link": "sigmoid"}, r"the link \(Forest\.link\): with link='softmax'"),
     ("binary", {"decision": "half", "link": "identity"}, r"Forest\.link"),
-    ("multiclass", {"classes": lambda f: (f.classes[0][::-1],)}, r"the order of the labels \(Forest\.classes\)"),
+    (
+        "multiclass",
+        {"classes": lambda f: (f.outputs.classes[0][::-1],)},
+        r"the order of the labels \(Forest\.classes\)",
+    ),
     ("multiclass", {"classes": (np.array(["low", "mid", "xx"]),)}, r"the labels \(Forest\.classes\), which lack"),
     ("binary", {"classes": (np.array([0, 1]),)}, r"the dtype of labels \(Forest\.classes, label_dtype\)"),
     ("binary", {"decision_threshold": 0.4}, r"predict .*the decision \(Forest\.decision"),
     ("binary", {"proba": "none"}, r"has predict_proba, the forest gives none.*Forest\.proba"),
     ("binary", {"proba": "values"}, r"predict_proba .*shape.*Forest\.proba, output_slices"),
-    ("regressor", {"leaf_id": lambda f: f.leaf_id + 1}, r"the leaf numbers \(Forest\.leaf_id\)"),
+    ("regressor", {"leaf_id": lambda f: f.trees.leaf_id + 1}, r"the leaf numbers \(Forest\.leaf_id\)"),
     ("regressor", {"leaf_dtype": "int32"}, r"leaf numbers .*dtype int32.*Forest\.leaf_dtype"),
     ("multiclass", {"raw_shape": (3,), "leaf_shape": (3, 6)}, r"Forest\.leaf_shape"),
     ("regressor", {"raw_shape": (1,)}, r"raw scores .*shape.*Forest\.raw_shape"),
     ("regressor", {"value_shape": (1,)}, r"predict .*shape.*Forest\.value_shape"),
     ("regressor", {"acc_dtype": "float64"}, r"raw scores .*dtype float64.*Forest\.acc_dtype"),
     ("regressor", {"feature_dtype": "float64"}, r"what the cast to float32 rounds \(Forest\.threshold, feature_dtype"),
-    ("regressor", {"threshold": lambda f: f.threshold + np.float32(0.25)}, r"the split \(Forest\.feature, threshold"),
-    ("regressor", {"threshold": lambda f: np.nextafter(f.threshold, np.float32(9))}, r"Forest\.threshold|Forest\.cmp"),
-    ("regressor", {"left": lambda f: f.right, "right": lambda f: f.left}, r"Forest\.(feature|leaf_id|cmp|nan_left)"),
-    ("regressor", {"leaf_value": lambda f: f.leaf_value * 2, "base": lambda f: f.base * 2}, r"a factor \(Forest\.div"),
-    ("regressor", {"leaf_value": lambda f: f.leaf_value**2}, r"the values of the leaves .*leaf numbers being right"),
-    ("multiclass", {"tree_target": lambda f: (f.tree_target + 1) % 3}, r"Forest\.(tree_target|leaf_value)"),
+    (
+        "regressor",
+        {"threshold": lambda f: f.trees.threshold + np.float32(0.25)},
+        r"the split \(Forest\.feature, threshold",
+    ),
+    (
+        "regressor",
+        {"threshold": lambda f: np.nextafter(f.trees.threshold, np.float32(9))},
+        r"Forest\.threshold|Forest\.cmp",
+    ),
+    (
+        "regressor",
+        {"left": lambda f: f.trees.right, "right": lambda f: f.trees.left},
+        r"Forest\.(feature|leaf_id|cmp|nan_left)",
+    ),
+    (
+        "regressor",
+        {"leaf_value": lambda f: f.trees.leaf_value * 2, "base": lambda f: f.trees.base * 2},
+        r"a factor \(Forest\.div",
+    ),
+    (
+        "regressor",
+        {"leaf_value": lambda f: f.trees.leaf_value**2},
+        r"the values of the leaves .*leaf numbers being right",
+    ),
+    ("multiclass", {"tree_target": lambda f: (f.trees.tree_target + 1) % 3}, r"Forest\.(tree_target|leaf_value)"),
     ("regressor", {"accepts_nan": False}, r"the library answers predict of a row of nan.*Forest\.accepts_nan"),
     ("regressor", {"accepts_inf": False}, r"the library answers predict of a row of inf.*Forest\.accepts_inf"),
     ("regressor", {"output_slices": (1,), "div": 6.0}, r"Forest\.(div|raw_is_pre_div)"),
@@ -399,11 +423,14 @@ def test_the_rule_at_fault_is_named(otherlib, plugin, kind, changes, said):
     ("changes", "said"),
     [
         ({"cmp": "le"}, r"the comparison \(Forest\.cmp\): with cmp='lt'"),
-        ({"nan_left": lambda f: ~f.nan_left}, r"the missing side \(Forest\.nan_left\)"),
-        ({"nan_left": lambda f: np.zeros_like(f.nan_left)}, r"the missing side \(Forest\.nan_left, missing_value\)"),
-        ({"base": lambda f: 0 * f.base}, r"the base score \(Forest\.base, bias\)"),
+        ({"nan_left": lambda f: ~f.trees.nan_left}, r"the missing side \(Forest\.nan_left\)"),
+        (
+            {"nan_left": lambda f: np.zeros_like(f.trees.nan_left)},
+            r"the missing side \(Forest\.nan_left, missing_value\)",
+        ),
+        ({"base": lambda f: 0 * f.trees.base}, r"the base score \(Forest\.base, bias\)"),
         ({"root": reversed_trees}, r"the order of the trees \(Forest\.root\): added from the last to the first"),
-        ({"root": lambda f: np.roll(f.root, 2)}, r"the order or the dtype of the sum \(the order of the trees"),
+        ({"root": lambda f: np.roll(f.trees.root, 2)}, r"the order or the dtype of the sum \(the order of the trees"),
         ({"flush_tiny": True, "feature_dtype": "float64"}, r"Forest\.(feature_dtype|flush_tiny)"),
     ],
 )
@@ -416,7 +443,7 @@ def test_the_rule_at_fault_is_named_without_the_extractors_help(otherlib, plugin
 
 def test_a_difference_is_shown_with_its_row_column_and_both_answers(otherlib, plugin):
     model, X = fitted(otherlib, "multiclass")
-    extractor = broken(plugin, asks=("predict_raw",), base=lambda f: f.base + np.float32([0, 0, 1]))
+    extractor = broken(plugin, asks=("predict_raw",), base=lambda f: f.trees.base + np.float32([0, 0, 1]))
     raw = model.margins(X)
     with pytest.raises(AssertionError) as error:
         assert_matches(model, X, extractor=extractor)
@@ -437,7 +464,7 @@ def test_first_diverging_node_is_named(otherlib, plugin):
 def test_rows_that_do_not_hurt_show_less_than_the_whole_kit(otherlib, plugin):
     model, _ = fitted(otherlib, "regressor")
     harmless = np.random.default_rng(5).normal(size=(50, 4))  # on no threshold, nothing missing
-    for changes in ({"cmp": "le"}, {"nan_left": lambda f: ~f.nan_left}):
+    for changes in ({"cmp": "le"}, {"nan_left": lambda f: ~f.trees.nan_left}):
         assert_matches(model, harmless, extractor=broken(plugin, **changes))
         with pytest.raises(AssertionError):
             check_extractor(model, harmless, extractor=broken(plugin, **changes))
@@ -481,7 +508,7 @@ def test_an_extractor_is_a_pure_function(otherlib, plugin):
 def test_a_malformed_forest_is_refused_by_field(otherlib, plugin):
     model, X = fitted(otherlib, "regressor")
     with pytest.raises(ValueError, match=r"Forest\.left: tree \d, node \d"):
-        check_extractor(model, X, extractor=broken(plugin, left=lambda f: f.left + f.n_nodes))
+        check_extractor(model, X, extractor=broken(plugin, left=lambda f: f.trees.left + f.n_nodes))
     with pytest.raises(AssertionError, match="gave dict for Regressor, not a Forest"):
         check_extractor(model, X, extractor=SimpleNamespace(extract=lambda model: {}))
 
@@ -573,7 +600,7 @@ def test_a_copy_that_comes_back_another_is_noticed(otherlib, plugin, monkeypatch
     model, X = fitted(otherlib, "regressor")
 
     def restore(self, state):
-        self.__init__(state["forest"].replace(base=state["forest"].base + 1))
+        self.__init__(state["forest"].replace(base=state["forest"].trees.base + 1))
 
     monkeypatch.setattr(Program, "__setstate__", restore)
     with pytest.raises(AssertionError, match="raw scores differ with a pickled copy"):
@@ -639,11 +666,11 @@ def test_ngboost_is_wrapped_and_fitted_as_an_estimator(ngboost_extractor, ngboos
     ("changes", "said"),
     [
         ({"cmp": "lt"}, r"the comparison \(Forest\.cmp\)"),
-        ({"nan_left": lambda f: ~f.nan_left}, r"the missing side \(Forest\.nan_left\)"),
-        ({"base": lambda f: f.base + np.eye(f.n_outputs)[-1]}, r"the base score \(Forest\.base, bias\)"),
+        ({"nan_left": lambda f: ~f.trees.nan_left}, r"the missing side \(Forest\.nan_left\)"),
+        ({"base": lambda f: f.trees.base + np.eye(f.n_outputs)[-1]}, r"the base score \(Forest\.base, bias\)"),
         ({"root": reversed_trees}, r"the order of the trees \(Forest\.root\)"),
         ({"link": "sigmoid"}, r"the link \(Forest\.link\): with link='softmax'"),
-        ({"classes": lambda f: (f.classes[0][::-1],)}, r"the order of the labels \(Forest\.classes\)"),
+        ({"classes": lambda f: (f.outputs.classes[0][::-1],)}, r"the order of the labels \(Forest\.classes\)"),
     ],
 )
 def test_what_is_wrong_with_an_extractor_of_ngboost_is_named(ngboost_extractor, ngboost_models, changes, said):
