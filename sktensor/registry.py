@@ -19,6 +19,7 @@ __all__ = [
     "Extractor",
     "Fingerprint",
     "RuleOfNames",
+    "Steps",
     "Submodels",
     "chosen_rounds",
     "extract_forest",
@@ -50,7 +51,8 @@ class Extractor(Protocol):
     With two more functions, ``predict_raw(model, X)`` and ``predict_leaves(model, X)``, which ask the library itself
     for raw scores and leaf numbers of an array, programs made of its models are verified when they are compiled.
     With a function ``submodels(model)`` that returns :class:`Submodels`, or None for a model that is one forest, models
-    that combine others are taken, too. More functions that a library may need, each of them optional:
+    that combine others are taken, too. With a function ``steps(model)`` that returns :class:`Steps`, or None for a model
+    that is no pipeline, pipelines are. More functions that a library may need, each of them optional:
 
     * ``check_class(model)`` raises :class:`~sktensor.UnsupportedModelError` for a model, fitted or not, whose class or
       parameters say already that it is not supported, so that it is not trained in vain.
@@ -96,6 +98,25 @@ class Submodels:
     rows: Callable[[Any, Any], Any] | None = None
     alone: Callable[[Any], Any] | None = None
     adds: Callable[[Any, Callable[[Any, Any], Any]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a fitted pipeline.
+
+    Attributes
+    ----------
+    before : tuple of (str, transformer)
+        All but the last one, in their order.
+    last : object
+        The last one.
+    with_last : callable
+        ``with_last(model, last)``: a copy of the pipeline with another last step; a function of a module.
+    """
+
+    before: tuple[tuple[str, Any], ...]
+    last: Any
+    with_last: Callable[[Any, Any], Any]
 
 
 RuleOfNames = Literal["scikit-learn", "same", "name", "position"]

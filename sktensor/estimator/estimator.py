@@ -333,7 +333,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         if fitted is None:
             fitted = self._current()
         program: Any = fitted.program
-        if isinstance(program, Composite):
+        if not isinstance(program, Program):
             given = params or {}
             if base_margin is not None:
                 given = {**given, "base_margin": base_margin}
@@ -380,7 +380,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         given = {name: on_host(value) for name, value in params.items()}
         if sample_weight is not None:
             given["sample_weight"] = on_host(sample_weight)
-        if isinstance(fitted.program, Composite):
+        if not isinstance(fitted.program, Program):
             return fitted.program.ask("score", self._settings(), X, on_host(y), **given)  # type: ignore[no-any-return]
 
         def predict(rows: Any) -> Any:
