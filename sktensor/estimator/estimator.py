@@ -15,6 +15,7 @@ from sktensor.estimator.compiling import hold, is_outdated, publish, recompiled,
 from sktensor.estimator.composite import Composite
 from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
 from sktensor.estimator.outliers import OutlierMethods
+from sktensor.estimator.pipeline import PipelineProgram
 from sktensor.estimator.refusals import check_arguments, check_parameters, why_missing
 from sktensor.estimator.scoring import score
 from sktensor.estimator.tensors import as_scikit_learn_answers
@@ -176,6 +177,8 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
             fit_params["sample_weight"] = sample_weight
         fitted, names, columns = fitted_clone(self.estimator, X, y, fit_params)
         publish(self, fitted, names, **columns)
+        if isinstance(program := self._compiled(), PipelineProgram):
+            program.fold_for(X)
         return self
 
     _hold = hold  # for estimators that come from a file

@@ -1,4 +1,4 @@
-"""Pipelines: the steps folded into the last step's forest where that is possible, and run by their library elsewhere."""
+"""Pipelines: the steps folded into the last step's forest where that is possible, run by their library elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.errors import UnsupportedModelError
+from sktensor.errors import UnsupportedModelError, VerificationError
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.composite import CompositePlan
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
@@ -25,6 +25,7 @@ from sktensor.inputs.views import NotForViews, read_views
 from sktensor.pipelines.domains import Domain
 from sktensor.pipelines.features import Features
 from sktensor.pipelines.folding import Folded, fold
+from sktensor.pipelines.probe import probe
 from sktensor.pipelines.walk import Note, Passed, way_through
 from sktensor.registry import extract_forest
 from sktensor.runtime.pickled_state import stamp, take_stamp
@@ -144,6 +145,7 @@ class PipelineProgram:
         self.model, self.steps, self.last, self._with_last = copy.copy(model), steps, last, with_last
         self._twin: tuple[Settings, Any] | None = None
         self._ready: dict[Any, _Ready | None] = {}
+        self.why_run = ""
         self._places: tuple[Any, list[int] | None] = None, None
         first = steps[0][1] if steps else None
         self._by_name = type(first).__name__ == "ColumnTransformer"
@@ -302,6 +304,34 @@ class PipelineProgram:
             float(folded.highest.min(initial=np.inf)),
         )
 
+    def _verify(self, layout: ArrayLayout | FrameLayout, ready: _Ready) -> None:
+        """Compare raw scores bit for bit with those of the steps as they are run, on rows that hurt."""
+        values, n_rows = probe(ready.folded)
+        X = layout.rows(values, n_rows)
+        if ready.program.forest.trees.aggregate == "per_tree":
+            return
+        columns = None
+        if isinstance(layout, FrameLayout):
+            found = columns_of(X, range(len(layout.names)), self._read)
+            if found is None or found[1] != layout.kinds:
+                return  # a frame of these values has other kinds of columns
+            columns = found[0]
+        rows = X
+        for _, step in self.steps:
+            if step is not None and not isinstance(step, str):
+                rows = step.transform(rows)
+        settings = self.last._settings()
+        expected = np.asarray(self.last.predict_raw(rows)).reshape(n_rows, -1)
+        got, _ = ready.program.raw_scores(self._rows(X, columns, ready), settings)
+        bits = f"u{expected.dtype.itemsize}"
+        same = expected.view(bits) == np.asarray(got).astype(expected.dtype, copy=False).view(bits)
+        if not (same | (np.isnan(expected) & np.isnan(got))).all():
+            n = int((~same).any(axis=1).sum())
+            raise VerificationError(
+                f"The folded steps and {type(self.model).__name__} differ in {n} of {n_rows} probe rows. Please report "
+                "this with the output of sktensor.show_versions(); verify=False goes on regardless."
+            )
+
     def _rows(self, X: Any, columns: Any, ready: _Ready) -> Rows:
         """Rows of X as the program's forest sees them; NotForViews where the library has to be asked."""
         folded = ready.folded
@@ -322,6 +352,10 @@ class PipelineProgram:
         """Choose the container that ``transform`` gives."""
         self.model.set_output(transform=transform)
         self._twin = None
+
+    def fold_for(self, X: Any) -> None:
+        """Fold the steps for rows like X now, rather than when the first of them are predicted."""
+        self._ready_for(X)
 
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
         """Build what predictions of `n_rows` rows will use, or raise the error that they would."""

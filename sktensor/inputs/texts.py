@@ -50,8 +50,13 @@ class _Objects:
     def codes(self, view: CategoryView) -> Array:
         if len(self._values) <= FEW_ROWS or "pandas" not in sys.modules:
             return _one_by_one(self._values.tolist(), view)
-        codes, distinct = sys.modules["pandas"].factorize(self._values, use_na_sentinel=False)
-        return _one_by_one(list(distinct), view)[codes]  # NaN and None are told apart here
+        numbers, distinct = sys.modules["pandas"].factorize(self._values)
+        if (numbers >= 0).all():
+            return _one_by_one(distinct.tolist(), view)[numbers]
+        codes = np.append(_one_by_one(distinct.tolist(), view), np.float32(0))[numbers]
+        absent = np.flatnonzero(numbers < 0)  # None and NaN, which the steps may tell apart
+        codes[absent] = _one_by_one(self._values[absent].tolist(), view)
+        return codes
 
 
 class _Strings:
