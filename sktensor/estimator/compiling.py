@@ -81,7 +81,7 @@ def hold(est: TensorizedEstimator, model: Any, program: Program | Composite | Pi
         The wrapper.
     model : object
         Fitted.
-    program : Program or Composite
+    program : Program, Composite or PipelineProgram
         Compiled from it.
     **columns
         Fitted attributes, and ``_prefit=True`` if the model came fitted.

@@ -190,7 +190,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
             return recompiled(self)
         return fitted
 
-    def _compiled(self) -> Program | Composite:
+    def _compiled(self) -> Program | Composite | PipelineProgram:
         """The program, or those of a model made of others; around a fitted model, compiled now if it has not been."""
         return self._current().program
 

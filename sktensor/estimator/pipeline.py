@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -16,16 +17,15 @@ from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.composite import CompositePlan
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.forest import NO_FLUSH, Forest
-from sktensor.forest.transform import map_columns
-from sktensor.forest.views import NumberView
-from sktensor.inputs.layouts import NUMBERS, ArrayLayout, FrameLayout, columns_of, layout_of
+from sktensor.inputs.layouts import NUMBERS, FrameLayout, columns_of, layout_of
 from sktensor.inputs.rows import IN_PLACE, Rows, exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
 from sktensor.inputs.views import NotForViews, read_views
+from sktensor.pipelines.arrays import ArrayProbe, in_place
 from sktensor.pipelines.domains import Domain
 from sktensor.pipelines.features import Features
 from sktensor.pipelines.folding import Folded, fold
-from sktensor.pipelines.probe import probe
+from sktensor.pipelines.probe import probe_values
 from sktensor.pipelines.walk import Note, Passed, way_through
 from sktensor.registry import extract_forest
 from sktensor.runtime.pickled_state import stamp, take_stamp
@@ -100,27 +100,32 @@ class _Ready:
     folded: Folded
     program: Program
     in_place: bool  # whether the trees read X itself
+    takes_all_finite: bool  # and refuse no number of it but infinite ones, which their kernels find
     low: float
     high: float
 
 
 @dataclass(frozen=True)
-class _Probe:
-    """A layout, as the folding asks it."""
+class FrameProbe:
+    """Frames of a layout, as folding asks for their rows."""
 
-    layout: ArrayLayout | FrameLayout
+    layout: FrameLayout
 
     def domain(self, column: int) -> Domain | None:
+        """The numbers that a column can hold; None for columns of text."""
         kind = self.layout.kind(column)
         return Domain(np.dtype(kind)) if kind else None
 
     def missing(self, column: int) -> list[Any]:
+        """The missing values that a column of text can hold."""
         return self.layout.missing(column)
 
     def known(self, column: int, values: Any) -> list[Any]:
+        """Those of some values that a column of text can hold."""
         return self.layout.known(column, values)
 
     def rows(self, values: dict[int, Any], n_rows: int) -> Any:
+        """Rows with these values in some columns."""
         return self.layout.rows(values, n_rows)
 
 
@@ -150,10 +155,11 @@ class PipelineProgram:
         first = steps[0][1] if steps else None
         self._by_name = type(first).__name__ == "ColumnTransformer"
         self._names = _text_names(model)
-        self._n_columns = getattr(model, "n_features_in_", None) if steps else None
+        known = getattr(model, "n_features_in_", None) if steps else None
+        self._n_columns = known if isinstance(known, int) else -1
         self._passed: list[Passed] | None = None
         self.notes: list[Note] = []
-        if isinstance(self._n_columns, int):
+        if self._n_columns >= 0:
             self._passed, self.notes = way_through(steps, self._n_columns)
         self._read = _looked_at(self._passed)
         self._last_answers = last._compiled() if self._passed is not None else None
@@ -194,11 +200,11 @@ class PipelineProgram:
             if ready is not None:
                 try:
                     rows = self._rows(X, columns, ready)
+                    return ANSWERS[method](
+                        self.last._current(), ready.program, settings, rows, kwargs.get("base_margin")
+                    )
                 except NotForViews:
                     pass
-                else:
-                    fitted = self.last._current()
-                    return ANSWERS[method](fitted, ready.program, settings, rows, kwargs.get("base_margin"))
         return self._run(method, settings, X, *args, **kwargs)
 
     def _run(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
@@ -253,12 +259,12 @@ class PipelineProgram:
             pass
         if len(self._ready) >= LAYOUTS_KEPT:
             self._ready.clear()
-        layout: ArrayLayout | FrameLayout
+        probe: ArrayProbe | FrameProbe
         if isinstance(key, str):
-            layout = ArrayLayout(X.dtype.name, self._n_columns)
+            probe = ArrayProbe(X.dtype.name, self._n_columns)
         else:
-            layout = FrameLayout(key[0], self._names, key[1])
-        ready = self._ready[key] = self._folded(layout)
+            probe = FrameProbe(FrameLayout(key[0], self._names or (), key[1]))
+        ready = self._ready[key] = self._folded(probe)
         return ready, columns
 
     def _places_in(self, X: Any) -> list[int] | None:
@@ -281,39 +287,35 @@ class PipelineProgram:
             self._places = columns, found
         return found
 
-    def _folded(self, layout: ArrayLayout | FrameLayout) -> _Ready | None:
+    def _folded(self, probe: ArrayProbe | FrameProbe) -> _Ready | None:
         program = self._last_answers
-        assert self._passed is not None and isinstance(program, Program) and self._n_columns is not None
+        assert self._passed is not None and isinstance(program, Program)
         try:
-            folded = fold(self._passed, program.forest, _Probe(layout), self._n_columns)
+            folded = fold(self._passed, program.forest, probe, self._n_columns)
         except UnsupportedModelError as error:
             self.why_run = str(error)
             return None
-        forest, views = folded.forest, folded.views
-        in_place = isinstance(layout, ArrayLayout) and all(isinstance(v, NumberView) and v.is_plain for v in views)
-        if in_place:
-            columns = np.array([view.column for view in views], dtype=np.int64)
-            trees = map_columns(forest.trees, columns, self._n_columns)
-            inputs = forest.inputs.__class__(n_features=self._n_columns)
-            forest = Forest(trees=trees, inputs=inputs, outputs=forest.outputs).validate()
-        return _Ready(
-            folded,
-            Program(forest),
-            in_place,
-            float(folded.lowest.max(initial=-np.inf)),
-            float(folded.highest.min(initial=np.inf)),
-        )
+        forest, all_finite = None, False
+        limits = float(folded.lowest.max(initial=-np.inf)), float(folded.highest.min(initial=np.inf))
+        if isinstance(probe, ArrayProbe):
+            forest = in_place(folded, self._n_columns)
+            if forest is not None and np.dtype(probe.dtype) in IN_PLACE:
+                all_finite = limits == (float(np.finfo(probe.dtype).min), float(np.finfo(probe.dtype).max))
+        ready = _Ready(folded, Program(forest or folded.forest), forest is not None, all_finite, *limits)
+        if self.last.verify:
+            self._verify(probe, ready)
+        return ready
 
-    def _verify(self, layout: ArrayLayout | FrameLayout, ready: _Ready) -> None:
+    def _verify(self, probe: ArrayProbe | FrameProbe, ready: _Ready) -> None:
         """Compare raw scores bit for bit with those of the steps as they are run, on rows that hurt."""
-        values, n_rows = probe(ready.folded)
-        X = layout.rows(values, n_rows)
+        values, n_rows = probe_values(ready.folded)
+        X = probe.rows(values, n_rows)
         if ready.program.forest.trees.aggregate == "per_tree":
             return
         columns = None
-        if isinstance(layout, FrameLayout):
-            found = columns_of(X, range(len(layout.names)), self._read)
-            if found is None or found[1] != layout.kinds:
+        if isinstance(probe, FrameProbe):
+            found = columns_of(X, range(len(probe.layout.names)), self._read)
+            if found is None or found[1] != probe.layout.kinds:
                 return  # a frame of these values has other kinds of columns
             columns = found[0]
         rows = X
@@ -336,6 +338,8 @@ class PipelineProgram:
         """Rows of X as the program's forest sees them; NotForViews where the library has to be asked."""
         folded = ready.folded
         if type(X) is np.ndarray:
+            if ready.in_place and ready.takes_all_finite:
+                return Rows(X, NO_FLUSH, None, partial(_check_array, ready=ready), True)
             _check_array(X, ready)
             if ready.in_place:
                 return Rows(X, NO_FLUSH, None, None, X.dtype in IN_PLACE)
@@ -399,7 +403,7 @@ def _check_array(X: Array, ready: _Ready) -> None:
             raise NotForViews
         return
     absent = np.isnan(X)
-    if absent.any(axis=0)[~folded.takes_missing].any():
+    if np.any(absent[:, ~folded.takes_missing]):
         raise NotForViews
     if not (((X >= folded.lowest) & (X <= folded.highest)) | absent).all():
         raise NotForViews

@@ -1,4 +1,4 @@
-"""Kinds of X that steps are folded for: arrays of a dtype, and frames with columns of some dtypes.
+"""Kinds of frames that steps are folded for.
 
 What steps give depends on the dtypes of all columns together, for instance where one of float64 makes them all so.
 """
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from sktensor.inputs.texts import text_column
 
-__all__ = ["ArrayLayout", "FrameLayout", "columns_of", "layout_of"]
+__all__ = ["FrameLayout", "columns_of", "layout_of"]
 
 Array = npt.NDArray[Any]
 
@@ -26,41 +26,6 @@ POLARS_NUMBERS = {
     "Float32": "float32", "Float64": "float64", "Boolean": "bool", "Int8": "int8", "Int16": "int16", "Int32": "int32",
     "Int64": "int64", "UInt8": "uint8", "UInt16": "uint16", "UInt32": "uint32", "UInt64": "uint64",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ArrayLayout:
-    """Arrays of a dtype.
-
-    Attributes
-    ----------
-    dtype : str
-        Numbers.
-    n_columns : int
-        How many columns they have.
-    """
-
-    dtype: str
-    n_columns: int
-
-    def kind(self, column: int) -> str:
-        """The dtype of a column's numbers; empty for columns of text."""
-        return self.dtype
-
-    def missing(self, column: int) -> list[Any]:
-        """The missing values that a column of text can hold."""
-        return []
-
-    def known(self, column: int, values: Sequence[Any]) -> list[Any]:
-        """Those of some values that a column of text can hold."""
-        return []
-
-    def rows(self, values: dict[int, Any], n_rows: int) -> Array:
-        """Rows with these values in some columns, and zeros in all others."""
-        found = np.zeros((n_rows, self.n_columns), dtype=self.dtype)
-        for column, given in values.items():
-            found[:, column] = given
-        return found
 
 
 @dataclass(frozen=True)
@@ -175,12 +140,13 @@ def _pandas_column(asked: Any, place: int) -> tuple[Any, str] | None:
     if isinstance(dtype, pandas.StringDtype):
         missing = "nan" if dtype.na_value is np.nan else "NA"
         return text_column(values, "string"), f"string {dtype.storage} {missing}"
-    if isinstance(dtype, pandas.CategoricalDtype):
-        if isinstance(values.categories.dtype, pandas.StringDtype) or all(
-            isinstance(v, str) for v in values.categories
-        ):
-            return text_column(values, "category"), "category"
+    if isinstance(dtype, pandas.CategoricalDtype) and _are_text(values.categories, pandas):
+        return text_column(values, "category"), "category"
     return None
+
+
+def _are_text(categories: Any, pandas: Any) -> bool:
+    return isinstance(categories.dtype, pandas.StringDtype) or all(isinstance(value, str) for value in categories)
 
 
 def _polars_column(X: Any, place: int) -> tuple[Any, str] | None:

@@ -40,7 +40,8 @@ def text_column(values: Any, kind: str) -> TextColumn:
     -------
     TextColumn
     """
-    return KINDS[kind](values)
+    found: TextColumn = KINDS[kind](values)
+    return found
 
 
 class _Objects:
@@ -50,10 +51,12 @@ class _Objects:
     def codes(self, view: CategoryView) -> Array:
         if len(self._values) <= FEW_ROWS or "pandas" not in sys.modules:
             return _one_by_one(self._values.tolist(), view)
+        numbers: Array
         numbers, distinct = sys.modules["pandas"].factorize(self._values)
         if (numbers >= 0).all():
-            return _one_by_one(distinct.tolist(), view)[numbers]
-        codes = np.append(_one_by_one(distinct.tolist(), view), np.float32(0))[numbers]
+            found: Array = _one_by_one(distinct.tolist(), view)[numbers]
+            return found
+        codes: Array = np.append(_one_by_one(distinct.tolist(), view), np.float32(0))[numbers]
         absent = np.flatnonzero(numbers < 0)  # None and NaN, which the steps may tell apart
         codes[absent] = _one_by_one(self._values[absent].tolist(), view)
         return codes

@@ -37,14 +37,13 @@ class Domain:
         self.dtype = dtype
         if dtype.kind == "f":
             self._bits = np.dtype(f"u{dtype.itemsize}")
-            limits = np.finfo(dtype)
             self._sign = 1 << (8 * dtype.itemsize - 1)
-            ends = self.place(np.array([limits.min, limits.max], dtype=dtype))
+            ends = self.place(np.array([np.finfo(dtype).min, np.finfo(dtype).max], dtype=dtype))
             self.first, self.last = int(ends[0]), int(ends[1])
         else:
-            limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-            self.first = max(int(limits[0]), -EXACT_INTEGERS) + EXACT_INTEGERS
-            self.last = min(int(limits[1]), EXACT_INTEGERS) + EXACT_INTEGERS
+            low, high = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+            self.first = max(low, -EXACT_INTEGERS) + EXACT_INTEGERS
+            self.last = min(high, EXACT_INTEGERS) + EXACT_INTEGERS
 
     def place(self, values: Array) -> Array:
         """Places of numbers, uint64."""

@@ -257,7 +257,7 @@ class _Folding:
             found = []
             for c, p, at in zip(sources, places, zero, strict=True):
                 numbers, _ = self._features_once(rows, growing[c])
-                finite = np.isfinite(numbers).all(axis=1)[: p.size].reshape(p.shape)
+                finite: Array = np.all(np.isfinite(numbers), axis=1)[: p.size].reshape(p.shape)
                 found.append(np.stack([finite[0] | (p[0] >= at), ~finite[1] & (p[1] >= at)]))
             return found
 
@@ -513,8 +513,8 @@ class _Folding:
         """Have the nodes of some columns ask in which bin a number of a column of X lies."""
         stages = {(id(run), number) for j in js or every for run, number in self._stages_of(j)}
         places = {t.place for t in self.targets[c] if (id(t.transform), t.number) in stages}
-        for low, high in self._points([c], {c: domain}).get(c, ()):
-            places |= {low, high}
+        for ends in self._points([c], {c: domain}).get(c, ()):
+            places |= {*ends}
         breaks = np.array(sorted(p for p in places if domain.first < p <= domain.last), dtype=np.uint64)
         if len(breaks) > MOST_BINS:
             raise UnsupportedModelError(f"column {c} falls into {len(breaks)} bins")

@@ -10,14 +10,14 @@ import numpy.typing as npt
 from sktensor.forest.views import BinView, CategoryView, NumberView
 from sktensor.pipelines.folding import UNKNOWN, Folded
 
-__all__ = ["probe"]
+__all__ = ["probe_values"]
 
 Array = npt.NDArray[Any]
 
 N_ROWS = 256
 
 
-def probe(folded: Folded) -> tuple[dict[int, Any], int]:
+def probe_values(folded: Folded) -> tuple[dict[int, Any], int]:
     """Values for each column of X that steps look at, and how many: thresholds, what lies beside them, what is missing.
 
     Parameters
@@ -34,7 +34,7 @@ def probe(folded: Folded) -> tuple[dict[int, Any], int]:
     """
     rng = np.random.default_rng(0)
     trees = folded.forest.trees
-    found: dict[int, list[Any]] = {}
+    found: dict[int, Any] = {}
     numbers: dict[int, list[Array]] = {}
     refuses: set[int] = set()
     for i, view in enumerate(folded.views):
