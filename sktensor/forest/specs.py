@@ -51,10 +51,11 @@ class InputSpec:
         casts to `feature_dtype`, the last where they have it already, as in scikit-learn; ``"last"``, the last, as in
         XGBoost, which refuses more entries than cells except in a ``csr_matrix``; ``"last_or_first"``, the first
         in a ``csc_matrix``, the last in anything else, as in LightGBM; ``"refused"``, an error, as in CatBoost.
-    csr_matrix_only : bool
-        Whether these are the library's answers for sparse rows in a ``scipy.sparse.csr_matrix`` only: XGBoost's dart
-        models take another way, which rounds differently, for every other kind of sparse rows, and for frames and
-        other containers that the library does not know.
+    container_types : tuple of str, optional
+        Classes of sparse rows, frames and other containers for which the library gives these answers, each as its
+        module and name, ``"polars.dataframe.frame.DataFrame"``; a ``"+"`` behind it includes the classes derived from
+        it. X of any other class is an error, except what numpy reads as an array, and lists and tuples. None: X of
+        every class is taken.
     flush_tiny : bool
         Whether ``abs(x) <= float32(1e-35)`` becomes exactly 0.0 first, as in LightGBM.
     ints_as_float32 : bool
@@ -120,7 +121,7 @@ class InputSpec:
     missing_value: float | None = None
     sparse_absent: Literal["zero", "missing", "refused"] = "zero"
     sparse_repeated: Literal["sum", "sum_if_cast", "last", "last_or_first", "refused"] = "sum"
-    csr_matrix_only: bool = False
+    container_types: tuple[str, ...] | None = None
     flush_tiny: bool = False
     ints_as_float32: bool = False
     accepts_nan: bool = True

@@ -17,11 +17,12 @@ from sktensor.inputs.tensors import on_host
 from sktensor.native import finite
 
 __all__ = [
+    "check_container",
     "check_finite",
-    "check_in_place",
     "check_kind",
     "check_masked",
     "check_numbers",
+    "check_sequence",
     "check_some",
     "check_sparse",
     "check_sparse_missing",
@@ -29,14 +30,6 @@ __all__ = [
     "check_width",
     "margins",
 ]
-
-# Data frames that XGBoost knows.
-FRAMES_IN_PLACE = {
-    ("pandas", "DataFrame"),
-    ("pandas.core.frame", "DataFrame"),
-    ("polars.dataframe.frame", "DataFrame"),
-    ("pyarrow.lib", "Table"),
-}
 
 # Containers of libraries that hold rows together with labels, for training, and give no rows back.
 OF_LIBRARIES = {
@@ -178,32 +171,53 @@ def check_sparse_missing(X: Any, forest: Forest) -> None:
         )
 
 
-def check_in_place(X: Any, forest: Forest) -> None:
-    """Refuse the kinds of rows that XGBoost does not predict in place, if it rounds differently elsewhere.
-
-    Which is which goes by the very class [python-package/xgboost/core.py inplace_predict, compat.py lazy_isinstance].
-    """
-    if isinstance(X, (list, tuple)) or hasattr(X, "__array_interface__"):
+def check_container(X: Any, forest: Forest) -> None:
+    """Refuse X of a class that the library predicts in another way, with other answers than this forest's."""
+    types = forest.inputs.container_types
+    if types is None or _is_array(X) or _is_of(type(X), types):
         return
-    if forest.inputs.sparse_absent == "missing" and not any(hasattr(X, name) for name in ARRAY_PROTOCOLS):
+    if is_sparse(X):
+        instead = " or ".join(f"scipy.sparse.{name.split('.')[-1]}(X)" for name in _public(types) if _is_scipy(name))
+    else:
+        instead = ", ".join(["numpy.asarray(X)", *(f"a {name}" for name in _public(types) if not _is_scipy(name))])
+    raise ValueError(
+        f"X is a {type(X).__module__}.{type(X).__name__}, for which the library rounds differently than for rows of "
+        f"other kinds. Give one of these instead: {instead}."
+    )
+
+
+def check_sequence(X: Any, forest: Forest) -> None:
+    """Refuse what is neither array nor list, and of which the library makes sparse rows whose zeros are missing."""
+    if (
+        forest.inputs.sparse_absent == "missing"
+        and not _is_array(X)
+        and not any(hasattr(X, name) for name in ARRAY_PROTOCOLS)
+    ):
         raise TypeError(
             f"X is a {type(X).__module__}.{type(X).__name__}, of which the library makes a sparse matrix, so that "
             "zeros count as missing. Give numpy.asarray(X) if they are numbers."
         )
-    if not forest.inputs.csr_matrix_only:
-        return
-    if is_sparse(X):
-        from scipy.sparse import isspmatrix_csr
 
-        in_place, instead = isspmatrix_csr(X), "scipy.sparse.csr_matrix(X)"
-    else:
-        cls = type(X)
-        in_place, instead = (cls.__module__, cls.__name__) in FRAMES_IN_PLACE, "a pandas.DataFrame or numpy.asarray(X)"
-    if not in_place:
-        raise ValueError(
-            f"{type(X).__module__}.{type(X).__name__}: the library rounds differently for rows of this kind than for "
-            f"others. Give {instead} instead."
-        )
+
+def _is_array(X: Any) -> bool:
+    """Whether every library takes X for an array of numbers: lists, tuples, and what numpy reads in its place."""
+    return isinstance(X, (list, tuple)) or hasattr(X, "__array_interface__")
+
+
+def _is_of(cls: type, types: tuple[str, ...]) -> bool:
+    """Whether a class is one of these, named as `container_types` names them."""
+    if f"{cls.__module__}.{cls.__name__}" in types:
+        return True
+    return any(f"{base.__module__}.{base.__name__}+" in types for base in cls.__mro__)
+
+
+def _public(types: tuple[str, ...]) -> list[str]:
+    """Package and name of classes, as users import them: ``"polars.DataFrame"``, ``"scipy.csr_matrix"``."""
+    return list(dict.fromkeys(f"{name.split('.')[0]}.{name.removesuffix('+').split('.')[-1]}" for name in types))
+
+
+def _is_scipy(name: str) -> bool:
+    return name.startswith("scipy.")
 
 
 def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> None:

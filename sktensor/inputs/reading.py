@@ -10,11 +10,12 @@ from sklearn.utils.validation import validate_data
 from sktensor.forest import NO_FLUSH, Forest
 from sktensor.inputs.checks import (
     FiniteCheck,
+    check_container,
     check_finite,
-    check_in_place,
     check_kind,
     check_masked,
     check_numbers,
+    check_sequence,
     check_some,
     check_sparse,
     check_sparse_missing,
@@ -61,7 +62,7 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
         rows = _sparse_rows(X, forest, fitted)
     elif not isinstance(X, (list, tuple)) and is_frame(X):
         places = known_columns(X, names, forest.n_features, type(fitted).__name__)
-        check_in_place(X, forest)
+        check_container(X, forest)
         if places is not None:
             X = take_columns(X, places)
         check_some(X, forest)
@@ -70,7 +71,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
         return read(exchanged(X), forest, names, fitted, allow_nan=allow_nan)
     else:
         check_kind(X)
-        check_in_place(X, forest)
+        check_sequence(X, forest)
+        check_container(X, forest)
         check_masked(X, forest)
         if not (hasattr(X, "dtype") or hasattr(X, "__dataframe__") or forest.inputs.reads_values):
             X = from_sequence(X, forest)  # what has names goes by scikit-learn, which may ask for them
@@ -123,7 +125,7 @@ def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows | 
 
 def _sparse_rows(X: Any, forest: Forest, fitted: Any) -> Rows:
     """Rows of a sparse matrix or array."""
-    check_in_place(X, forest)
+    check_container(X, forest)
     check_sparse(X, forest)
     if X.dtype.kind not in "biuf":
         raise ValueError(
