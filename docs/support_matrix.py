@@ -41,7 +41,7 @@ SECTIONS = {
     "LightGBM": ("lightgbm", "test_lightgbm"),
     "scikit-learn": ("scikit-learn", "test_sklearn"),
     "CatBoost": ("catboost", "test_catboost"),
-    "Models made of submodels": (None, "test_composite"),
+    "Meta-estimators": (None, "test_composite"),
     "Batches of no rows": (None, "test_no_rows"),
     "Malformed sparse rows": (None, "test_malformed_sparse_rows"),
     "Names and order of columns": (None, "test_names_and_order_of_columns"),

@@ -50,7 +50,7 @@ class Submodel:
     estimator : object
         What answers in its place; the model itself where it has no program.
     follows : bool
-        Whether the settings of the whole are its own, too: not where somebody has put an estimator there.
+        Whether it takes the settings of the wrapper around the whole, which wrappers that the user put there do not.
     refused : str
         Why it has no program; empty where it has.
     """
@@ -74,7 +74,7 @@ class Submodel:
 
 @dataclass(frozen=True, repr=False)
 class CompositePlan:
-    """How a prediction of a model made of others would run; printed or shown in a notebook, a table for each submodel.
+    """How a prediction of a meta-estimator would run; printed or shown in a notebook, a table for each submodel.
 
     Attributes
     ----------

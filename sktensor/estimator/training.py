@@ -21,7 +21,7 @@ __all__ = ["check_model", "check_trainable", "fitted_clone", "unfitted"]
 
 
 def check_model(model: Any) -> None:
-    """Refuse what is no model at all: a class, a path, nothing.
+    """Refuse objects that are no model: a class, a path, None.
 
     Raises
     ------

@@ -43,7 +43,7 @@ def are_text(names: Sequence[Any]) -> bool:
 
 
 def fitted_attribute(model: Any, name: str) -> Any:
-    """A fitted attribute of a model, None where it has none or none worth showing."""
+    """A fitted attribute of a model; None where it has none, or names that its library made up."""
     if name != "feature_names_in_":
         return getattr(model, name, None)
     try:
@@ -58,7 +58,7 @@ def fitted_attribute(model: Any, name: str) -> Any:
 def compiled_names(
     extractor: Extractor, model: Any, forest: Forest, given: list[Any] | None, shown: npt.NDArray[Any] | None
 ) -> ColumnNames:
-    """What frames given to a model are held against, from now on and whatever becomes of the model.
+    """The names with which the columns of frames are compared; a snapshot that later changes to the model do not touch.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def _rules(extractor: Extractor, model: Any) -> ColumnNames | None:
 
 
 def known_columns(X: Any, known: ColumnNames, n_features: int, estimator_name: str) -> list[int] | None:
-    """Where in a frame the columns of a model are, or the error for a frame that has others.
+    """Find the columns of a model in a frame, or raise for a frame that has others.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def known_columns(X: Any, known: ColumnNames, n_features: int, estimator_name: s
         found = [found[i] for i in places]
     if len(found) == n_features and tuple(found) in (known.given, known.names):
         return places
-    if not found:  # of which no name is missed
+    if not found:  # a frame without columns: only their number is wrong
         places = None
     elif known.rule == "scikit-learn":
         _check_by_scikit_learn(found, known, estimator_name)

@@ -1,4 +1,4 @@
-"""From X to rows: which kind of X it is, what is checked, and what becomes of it."""
+"""Validation of X, and its conversion to rows: which checks each kind of X passes, and in which order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["read"]
 
 
 def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: bool) -> Rows:
-    """X as numeric rows of the right width, or scikit-learn's error.
+    """Validate X and return it as numeric rows; errors as scikit-learn's.
 
     Parameters
     ----------
@@ -42,9 +42,10 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
     forest : Forest
         Whose columns they are to be.
     names : ColumnNames
-        What its columns are called, and what that means for those of frames.
+        The names of its columns, and the library's rule about names in frames.
     fitted : TensorizedEstimator
-        Whose number and names of columns scikit-learn compares with those of anything but frames.
+        Whose ``n_features_in_`` and ``feature_names_in_`` scikit-learn's validation compares with X, unless X is a
+        frame.
     allow_nan : bool
         Whether missing values are taken.
 
@@ -52,8 +53,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
     -------
     Rows
     """
-    if (plain := _plain_rows(X, forest, fitted, allow_nan)) is not None:
-        return plain
+    if (found := _array_rows(X, forest, fitted, allow_nan)) is not None:
+        return found
     name = type(fitted.estimator_).__name__
     if is_tensor(X):
         check_tensor(X, forest, type(fitted).__name__, allow_nan=allow_nan)
@@ -80,8 +81,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
             check_numbers(X, dtype.kind, forest)
         if forest.inputs.accepts_1d and forest.n_features == 1 and np.ndim(X) == 1:
             X = np.asarray(X)[:, None]
-        if (plain := _plain_rows(X, forest, fitted, allow_nan)) is not None:
-            return plain
+        if (found := _array_rows(X, forest, fitted, allow_nan)) is not None:
+            return found
         # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
         # unless it may be a category.
         as_dtype: Any = None if getattr(dtype, "kind", "O") in "biuf" else np.float64
@@ -101,8 +102,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
     return rows
 
 
-def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows | None:
-    """Rows of an array of numbers about which nothing but its values needs to be looked at; None of anything else."""
+def _array_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows | None:
+    """Rows of a numpy array of numbers, the common case, in few steps; None for X that needs further checks."""
     inputs = forest.inputs
     if (
         type(X) is not np.ndarray

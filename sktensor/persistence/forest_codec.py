@@ -17,12 +17,12 @@ __all__ = ["decode_forest", "encode_forest"]
 
 Array = npt.NDArray[Any]
 
-PARTS = (Trees, InputSpec, OutputSpec)
-_HINTS = {name: hint for part in PARTS for name, hint in get_type_hints(part).items()}
+SPECS = (Trees, InputSpec, OutputSpec)
+_HINTS = {name: hint for spec in SPECS for name, hint in get_type_hints(spec).items()}
 TABLES = ("categories", "classes")  # whose arrays may hold text
 DERIVED = ("n_columns",)  # what the others say already
-ARRAYS = {spec.name: spec for part in PARTS for spec in array_fields(part)}
-SCALARS = [spec.name for part in PARTS for spec in fields(part) if spec.name not in (*ARRAYS, *TABLES, *DERIVED)]
+ARRAYS = {found.name: found for spec in SPECS for found in array_fields(spec)}
+SCALARS = [found.name for spec in SPECS for found in fields(spec) if found.name not in (*ARRAYS, *TABLES, *DERIVED)]
 
 NAMES = tuple[str, ...] | None  # the one type of field that is a list of texts
 

@@ -1,7 +1,7 @@
 """The number of the file format, and what older numbers mean in terms of the newest.
 
 A new number takes one line and one function: raise `FORMAT`, and say in `_STEPS` what a header of the number before
-becomes. Readers see the newest format alone, and every older one is read for ever.
+becomes. Readers see the newest format alone; every older one stays readable.
 """
 
 from __future__ import annotations

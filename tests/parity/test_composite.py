@@ -1,4 +1,4 @@
-"""Models made of others: the library combines the answers, programs give them, and no bit differs."""
+"""Meta-estimators: the library combines the answers of submodels, programs give these, and no bit differs."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def test_bagging_of_several_jobs_is_that_of_one():
 
 @pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", FAMILIES)
-def test_rows_in_parts_and_single_rows_give_the_same(name, monkeypatch):
+def test_rows_in_batches_and_single_rows_give_the_same(name, monkeypatch):
     model, X = fitted(name), rows_that_hurt(name)
     methods = [method for method in (*METHODS, "apply") if hasattr(TensorizedEstimator(model), method)]
     with np.errstate(all="ignore"):

@@ -220,7 +220,7 @@ def _check_known(where: str, found: Iterable[str], known: set[str]) -> None:
 
 
 def _gbtree(booster: dict[str, Any], model: str) -> tuple[dict[str, Any], Array | None, bool]:
-    """The trees' part of a model, the weights of dart, and whether in-place prediction rounds them differently."""
+    """The section of trees, the weights of dart, and whether in-place prediction rounds them differently."""
     name = booster["name"]
     if name not in ("gbtree", "dart"):
         raise UnsupportedModelError(

@@ -1,4 +1,4 @@
-"""What the readers of X ask of a data frame, of whatever library."""
+"""The interface of the adapters for data frames."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["EXACT_INTEGERS", "NUMBERS", "ROWS_CODED", "Distinct", "Frame", "are_exact", "that_come_up"]
+__all__ = ["EXACT_INTEGERS", "NUMBERS", "ROWS_CODED", "Distinct", "Frame", "are_exact", "without_unused"]
 
 # From here on, a library finds the distinct texts of a column faster than it turns them into objects.
 ROWS_CODED = 256
@@ -64,9 +64,9 @@ class Frame(Protocol):
         """A column of categories as pandas' own array of them; None if the library has another."""
 
     def distinct(self, j: int) -> Distinct | None:
-        """The distinct values of a column, and where each row's stands among them; None is a missing value.
+        """The distinct values of a column, and for each row the index of its own; None is a missing value.
 
-        None instead of both where the library is no help with that: :meth:`listed` may have the values then.
+        None instead of both where the library cannot find them fast; :meth:`listed` may have the values then.
         """
 
     def listed(self, j: int) -> list[Any] | None:
@@ -76,8 +76,8 @@ class Frame(Protocol):
         """A column as the library itself has it, for narwhals."""
 
 
-def that_come_up(values: list[Any], codes: npt.NDArray[Any]) -> Distinct:
-    """The values, None for the code -1, but for those that no row has."""
+def without_unused(values: list[Any], codes: npt.NDArray[Any]) -> Distinct:
+    """Drop the values that no row has; the code -1 becomes one of the value None."""
     codes = codes.astype(np.intp) + 1
     used = np.flatnonzero(np.bincount(codes, minlength=len(values) + 1))
     place = np.empty(len(values) + 1, dtype=np.intp)

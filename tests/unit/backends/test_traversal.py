@@ -174,7 +174,7 @@ def test_columns_of_a_frame_are_read_each_in_its_dtype(linear):
 
 
 @needs_kernels
-def test_a_missing_value_that_float32_cannot_hold_is_none_of_its_neighbours():
+def test_missing_value_beyond_float32_precision_equals_no_neighbour():
     """Rows of float32 have codes of their own for features of float64, but are compared with 0.1 in float64."""
     rng = np.random.default_rng(6)
     forest = random_forest(rng, n_trees=20, n_features=3, feature_dtype="float64", missing_value=0.1)

@@ -260,7 +260,7 @@ def test_after_a_warmup_requests_of_these_sizes_compile_nothing(bare, compilatio
     assert len(compilations) == warmed > 0
 
 
-def test_a_warmup_of_a_model_made_of_others_compiles_its_parts(compilations):
+def test_warmup_of_a_meta_estimator_compiles_its_submodels(compilations):
     parts = [(name, clone(model)) for name, model in MODELS.items()]
     fast = TensorizedEstimator(VotingClassifier(parts, voting="soft").fit(X, Y)).warmup([1, len(X)])
     warmed = len(compilations)

@@ -130,7 +130,7 @@ def test_a_diagram_shows_the_fitted_model_and_not_the_parameter():
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_a_model_that_has_no_importances_to_show_is_shown_all_the_same(model):
+def test_model_without_importances_is_shown(model):
     group = {"group_id": np.arange(200) // 20} if isinstance(model, CatBoostRanker) else {"group": [20] * 10}
     fast = TensorizedEstimator(model.fit(X, Y, **group))
     assert type(model).__name__ in words(fast._repr_html_())

@@ -243,7 +243,7 @@ def test_the_path_to_a_deep_fault_stays_readable():
     assert len(str(error.value)) < 300
 
 
-def test_what_only_the_whole_forest_shows_is_refused_by_validate():
+def test_wrong_columns_and_thresholds_of_dicts_are_named_by_number():
     with pytest.raises(ValueError, match=r"Forest\.feature: tree 1, node 1: expected a column from 0 to 0, got 1"):
         Forest.from_trees([STUMP, STUMP | {"feature": 1}], n_features=1)
     with pytest.raises(ValueError, match=r"Forest\.threshold: tree 0, node 0"):

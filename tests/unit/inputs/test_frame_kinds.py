@@ -194,7 +194,7 @@ def test_a_model_that_has_seen_no_names_warns_of_those_it_is_given(library):
         pytest.param("catboost", marks=since("catboost", "1.2.10", "fits on polars frames")),
     ],
 )
-def test_names_that_the_library_finds_in_a_frame_are_known_whatever_scikit_learn_finds(library):
+def test_names_in_a_frame_are_known_where_scikit_learn_finds_none(library):
     rows = table(X, pl.DataFrame).rename({"a b": "a"})
     fast = TensorizedEstimator(MODELS[library]).fit(rows, Y)
     assert fast.feature_names_in_.tolist() == rows.columns

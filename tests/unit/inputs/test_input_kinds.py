@@ -97,7 +97,7 @@ def test_masked_values_are_refused_where_catboost_reads_them_in_two_ways(dtype):
 
 
 @pytest.mark.parametrize("kind", containers.ARRAYS)
-def test_arrays_that_other_libraries_are_given_elsewhere_give_catboosts_answer(kind):
+def test_containers_of_arrays_give_catboosts_answer(kind):
     rows = containers.ARRAYS[kind](X)
     assert_answer("catboost", rows, np.asarray(rows, dtype=float))
 

@@ -35,7 +35,7 @@ def test_the_zero_rule_of_lightgbm_follows_its_flushing():
     assert decode_forest(upgrade(header)["forest"], upgrade_arrays(header, arrays)).trees.zero_limit == TINY
 
 
-def test_a_base_added_last_which_no_model_had_is_refused():
+def test_base_last_is_refused():
     header, arrays = header_of_format_1(base_last=True)
     with pytest.raises(ValueError, match="unknown to this version: base_last"):
         decode_forest(upgrade(header)["forest"], upgrade_arrays(header, arrays))

@@ -79,7 +79,7 @@ def test_a_saved_estimator_of_a_device_that_is_not_there_is_loaded_for_the_cpu_w
     same_bits(loaded.predict_proba(X), fast.set_params(device="cpu").predict_proba(X))
 
 
-def test_an_estimator_keeps_a_device_that_is_there_and_an_unfitted_one_any(monkeypatch, path):
+def test_loaded_estimator_keeps_an_available_device_and_an_unfitted_one_any(monkeypatch, path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     fast = on_cuda(RandomForestClassifier(3)).set_params(device=torch.device("cuda", 0))

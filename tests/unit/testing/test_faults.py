@@ -130,7 +130,7 @@ def test_first_diverging_node_is_named(otherlib, plugin):
         assert_matches(model, rows[1:2], extractor=broken(plugin, cmp="le"))
 
 
-def test_rows_that_do_not_hurt_show_less_than_the_whole_kit(otherlib, plugin):
+def test_rows_away_from_thresholds_find_fewer_faults(otherlib, plugin):
     model, _ = fitted(otherlib, "regressor")
     harmless = np.random.default_rng(5).normal(size=(50, 4))  # on no threshold, nothing missing
     for changes in ({"cmp": "le"}, {"nan_left": lambda f: ~f.trees.nan_left}):
@@ -139,7 +139,7 @@ def test_rows_that_do_not_hurt_show_less_than_the_whole_kit(otherlib, plugin):
             check_extractor(model, harmless, extractor=broken(plugin, **changes))
 
 
-def test_a_library_that_refuses_what_the_forest_takes_is_noticed(otherlib, plugin):
+def test_library_that_refuses_values_the_forest_accepts_is_detected(otherlib, plugin):
     model, X = fitted(otherlib, "regressor")
 
     class Strict(otherlib.Regressor):
@@ -200,7 +200,7 @@ def test_fault_of_a_strategy_is_not_blamed_on_the_extractor(otherlib, plugin, mo
     check_extractor(model, X, extractor=plugin)
 
 
-def test_strategy_wrong_for_small_batches_is_noticed(otherlib, plugin, monkeypatch):
+def test_strategy_wrong_for_small_batches_is_detected(otherlib, plugin, monkeypatch):
     model, X = fitted(otherlib, "regressor")
     monkeypatch.setattr(strategies, "_strategies", dict(strategies._strategies))
 
@@ -216,14 +216,14 @@ def test_strategy_wrong_for_small_batches_is_noticed(otherlib, plugin, monkeypat
         check_extractor(model, X, extractor=plugin)
 
 
-def test_an_extractor_that_squeezes_a_single_row_is_noticed(otherlib, plugin):
+def test_extractor_that_squeezes_a_single_row_is_detected(otherlib, plugin):
     model, X = fitted(otherlib, "multiclass")
     squeezing = SimpleNamespace(extract=plugin.extract, predict_raw=lambda m, X: np.squeeze(m.margins(X)))
     with pytest.raises(AssertionError, match=r"raw scores of a batch of 1 .*\(1, 3\) from the forest, \(3,\)"):
         check_extractor(model, X, extractor=squeezing)
 
 
-def test_a_probability_one_ulp_off_is_noticed(otherlib, plugin, monkeypatch):
+def test_probability_one_ulp_off_is_detected(otherlib, plugin, monkeypatch):
     model, X = fitted(otherlib, "binary")
     exact = type(model).predict_proba
 
@@ -238,7 +238,7 @@ def test_a_probability_one_ulp_off_is_noticed(otherlib, plugin, monkeypatch):
         assert_matches(model, X, extractor=plugin)
 
 
-def test_a_link_of_tensors_further_off_than_the_exp_of_torch_is_noticed(otherlib, plugin, monkeypatch):
+def test_link_of_tensors_beyond_the_error_of_torch_exp_is_detected(otherlib, plugin, monkeypatch):
     torch = pytest.importorskip("torch")
     model, X = fitted(otherlib, "binary")
     exact = METHODS["predict_proba"]
@@ -252,7 +252,7 @@ def test_a_link_of_tensors_further_off_than_the_exp_of_torch_is_noticed(otherlib
         check_extractor(model, X, extractor=plugin)
 
 
-def test_a_copy_that_comes_back_another_is_noticed(otherlib, plugin, monkeypatch):
+def test_copy_with_other_answers_is_detected(otherlib, plugin, monkeypatch):
     model, X = fitted(otherlib, "regressor")
 
     def restore(self, state):
