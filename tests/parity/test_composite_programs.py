@@ -55,6 +55,7 @@ def test_boosting_and_its_init_estimator_are_separate_programs(totals, name, pro
     assert [place for place, _ in fast.explain_plan().submodels][1].startswith("its own trees, GradientBoosting")
 
 
+@pytest.mark.slow
 def test_jobs_of_bagging_share_the_programs_of_this_process(totals):
     fast = TensorizedEstimator(fitted("bagging of numbers, two jobs"), verify=False)
     fast.predict(X)

@@ -184,6 +184,7 @@ def test_an_unfitted_model_raises_scikit_learns_own_error(estimator):
         extract(sklearn.clone(estimator))
 
 
+@pytest.mark.slow
 def test_the_extractor_loads_no_torch_and_no_other_model_library():
     unwanted = {"torch", "xgboost", "lightgbm", "catboost"}
     code = f"import sys, sktensor.extractors.sklearn; print(sorted({unwanted} & set(sys.modules)))"

@@ -252,6 +252,7 @@ def test_cover_is_the_sum_of_hessians_of_each_node_and_leaf():
     assert (left + right == of_node).all()
 
 
+@pytest.mark.slow
 def test_every_objective_of_the_table_has_a_case():
     met = {config(booster)["objective"]["name"] for booster in map(booster_of, MODELS)}
     assert met == set(LINKS)

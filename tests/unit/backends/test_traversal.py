@@ -138,6 +138,7 @@ def test_any_number_of_rows_is_accepted(n_rows, vector):
         assert_as_reference(forest, rows_for(forest, rng, n_rows, "float32"))
 
 
+@pytest.mark.slow
 @needs_kernels
 @pytest.mark.parametrize("n_rows", [1, 100, 700])
 def test_tables_larger_than_the_cache_give_the_same(n_rows):

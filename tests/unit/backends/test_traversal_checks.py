@@ -231,6 +231,7 @@ def test_every_error_code_has_its_own_message():
     assert loader.library().message(226) == "unknown error"
 
 
+@pytest.mark.slow
 @needs_kernels
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=300)

@@ -283,6 +283,7 @@ def test_arguments_that_would_change_the_answer_are_refused_by_name(bare, method
         getattr(TensorizedEstimator(bare.fit(X, Y)), method)(X, **{argument: True})
 
 
+@pytest.mark.slow
 def test_a_pickle_says_which_library_it_needs_and_a_saved_estimator_needs_none(tmp_path):
     fast = TensorizedEstimator(clone(MODELS["xgboost"])).fit(X, Y)
     (tmp_path / "model.pickle").write_bytes(pickle.dumps(fast))

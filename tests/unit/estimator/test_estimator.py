@@ -64,6 +64,7 @@ def test_a_pipeline_fits_predicts_and_cross_validates_as_with_the_bare_model():
     np.testing.assert_allclose(scores[0]["test_neg_log_loss"], scores[1]["test_neg_log_loss"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_grid_search_runs_over_the_wrapped_model_and_the_strategy_in_two_processes():
     grid = {"clf__estimator__max_depth": [1, 3], "clf__strategy": ["gemm", "tree_traversal"]}
     search = GridSearchCV(pipeline(), grid, cv=2, n_jobs=2).fit(X, Y)

@@ -118,6 +118,7 @@ def test_rules_of_every_kind_come_back_exactly(rules, path):
     same_fields(ours, theirs.replace(div=ours.outputs.div, raw_is_pre_div=ours.outputs.raw_is_pre_div))
 
 
+@pytest.mark.slow
 def test_the_same_estimator_gives_the_same_bytes_also_when_it_was_loaded(path, tmp_path):
     _, loaded = saved(MODELS["text labels"](), path)
     sktensor.save(loaded, tmp_path / "again")
@@ -162,6 +163,7 @@ def test_only_what_can_be_loaded_again_is_saved(path):
     assert list(path.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_header_too_large_for_the_format_is_refused_before_anything_is_written(path):
     with pytest.raises(ValueError, match=r"model\.safetensors cannot be written: .*header too large"):
         archive.write(path, {"text": "x" * 100_000_000}, {})

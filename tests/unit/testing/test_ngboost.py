@@ -42,6 +42,7 @@ def ngboost_models(ngboost_example):
     return ngboost_example[1]
 
 
+@pytest.mark.slow
 def test_ngboost_conforms_through_the_registry(ngboost_extractor, ngboost_models):
     for model, X in ngboost_models:
         assert find_extractor(model) is ngboost_extractor
@@ -51,6 +52,7 @@ def test_ngboost_conforms_through_the_registry(ngboost_extractor, ngboost_models
         same_bits(module(torch.from_numpy(X)).numpy(), np.ascontiguousarray(ngboost_extractor.predict_raw(model, X)))
 
 
+@pytest.mark.slow
 def test_ngboost_is_wrapped_and_fitted_as_an_estimator(ngboost_extractor, ngboost_models):
     from sklearn.base import clone
 
@@ -61,6 +63,7 @@ def test_ngboost_is_wrapped_and_fitted_as_an_estimator(ngboost_extractor, ngboos
         same_bits(pickle.loads(pickle.dumps(fast)).predict(X), fast.estimator_.predict(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -80,6 +83,7 @@ def test_what_is_wrong_with_an_extractor_of_ngboost_is_named(ngboost_extractor, 
             check_extractor(model, X, extractor=broken(ngboost_extractor, **changes))
 
 
+@pytest.mark.slow
 def test_what_the_extractor_of_ngboost_does_not_know_it_refuses(ngboost_extractor):
     ngboost = pytest.importorskip("ngboost")
     from ngboost.distns import Bernoulli, Laplace
