@@ -25,13 +25,13 @@ from sktensor.runtime.settings import Settings
 
 __all__ = ["Composite", "CompositePlan", "compose"]
 
-# Of trees: most models that combine others have none of their own.
+# Methods that most meta-estimators lack, since they have no trees of their own.
 OF_TREES = ("predict_raw", "apply")
 
-# What a model that only hands rows on does itself: a search scores in its own way, RFE transforms.
+# Methods of meta-estimators with one submodel that are their own: a search scores in its own way, RFE transforms.
 OWN_METHODS = ("score", "transform")
 
-# The name of what a model adds to its submodels' answers.
+# Stands in the plan for trees that a meta-estimator adds to the answers of its submodels.
 OWN_TREES = "its own trees"
 
 

@@ -1,4 +1,4 @@
-"""What ``fit`` does before anything is compiled: what it refuses, what it fits, and which columns that saw."""
+"""Fitting the wrapped model: what is refused before, the fitted copy, and the columns that it was fitted on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program held against the wrapped model, on rows made of the model's own thresholds."""
+"""Comparison of a program with the wrapped model, on rows made of the model's own thresholds."""
 
 from __future__ import annotations
 

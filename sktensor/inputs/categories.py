@@ -56,7 +56,7 @@ class Factorized:
 
 
 def objects(values: list[Any]) -> Array:
-    """An array of objects, whatever they are."""
+    """A one-dimensional array of objects, also of sequences, which numpy would unpack."""
     found: Array = np.empty(len(values), dtype=object)
     found[:] = values
     return found
@@ -83,7 +83,7 @@ def factorized(column: Array) -> Factorized:
 
 
 def category_numbers(name: Any, column: Array | Factorized, table: Array) -> Array:
-    """The number that each value of a column has in a table; NaN for those that it lacks.
+    """Look up the values of a column in a table; the result is their index there, NaN for those that it lacks.
 
     Parameters
     ----------

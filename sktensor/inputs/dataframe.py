@@ -59,7 +59,7 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     X : data frame of shape (n, F)
         Of pandas, polars, pyarrow or any library that narwhals knows.
     forest : Forest
-        The forest that asks.
+        Whose columns they become.
 
     Returns
     -------
@@ -187,7 +187,7 @@ def _numbers(name: Any, frame: Frame, j: int, forest: Forest) -> npt.NDArray[Any
 
 
 def _category_numbers(name: Any, frame: Frame, j: int, table: npt.NDArray[Any], forest: Forest) -> npt.NDArray[Any]:
-    """A categorical column as the numbers that its values have in the model, whatever their order in the frame."""
+    """A categorical column as the model's category numbers, by value: their order in the frame does not matter."""
     if not frame.is_categorical(j):
         import narwhals as nw
 
@@ -210,7 +210,7 @@ def _category_numbers(name: Any, frame: Frame, j: int, table: npt.NDArray[Any], 
 
 
 def _numbers_by_pandas(values: Any, table: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """As LightGBM has them, by pandas' idea of what equals what.
+    """Category numbers as LightGBM finds them, with pandas' equality of values.
 
     For it, whether True is 1 depends on what else is among the categories [python basic.py _data_from_pandas].
     """
@@ -260,7 +260,7 @@ def check_record_batch(X: Any, forest: Forest) -> None:
     X : pyarrow.RecordBatch of shape (n, F)
         The batch.
     forest : Forest
-        The forest that asks.
+        Whose columns they become.
 
     Raises
     ------

@@ -76,7 +76,7 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
         check_container(X, forest)
         check_masked(X, forest)
         if not (hasattr(X, "dtype") or hasattr(X, "__dataframe__") or forest.inputs.reads_values):
-            X = from_sequence(X, forest)  # what has names goes by scikit-learn, which may ask for them
+            X = from_sequence(X, forest)  # not frames, whose names scikit-learn compares
         if (dtype := getattr(X, "dtype", None)) is not None and getattr(dtype, "kind", "O") not in "biufcOV":
             check_numbers(X, dtype.kind, forest)
         if forest.inputs.accepts_1d and forest.n_features == 1 and np.ndim(X) == 1:

@@ -95,7 +95,7 @@ def slices(forest: Forest, x: Rows) -> list[Rows]:
 
 
 def by_slice(forest: Forest, x: Rows) -> Rows | list[Rows]:
-    """Cut the columns of `x` into those of each target, where there are several.
+    """Cut the columns of `x` into those of each target; `x` itself where there is one target.
 
     Parameters
     ----------

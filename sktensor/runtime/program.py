@@ -31,7 +31,7 @@ from sktensor.strategies.auto import Option
 
 __all__ = ["Program"]
 
-# Planning takes longer than predicting a row, and servers ask for the same few numbers of rows again and again.
+# Planning takes longer than predicting a row, and servers predict the same few numbers of rows again and again.
 PLANS_KEPT = 256
 
 # Memory for the leaves of a batch and what is computed from them, and the bytes that each leaf takes of it.
