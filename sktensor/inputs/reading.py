@@ -53,8 +53,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
     -------
     Rows
     """
-    if (found := _array_rows(X, forest, fitted, allow_nan)) is not None:
-        return found
+    if (plain := _plain_rows(X, forest, fitted, allow_nan)) is not None:
+        return plain
     name = type(fitted.estimator_).__name__
     if is_tensor(X):
         check_tensor(X, forest, type(fitted).__name__, allow_nan=allow_nan)
@@ -81,8 +81,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
             check_numbers(X, dtype.kind, forest)
         if forest.inputs.accepts_1d and forest.n_features == 1 and np.ndim(X) == 1:
             X = np.asarray(X)[:, None]
-        if (found := _array_rows(X, forest, fitted, allow_nan)) is not None:
-            return found
+        if (plain := _plain_rows(X, forest, fitted, allow_nan)) is not None:
+            return plain
         # Numbers keep their dtype, which is the library's to interpret; anything else has to become numbers here,
         # unless it may be a category.
         as_dtype: Any = None if getattr(dtype, "kind", "O") in "biuf" else np.float64
@@ -102,7 +102,7 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
     return rows
 
 
-def _array_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows | None:
+def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows | None:
     """Rows of a numpy array of numbers, the common case, in few steps; None for X that needs further checks."""
     inputs = forest.inputs
     if (
