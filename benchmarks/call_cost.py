@@ -19,6 +19,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from xgboost import XGBClassifier
 
 from sktensor import TensorizedEstimator
+from sktensor.inputs.reading import read
 
 MODELS = {
     "XGBoost, 50 trees": XGBClassifier(n_estimators=50, n_jobs=1),
@@ -51,8 +52,12 @@ def measure(model, n):
     X = rows(5_000)
     y, names = labels(X), [f"column {j}" for j in range(X.shape[1])]
     plain, named = (TensorizedEstimator(model).fit(part, y) for part in (X, pd.DataFrame(X, columns=names)))
-    row, settings, program = X[:1], plain._settings(), plain._compiled()
-    checked = {dtype: plain._predicted_rows(row.astype(dtype), plain.forest_) for dtype in ("float32", "float64")}
+    row, settings, fitted = X[:1], plain._settings(), plain._current()
+    program = fitted.program
+    checked = {
+        dtype: read(row.astype(dtype), program.forest, program.names, fitted.columns, allow_nan=True).checked()
+        for dtype in ("float32", "float64")
+    }
     kernels = {f"kernel, {dtype}": lambda at=at: program.total(at, settings) for dtype, at in checked.items()}
     kinds = {
         "float32": (plain, row),

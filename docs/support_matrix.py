@@ -34,22 +34,20 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "support_matrix.rst"
 TESTS = ("tests/parity",)
 
-# Sections of the page: the package of a library, and the files whose cases are models of it, each with what its cases
-# have in common where their names do not say it.
+# Sections of the page: the package of a library, and how the names begin of the files whose cases are models of it.
 OLD_VERSIONS = "test_old_versions.py"
 SECTIONS = {
-    "XGBoost": ("xgboost", {"test_xgboost.py": ""}),
-    "LightGBM": ("lightgbm", {"test_lightgbm.py": ""}),
-    "scikit-learn": (
-        "scikit-learn",
-        {"test_sklearn.py": "", "test_sklearn_ensembles.py": "", "test_sklearn_categories.py": "categories: "},
-    ),
-    "CatBoost": ("catboost", {"test_catboost.py": "", "test_catboost_categories.py": "categories: "}),
-    "Models made of submodels": (None, {"test_composite.py": ""}),
-    "Batches of no rows": (None, {"test_no_rows.py": ""}),
-    "Malformed sparse rows": (None, {"test_malformed_sparse_rows.py": ""}),
-    "Names and order of columns": (None, {"test_names_and_order_of_columns.py": ""}),
+    "XGBoost": ("xgboost", "test_xgboost"),
+    "LightGBM": ("lightgbm", "test_lightgbm"),
+    "scikit-learn": ("scikit-learn", "test_sklearn"),
+    "CatBoost": ("catboost", "test_catboost"),
+    "Meta-estimators": (None, "test_composite"),
+    "Batches of no rows": (None, "test_no_rows"),
+    "Malformed sparse rows": (None, "test_malformed_sparse_rows"),
+    "Names and order of columns": (None, "test_names_and_order_of_columns"),
 }
+# What the cases of a file have in common where their names do not say it.
+PREFIXES = {"test_sklearn_categories.py": "categories: ", "test_catboost_categories.py": "categories: "}
 FILLED_IN = ("model", "result", "tests")
 PACKAGES = ("xgboost", "lightgbm", "catboost", "sklearn")
 
@@ -108,9 +106,9 @@ def collected():
 
 def tables(items):
     """Title, header and rows of every table of the page."""
-    for title, (package, files) in SECTIONS.items():
-        of_section = [item for item in items if item.path.name in files]
-        yield title, package, ("case", "model", "result", "tests"), cases(of_section, files)
+    for title, (package, beginning) in SECTIONS.items():
+        of_section = [item for item in items if item.path.name.startswith(beginning)]
+        yield title, package, ("case", "model", "result", "tests"), cases(of_section)
         yield title, package, ("refused", "result", "tests"), refusals(of_section)
     old = [item for item in items if item.path.name == OLD_VERSIONS]
     yield "Models that older versions saved", None, ("version", "model of it", "result", "tests"), old_models(old)
@@ -127,14 +125,15 @@ def evidence(item):
     return result
 
 
-def cases(items, files):
+def cases(items):
     """A row for each model that the tests name."""
     rows = {}
     for item in items:
         name, result = case(item), evidence(item)
         if name is None or result == "refused":
             continue
-        row = rows.setdefault((item.path, name), Row((f"``{files[item.path.name]}{name}``",), model=item))
+        name = PREFIXES.get(item.path.name, "") + name
+        row = rows.setdefault(name, Row((f"``{name}``",), model=item))
         if result == "answers":
             row.tests.append(item.nodeid)
     return list(rows.values())

@@ -13,7 +13,7 @@ from sktensor import outputs
 from sktensor.backends import torch as tensor_code
 from sktensor.backends.torch import TensorBackend
 from sktensor.backends.workload import Workload
-from sktensor.inputs.ctr_features import KeyedColumns
+from sktensor.inputs.ctr_features import CtrColumns
 from sktensor.inputs.rows import Rows, is_sparse, is_tensor
 from sktensor.strategies.auto import Option, rows_in_flight
 from sktensor.strategies.costs import Cost
@@ -102,7 +102,7 @@ class LibraryBackend:
     def _reads(self, rows: Rows) -> bool:
         """Whether the library gets the same values from an array of these rows as the forest's trees do."""
         forest = self._work.forest
-        if isinstance(rows.data, KeyedColumns) or forest.inputs.reads_values:
+        if isinstance(rows.data, CtrColumns) or forest.inputs.reads_values:
             return False
         return rows.flush_limit == forest.inputs.flush_limit or is_sparse(rows.data)
 

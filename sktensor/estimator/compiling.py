@@ -143,7 +143,7 @@ def recompiled(est: TensorizedEstimator) -> Fitted:
 
 
 def shown(est: TensorizedEstimator, name: str) -> Any:
-    """A fitted attribute that is not set, of a model that came fitted or that is made of others; or None.
+    """A fitted attribute that is not set, of a model that came fitted or of a meta-estimator; None if there is none.
 
     Raises
     ------

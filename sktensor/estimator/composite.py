@@ -25,13 +25,13 @@ from sktensor.runtime.settings import Settings
 
 __all__ = ["Composite", "CompositePlan", "compose"]
 
-# Of trees: most models that combine others have none of their own.
+# Methods that most meta-estimators lack, since they have no trees of their own.
 OF_TREES = ("predict_raw", "apply")
 
-# What a model that only hands rows on does itself: a search scores in its own way, RFE transforms.
+# Methods of meta-estimators with one submodel that are their own: a search scores in its own way, RFE transforms.
 OWN_METHODS = ("score", "transform")
 
-# The name of what a model adds to its submodels' answers.
+# Stands in the plan for trees that a meta-estimator adds to the answers of its submodels.
 OWN_TREES = "its own trees"
 
 
@@ -50,7 +50,7 @@ class Submodel:
     estimator : object
         What answers in its place; the model itself where it has no program.
     follows : bool
-        Whether the settings of the whole are its own, too: not where somebody has put an estimator there.
+        Whether it takes the settings of the wrapper around the whole, which wrappers that the user put there do not.
     refused : str
         Why it has no program; empty where it has.
     """
@@ -74,7 +74,7 @@ class Submodel:
 
 @dataclass(frozen=True, repr=False)
 class CompositePlan:
-    """How a prediction of a model made of others would run; printed or shown in a notebook, a table for each submodel.
+    """How a prediction of a meta-estimator would run; printed or shown in a notebook, a table for each submodel.
 
     Attributes
     ----------

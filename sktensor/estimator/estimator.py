@@ -50,8 +50,8 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
     Parameters
     ----------
     estimator : estimator
-        A tree model of XGBoost, LightGBM, CatBoost or scikit-learn, one of scikit-learn that is made of these, a
-        trained booster, whose ``predict`` gives its values, or a model of a package with a registered extractor.
+        A tree model of XGBoost, LightGBM, CatBoost or scikit-learn, a meta-estimator of scikit-learn around such ones,
+        a trained booster, whose ``predict`` gives its values, or a model of a package with a registered extractor.
     device : str or torch.device, default="cpu"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"`` for CUDA where there is one.
     strategy : str, default="auto"
@@ -184,14 +184,14 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
     _hold = hold  # for estimators that come from a file
 
     def _current(self) -> Fitted:
-        """What a call predicts with, taken once and used to its end, whatever other threads fit meanwhile."""
+        """The fitted state now; a call takes it once, so that a fit in another thread does not change its answer."""
         fitted: Fitted | None = self.__dict__.get("_fitted")
         if fitted is None or (fitted.prefit and fitted.model is not self.estimator) or fitted.is_stale():
             return recompiled(self)
         return fitted
 
     def _compiled(self) -> Program | Composite | PipelineProgram:
-        """The program, or those of a model made of others; around a fitted model, compiled now if it has not been."""
+        """The program, or those of a meta-estimator or pipeline; compiled now if it has not been."""
         return self._current().program
 
     def _settings(self) -> Settings:
@@ -212,12 +212,12 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         Parameters
         ----------
         X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
-            The rows. Of none, the library's answer or error.
+            The rows. Where there are none, the library's answer or error.
         base_margin : array-like of shape (n_samples,) or (n_samples, n_scores), optional
             Where the raw scores of each row start, in place of the model's base score. For models of XGBoost, but not
             for estimators with ``booster="dart"`` up to xgboost 3.2, which take their base score away from it.
         **params
-            Of models made of others, handed to the method of the wrapped one; of others, refused by name.
+            For meta-estimators, passed on to the wrapped model's method; for other models, refused by name.
 
         Returns
         -------
@@ -255,7 +255,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
             Where the raw scores of each row start, in place of the model's base score. For models of XGBoost, but not
             for estimators with ``booster="dart"`` up to xgboost 3.2, which take their base score away from it.
         **params
-            Of models made of others, handed to the method of the wrapped one; of others, refused by name.
+            For meta-estimators, passed on to the wrapped model's method; for other models, refused by name.
 
         Returns
         -------
@@ -282,7 +282,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
             The rows.
         **params
-            Of models made of others, handed to the method of the wrapped one; of others, refused by name.
+            For meta-estimators, passed on to the wrapped model's method; for other models, refused by name.
 
         Returns
         -------
@@ -310,7 +310,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
             The rows.
         **params
-            Of models made of others, handed to the method of the wrapped one; of others, refused by name.
+            For meta-estimators, passed on to the wrapped model's method; for other models, refused by name.
 
         Returns
         -------

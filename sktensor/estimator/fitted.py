@@ -28,8 +28,8 @@ FITTED_ATTRIBUTES = ("classes_", "n_features_in_", "feature_names_in_", "n_outpu
 class Fitted:
     """What predictions are made of; published in one step, taken once per call, never changed.
 
-    A thread that fits the estimator anew publishes another one: who predicts meanwhile goes on with this one's trees,
-    number and names of columns.
+    A thread that fits the estimator anew publishes another one: predictions that have begun go on with the trees, the
+    number and the names of columns of this one.
 
     Attributes
     ----------

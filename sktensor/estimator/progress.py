@@ -89,11 +89,11 @@ class WatchedRows(Rows):
     passed: Callable[[int], Any] = field(kw_only=True)
 
     def arrays(self, forest: Forest) -> Iterator[tuple[int, npt.NDArray[Any] | Columns]]:
-        """Those of :meth:`Rows.arrays`, in smaller parts; each counts when the next one is asked for."""
+        """Those of :meth:`Rows.arrays`, in smaller blocks; each counts when the next one is asked for."""
         step = max(ROWS_CAST_TOGETHER, -(-len(self) // STEPS))
-        for first, part in Rows.arrays(self, forest):
-            for start in range(0, len(part), step):
-                some = part[start : start + step]
+        for first, block in Rows.arrays(self, forest):
+            for start in range(0, len(block), step):
+                some = block[start : start + step]
                 yield first + start, some
                 self.passed(len(some))
 

@@ -1,4 +1,4 @@
-"""What the methods of an estimator refuse, in words that say what there is instead."""
+"""Errors for arguments, parameters and methods that an estimator does not have, with what to use instead."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def check_arguments(model: Any, method: str, given: Mapping[str, Any]) -> None:
     Raises
     ------
     TypeError
-        Naming the first that would change the answer or that nobody knows, and what there is instead.
+        Naming the first that is unknown or would change the answer, and what to use instead.
     """
     known = _parameters(getattr(model, method, None))
     for name, value in given.items():
@@ -77,7 +77,7 @@ def _parameters(method: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def _equal(value: Any, default: Any) -> bool:
-    """Whether two plain values are the same; True is not 1."""
+    """Whether two values of a simple type are the same; True is not 1."""
     return type(value) is type(default) and isinstance(value, (bool, int, str, tuple)) and value == default
 
 
@@ -99,7 +99,7 @@ def check_parameters(estimator: Any, params: Mapping[str, Any]) -> None:
     own = estimator.get_params(deep=False)
     unknown = [name for name in params if name.partition("__")[0] not in own]
     if not unknown or not hasattr(estimator.estimator, "get_params"):
-        return  # scikit-learn has words for what nobody knows
+        return  # scikit-learn refuses unknown names itself
     inner = type(estimator.estimator).__name__
     if (name := unknown[0]).partition("__")[0] in _parameters_of(estimator.estimator):
         raise ValueError(

@@ -16,7 +16,7 @@ OF_PREDICTIONS = (ClassifierMixin.score, RegressorMixin.score)
 
 
 class _Predicting:
-    """What a mix-in of scikit-learn asks for predictions."""
+    """Stands for the model in the score methods of scikit-learn's mix-ins, which call nothing but ``predict``."""
 
     def __init__(self, predict: Callable[[Any], Any]) -> None:
         self.predict = predict

@@ -1,4 +1,4 @@
-"""Answers to whoever gave tensors."""
+"""Answers for X that is given as a tensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``fit`` does before anything is compiled: what it refuses, what it fits, and which columns that saw."""
+"""Fitting the wrapped model: what is refused before, the fitted copy, and the columns that it was fitted on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["check_model", "check_trainable", "fitted_clone", "unfitted"]
 
 
 def check_model(model: Any) -> None:
-    """Refuse what is no model at all: a class, a path, nothing.
+    """Refuse objects that are no model: a class, a path, None.
 
     Raises
     ------

@@ -31,7 +31,7 @@ class TransformerMethods:
         X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
             The rows.
         **params
-            Of models made of others, handed to the method of the wrapped one; of others, refused by name.
+            For meta-estimators, passed on to the wrapped model's method; for other models, refused by name.
 
         Returns
         -------

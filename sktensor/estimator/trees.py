@@ -41,7 +41,7 @@ class TreeMethods:
             Where the raw scores of each row start, in place of the model's base score. For models of XGBoost, but not
             for estimators with ``booster="dart"`` up to xgboost 3.2, which take their base score away from it.
         **params
-            Of models made of others, handed to the method of the wrapped one; of others, refused by name.
+            For meta-estimators, passed on to the wrapped model's method; for other models, refused by name.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class TreeMethods:
         X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
             The rows.
         **params
-            Of models made of others, handed to the method of the wrapped one; of others, refused by name.
+            For meta-estimators, passed on to the wrapped model's method; for other models, refused by name.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class TreeMethods:
         return self._answer("apply", X, None, params)
 
     def warmup(self: TensorizedEstimator, batch_sizes: Sequence[int] = (1, 1000)) -> TensorizedEstimator:  # type: ignore[misc]
-        """Compile now what predictions of so many rows need, lest the first request waits for it.
+        """Compile what predictions of so many rows need, so that the first request does not wait for it.
 
         :meth:`fit` has done so; around a fitted model, after unpickling, loading or setting other parameters, the first
         prediction does.
@@ -130,7 +130,8 @@ class TreeMethods:
         Returns
         -------
         Plan, CompositePlan or PipelinePlan
-            Printed, a table; for a model made of others, one for each of them; for a pipeline what becomes of each step.
+            Printed, a table; for a meta-estimator, one for each of its submodels; for a pipeline, what becomes of each
+            step.
 
         Raises
         ------

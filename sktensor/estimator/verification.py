@@ -1,4 +1,4 @@
-"""The program held against the wrapped model, on rows made of the model's own thresholds."""
+"""Comparison of a program with the wrapped model, on rows made of the model's own thresholds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNKNOWN_CATEGORIES = [*range(-3, 30), "", "no category of this model"]
 
 
 def probe(forest: Forest) -> npt.NDArray[Any]:
-    """Rows that hurt: thresholds, the numbers beside them, zeros, and missing values where the library takes them.
+    """Rows that show differences: thresholds, the numbers beside them, zeros, and missing values if accepted.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def _difference(
 
 
 def _trees(program: Program, settings: Settings, extractor: Extractor, model: Any, X: npt.NDArray[Any]) -> str:
-    """Which trees end in other leaves than the library's, in words."""
+    """Which trees end in other leaves than the library's, as the end of a sentence."""
     trees = _differing_trees(program, settings, extractor, model, X)
     if trees is None:
         return ""

@@ -1,4 +1,4 @@
-"""What a wrapper has of what it wraps: its methods and its tags."""
+"""The methods and tags that a wrapper takes over from the wrapped model."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Whether an InputSpec describes columns: tables of categories, and columns derived from keys."""
+"""Whether an InputSpec is sound: names of classes, tables of categories, and columns derived from keys."""
 
 from __future__ import annotations
+
+import reprlib
 
 import numpy as np
 
@@ -12,7 +14,7 @@ __all__ = ["check_inputs"]
 
 
 def check_inputs(inputs: InputSpec, trees: Trees) -> None:
-    """Check that every derived column has a key, every key its parts and tables, and each column at most one table.
+    """Check names of classes, tables of categories and derived columns, each with its key, and each key with its table.
 
     Parameters
     ----------
@@ -30,6 +32,9 @@ def check_inputs(inputs: InputSpec, trees: Trees) -> None:
         _check_derived(inputs)
     if inputs.derived_value is not None and inputs.derived_value.dtype != trees.feature_dtype:
         fail("derived_value", f"expected {trees.feature_dtype}, as feature_dtype, got {inputs.derived_value.dtype}")
+    types = inputs.container_types
+    if types is not None and not (isinstance(types, tuple) and all(_is_class_name(name) for name in types)):
+        fail("container_types", f"expected a tuple of modules and names of classes, got {reprlib.repr(types)}")
     tables = inputs.categories
     if tables is not None and not (
         isinstance(tables, tuple)
@@ -37,6 +42,11 @@ def check_inputs(inputs: InputSpec, trees: Trees) -> None:
         and all(table is None or (isinstance(table, np.ndarray) and table.ndim == 1) for table in tables)
     ):
         fail("categories", f"expected a tuple with a one-dimensional array or None for {inputs.n_features} columns")
+
+
+def _is_class_name(name: object) -> bool:
+    """Whether this is a module and the name of a class in it, with or without a plus sign behind."""
+    return isinstance(name, str) and "." in name and all(map(str.isidentifier, name.removesuffix("+").split(".")))
 
 
 def _check_derived(inputs: InputSpec) -> None:

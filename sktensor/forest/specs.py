@@ -51,10 +51,11 @@ class InputSpec:
         casts to `feature_dtype`, the last where they have it already, as in scikit-learn; ``"last"``, the last, as in
         XGBoost, which refuses more entries than cells except in a ``csr_matrix``; ``"last_or_first"``, the first
         in a ``csc_matrix``, the last in anything else, as in LightGBM; ``"refused"``, an error, as in CatBoost.
-    csr_matrix_only : bool
-        Whether these are the library's answers for sparse rows in a ``scipy.sparse.csr_matrix`` only: XGBoost's dart
-        models take another way, which rounds differently, for every other kind of sparse rows, and for frames and
-        other containers that the library does not know.
+    container_types : tuple of str, optional
+        Classes of sparse rows, frames and other containers for which the library gives these answers, each as its
+        module and name, ``"polars.dataframe.frame.DataFrame"``; a ``"+"`` behind it includes the classes derived from
+        it. X of any other class is an error, except what numpy reads as an array, and lists and tuples. None: X of
+        every class is taken.
     flush_tiny : bool
         Whether ``abs(x) <= float32(1e-35)`` becomes exactly 0.0 first, as in LightGBM.
     ints_as_float32 : bool
@@ -68,15 +69,15 @@ class InputSpec:
         Whether masked values of a ``numpy.ma.MaskedArray`` are taken as if nothing masked them; where not, they are an
         error: CatBoost takes them so in some dtypes, and for missing values in others.
     no_rows : {"answer", "flat", "error"}
-        What rows of none give: answers of no rows; the same in arrays of one dimension, (0,), and probabilities of
-        shape (0, 2), as in XGBoost; an error.
+        What X without rows gives: ``"answer"``, empty arrays in the shape of all answers; ``"flat"``, arrays of shape
+        (0,), and probabilities of shape (0, 2), as in XGBoost; ``"error"``, an error.
     array_kinds : str
         Kinds of numpy dtypes that the library reads as numbers; arrays and lists of others are an error.
     accepts_1d : bool
         Whether a 1-D array is taken for one column, where the model has no more.
     unused : ndarray of bool, shape (F,), optional
-        Columns whose values nobody looks at, not even to refuse them: those that none of the trees of scikit-learn's
-        bagging was given.
+        Columns whose values are neither read nor checked: those that none of the trees of scikit-learn's bagging was
+        given.
     leaves_accept_nan : bool
         Whether ``apply`` takes NaN even where predictions do not, as in scikit-learn's gradient boosting.
     accepts_margin : bool
@@ -120,7 +121,7 @@ class InputSpec:
     missing_value: float | None = None
     sparse_absent: Literal["zero", "missing", "refused"] = "zero"
     sparse_repeated: Literal["sum", "sum_if_cast", "last", "last_or_first", "refused"] = "sum"
-    csr_matrix_only: bool = False
+    container_types: tuple[str, ...] | None = None
     flush_tiny: bool = False
     ints_as_float32: bool = False
     accepts_nan: bool = True
@@ -179,8 +180,8 @@ class OutputSpec:
     Parameters
     ----------
     output_slices : tuple of int
-        Widths of the parts into which the `n_outputs` columns fall: one part, except for classifiers
-        with several targets, which return a list.
+        Widths of the slices into which the `n_outputs` columns are cut: one, except for classifiers with several
+        targets, which return a list.
     div : float
         The sum is divided by it (a mean over trees).
     raw_is_pre_div : bool
@@ -224,7 +225,7 @@ class OutputSpec:
         ``transform``: not there; one column for each leaf, in the order of `leaf_id`, that holds 1.0 in the rows which
         reach it and 0.0 in the others, as a CSR matrix or as an array.
     classes : tuple of ndarray
-        The labels of each part of `output_slices`; empty for regression and ranking.
+        The labels of each of the `output_slices`; empty for regression and ranking.
     label_dtype : str, optional
         The dtype of the labels where it is not that of `classes`.
     label_shape : tuple of int

@@ -43,7 +43,7 @@ class Factorized:
     values : list
         Distinct, by type too: 1.0 is equal to 1.
     codes : ndarray of int, shape (n,)
-        Where the value of each row stands among them.
+        For each row the index of its value in `values`.
     """
 
     values: list[Any]
@@ -56,7 +56,7 @@ class Factorized:
 
 
 def objects(values: list[Any]) -> Array:
-    """An array of objects, whatever they are."""
+    """A one-dimensional array of objects, also of sequences, which numpy would unpack."""
     found: Array = np.empty(len(values), dtype=object)
     found[:] = values
     return found
@@ -83,7 +83,7 @@ def factorized(column: Array) -> Factorized:
 
 
 def category_numbers(name: Any, column: Array | Factorized, table: Array) -> Array:
-    """The number that each value of a column has in a table; NaN for those that it lacks.
+    """Look up the values of a column in a table; the result is their index there, NaN for those that it lacks.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def _text(name: Any, value: Any) -> bytes:
     )
 
 
-# --- the same for tensors, where that is tensor code ----------------------------------------------------------------
+# --- the same in tensor code ----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -182,12 +182,12 @@ class NumberTable:
 
 
 def number_tables(forest: Forest) -> tuple[NumberTable, ...]:
-    """The tables of a forest whose arrays hold values, for :func:`numbered`.
+    """Lookup tables for :func:`numbered`, of a forest whose arrays hold the values of categories.
 
     Raises
     ------
     ValueError
-        If they hold what is no number to a tensor.
+        If a table holds text, or integers that float64 does not hold exactly.
     """
     if forest.inputs.hashed is not None:
         columns = np.flatnonzero(forest.inputs.hashed).tolist()

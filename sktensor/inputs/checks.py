@@ -1,4 +1,4 @@
-"""What of X is refused, in scikit-learn's own words."""
+"""Checks of X, with scikit-learn's messages where it has them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from sktensor.inputs.tensors import on_host
 from sktensor.native import finite
 
 __all__ = [
+    "check_container",
     "check_finite",
-    "check_in_place",
     "check_kind",
     "check_masked",
     "check_numbers",
+    "check_sequence",
     "check_some",
     "check_sparse",
     "check_sparse_missing",
@@ -30,16 +31,8 @@ __all__ = [
     "margins",
 ]
 
-# Data frames that XGBoost knows.
-FRAMES_IN_PLACE = {
-    ("pandas", "DataFrame"),
-    ("pandas.core.frame", "DataFrame"),
-    ("polars.dataframe.frame", "DataFrame"),
-    ("pyarrow.lib", "Table"),
-}
-
-# Containers of libraries that hold rows together with labels, for training, and give no rows back.
-OF_LIBRARIES = {
+# Containers of the libraries for training, from which rows cannot be read back.
+TRAINING_CONTAINERS = {
     ("catboost", "Pool"),
     ("xgboost", "DMatrix"),
     ("xgboost", "QuantileDMatrix"),
@@ -47,23 +40,23 @@ OF_LIBRARIES = {
     ("lightgbm", "Dataset"),
 }
 
-# What arrays, frames and sparse rows have one of, and mere sequences have none of.
+# Arrays, frames and sparse matrices have at least one of these attributes, other sequences none.
 ARRAY_PROTOCOLS = ("__array__", "__dlpack__", "__dataframe__", "__arrow_c_stream__", "dtype", "columns")
 
-# Rows whose finiteness is looked at together, at most, so that no cast copy of all of X is made.
+# Rows whose finiteness is checked at a time, at most, so that no cast copy of all of X is made.
 ROWS_CHECKED_TOGETHER = 65_536
 
 
 def check_kind(X: Any) -> None:
-    """Refuse what is no rows yet, of which numpy would only say that it cannot make numbers of it."""
+    """Refuse objects that are no table of numbers, where numpy's own error would not say what to give instead."""
     package, name = type(X).__module__.partition(".")[0], type(X).__name__
-    if (package, name) in OF_LIBRARIES:
+    if (package, name) in TRAINING_CONTAINERS:
         raise TypeError(
             f"X is a {package}.{name}, a container of that library, whose rows cannot be read from it. Give the array "
             "or data frame that it was made of."
         )
     first = X[0] if isinstance(X, (list, tuple)) and X else X
-    if isinstance(first, Mapping) and not is_sparse(first):  # some of which are dicts, too
+    if isinstance(first, Mapping) and not is_sparse(first):  # scipy's DOK matrices are dicts
         raise TypeError(
             f"X is a {type(X).__name__}{'' if first is X else f' of {type(first).__name__}'}, whose keys have no order "
             "that columns have. Give pandas.DataFrame(X), or rows of numbers."
@@ -119,7 +112,7 @@ def check_tensor(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
         raise ValueError(f"Input X contains infinity or a value too large for dtype('{forest.trees.feature_dtype}').")
 
 
-# Kinds of tensors that hold no rows as they are, and what makes rows of them.
+# Kinds of tensors whose rows cannot be read, and how to convert them.
 _INSTEAD = {
     "sparse tensor": "X.to_dense()",
     "quantized tensor": "X.dequantize()",
@@ -129,7 +122,7 @@ _INSTEAD = {
 
 
 def _unreadable(X: Any) -> str:
-    """Which of these kinds a tensor is; empty for one that can be read."""
+    """Which of the kinds of `_INSTEAD` a tensor is; empty for one that can be read."""
     sparse, quantized, nested, meta = _INSTEAD
     if X.is_nested:
         return nested
@@ -150,13 +143,13 @@ def check_masked(X: Any, forest: Forest) -> None:
 
 
 def check_some(X: Any, forest: Forest) -> None:
-    """Refuse a frame or tensor of no rows where the library does, in scikit-learn's words for arrays of none."""
+    """Refuse a frame or tensor without rows where the library does, with scikit-learn's message for arrays."""
     if not X.shape[0] and forest.inputs.no_rows == "error":
         raise ValueError(f"Found array with 0 sample(s) (shape={tuple(X.shape)}) while a minimum of 1 is required.")
 
 
 def check_sparse(X: Any, forest: Forest) -> None:
-    """Refuse sparse rows where the library takes none, or looks up no values in them."""
+    """Refuse sparse rows where the library takes none, or cannot look up categories in them."""
     if forest.inputs.reads_values:
         raise ValueError(
             f"{type(X).__name__}: the model was fitted with categories, and its library looks up no values in sparse "
@@ -178,32 +171,53 @@ def check_sparse_missing(X: Any, forest: Forest) -> None:
         )
 
 
-def check_in_place(X: Any, forest: Forest) -> None:
-    """Refuse the kinds of rows that XGBoost does not predict in place, if it rounds differently elsewhere.
-
-    Which is which goes by the very class [python-package/xgboost/core.py inplace_predict, compat.py lazy_isinstance].
-    """
-    if isinstance(X, (list, tuple)) or hasattr(X, "__array_interface__"):
+def check_container(X: Any, forest: Forest) -> None:
+    """Refuse X of a class that the library predicts in another way, with other answers than this forest's."""
+    types = forest.inputs.container_types
+    if types is None or _is_array(X) or _is_of(type(X), types):
         return
-    if forest.inputs.sparse_absent == "missing" and not any(hasattr(X, name) for name in ARRAY_PROTOCOLS):
+    if is_sparse(X):
+        instead = " or ".join(f"scipy.sparse.{name.split('.')[-1]}(X)" for name in _public(types) if _is_scipy(name))
+    else:
+        instead = ", ".join(["numpy.asarray(X)", *(f"a {name}" for name in _public(types) if not _is_scipy(name))])
+    raise ValueError(
+        f"X is a {type(X).__module__}.{type(X).__name__}, for which the library rounds differently than for rows of "
+        f"other kinds. Give one of these instead: {instead}."
+    )
+
+
+def check_sequence(X: Any, forest: Forest) -> None:
+    """Refuse what is neither array nor list, and of which the library makes sparse rows whose zeros are missing."""
+    if (
+        forest.inputs.sparse_absent == "missing"
+        and not _is_array(X)
+        and not any(hasattr(X, name) for name in ARRAY_PROTOCOLS)
+    ):
         raise TypeError(
             f"X is a {type(X).__module__}.{type(X).__name__}, of which the library makes a sparse matrix, so that "
             "zeros count as missing. Give numpy.asarray(X) if they are numbers."
         )
-    if not forest.inputs.csr_matrix_only:
-        return
-    if is_sparse(X):
-        from scipy.sparse import isspmatrix_csr
 
-        in_place, instead = isspmatrix_csr(X), "scipy.sparse.csr_matrix(X)"
-    else:
-        cls = type(X)
-        in_place, instead = (cls.__module__, cls.__name__) in FRAMES_IN_PLACE, "a pandas.DataFrame or numpy.asarray(X)"
-    if not in_place:
-        raise ValueError(
-            f"{type(X).__module__}.{type(X).__name__}: the library rounds differently for rows of this kind than for "
-            f"others. Give {instead} instead."
-        )
+
+def _is_array(X: Any) -> bool:
+    """Whether every library takes X for an array of numbers: lists, tuples, and what numpy reads in its place."""
+    return isinstance(X, (list, tuple)) or hasattr(X, "__array_interface__")
+
+
+def _is_of(cls: type, types: tuple[str, ...]) -> bool:
+    """Whether a class is one of these, named as `container_types` names them."""
+    if f"{cls.__module__}.{cls.__name__}" in types:
+        return True
+    return any(f"{base.__module__}.{base.__name__}+" in types for base in cls.__mro__)
+
+
+def _public(types: tuple[str, ...]) -> list[str]:
+    """Package and name of classes, as users import them: ``"polars.DataFrame"``, ``"scipy.csr_matrix"``."""
+    return list(dict.fromkeys(f"{name.split('.')[0]}.{name.removesuffix('+').split('.')[-1]}" for name in types))
+
+
+def _is_scipy(name: str) -> bool:
+    return name.startswith("scipy.")
 
 
 def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool) -> None:
@@ -213,18 +227,18 @@ def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
     X = _used(X, forest)
     values = X.data[:, None] if is_sparse(X) else X
     if type(values) is np.ndarray and finite.all_finite(values, forest.trees.feature_dtype):
-        return  # what follows finds the words, in ten times what a row's prediction takes
+        return  # what follows words the error, and takes ten times as long as predicting a row
     together = min(ROWS_CHECKED_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(values.shape[1], 1))))
     for start in range(0, len(values), together):
         with np.errstate(over="ignore"):
-            part = values[start : start + together].astype(forest.trees.feature_dtype, copy=False)
+            block = values[start : start + together].astype(forest.trees.feature_dtype, copy=False)
         if forest.inputs.accepts_inf:
-            part = np.where(np.isinf(part), 0.0, part)
-        assert_all_finite(part, allow_nan=allow_nan, estimator_name=estimator_name, input_name="X")
+            block = np.where(np.isinf(block), 0.0, block)
+        assert_all_finite(block, allow_nan=allow_nan, estimator_name=estimator_name, input_name="X")
 
 
 class FiniteCheck(NamedTuple):
-    """:func:`check_finite`, to be called with rows that a kernel reads first.
+    """:func:`check_finite` and its arguments, for a kernel that reads the rows first and calls this if need be.
 
     Attributes
     ----------
@@ -241,12 +255,12 @@ class FiniteCheck(NamedTuple):
     allow_nan: bool
 
     def __call__(self, X: Any) -> None:
-        """Raise for what the library refuses."""
+        """Raise for values that the library refuses."""
         check_finite(X, self.forest, self.estimator_name, allow_nan=self.allow_nan)
 
 
 def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.NDArray[Any]:
-    """XGBoost's ``base_margin`` as one start of the sum a row and output, or the error for what cannot be one."""
+    """Validate XGBoost's ``base_margin``; the start of the sum of each row and output, shape (n_rows, K)."""
     if not forest.inputs.accepts_margin:
         raise TypeError(
             f"{type(model).__name__} takes no base_margin. Models of XGBoost do, except estimators with booster='dart' "
@@ -261,7 +275,7 @@ def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.ND
 
 
 def _used(X: Any, forest: Forest) -> Any:
-    """The columns that somebody looks at."""
+    """X without its unused columns."""
     if forest.inputs.unused is None:
         return X
     used = np.flatnonzero(~forest.inputs.unused)

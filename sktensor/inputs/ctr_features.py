@@ -1,4 +1,4 @@
-"""Columns derived from hashes of text: what a forest's tables say of categories and of combinations of them."""
+"""CTR columns: statistics of categories and their combinations, looked up in a forest's tables by hashes of text."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR, Forest, InputSpe
 from sktensor.inputs.categories import Factorized
 from sktensor.inputs.cityhash import cityhash64
 
-__all__ = ["KeyedColumns", "sign_extended"]
+__all__ = ["CtrColumns", "sign_extended"]
 
 Array = npt.NDArray[Any]
 
-# Keys of some rows that are made and looked up together: what is at hand meanwhile fits into a second-level cache.
+# Keys that are computed and looked up at a time: their working set fits into a second-level cache.
 KEYS_TOGETHER = 2**15
 
 
@@ -29,15 +29,15 @@ def sign_extended(hashes: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class KeyedColumns:
-    """Columns with those derived from them, which are made for some rows at a time.
+class CtrColumns:
+    """The columns of X and the CTR columns derived from them, which are computed for a slice of rows at a time.
 
     Parameters
     ----------
     numbers : dict of ndarray of float32 or float64, shape (n,)
-        By column; of those that are hashed none.
+        The columns that are not hashed, by number.
     texts : dict of Factorized, of bytes
-        By column; of those that are hashed.
+        The hashed columns, by number.
     n_rows : int
         Their length.
     forest : Forest
@@ -79,9 +79,9 @@ class KeyedColumns:
         if (keys := self.forest.inputs.key_off) is not None:
             together = max(1, KEYS_TOGETHER // max(1, len(keys) - 1))
             for begin in range(0, n, together):
-                part = slice(begin, min(begin + together, n))
-                of_part = {column: found[rows][part] for column, found in self._hashes.items()}
-                out[part, self.forest.n_features :] = _derived(self.forest.inputs, out[part], of_part).T
+                block = slice(begin, min(begin + together, n))
+                of_block = {column: found[rows][block] for column, found in self._hashes.items()}
+                out[block, self.forest.n_features :] = _derived(self.forest.inputs, out[block], of_block).T
         return out
 
 

@@ -20,9 +20,9 @@ __all__ = ["check_record_batch", "frame_columns", "frame_names", "is_frame", "is
 # narwhals' names of integers.
 WHOLE_NUMBERS = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
 
-# A frame is copied into one array, faster than its columns are taken one by one, up to so many rows and bytes.
-ROWS_AT_HAND = 1024
-BYTES_AT_HAND = 2**25
+# Frames of up to so many rows and bytes are copied into one array, which is faster than reading column by column.
+ROWS_COPIED = 1024
+BYTES_COPIED = 2**25
 
 
 def is_frame(X: Any) -> bool:
@@ -37,7 +37,7 @@ def is_frame(X: Any) -> bool:
 
 
 def is_lazy(X: Any) -> bool:
-    """Whether X is a frame that only describes how to come by its rows, of a library that narwhals knows."""
+    """Whether X is a lazy frame, a query whose rows are not computed yet, of a library that narwhals knows."""
     import narwhals as nw
 
     return isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame)
@@ -59,7 +59,7 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     X : data frame of shape (n, F)
         Of pandas, polars, pyarrow or any library that narwhals knows.
     forest : Forest
-        The forest that asks.
+        Whose columns they become.
 
     Returns
     -------
@@ -82,11 +82,11 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
 
 
 def _at_once(frame: Frame, forest: Forest) -> npt.NDArray[Any] | None:
-    """A frame of numbers as one array, if it is one already or small; None where columns have to be asked."""
+    """A frame of numbers as one array, if it is one already or small; None where columns are read one by one."""
     if (values := frame.in_place()) is not None:
         return values
     n_rows, n_columns = frame.shape
-    if n_rows > ROWS_AT_HAND or n_rows * n_columns * 8 > BYTES_AT_HAND:
+    if n_rows > ROWS_COPIED or n_rows * n_columns * 8 > BYTES_COPIED:
         return None
     return frame.matrix(np.dtype(forest.trees.feature_dtype), _read_columns(forest))
 
@@ -97,7 +97,7 @@ def _read_columns(forest: Forest) -> npt.NDArray[Any] | None:
 
 
 def _columns(frame: Frame, forest: Forest) -> Columns:
-    """The columns of a frame, each where it lies; zeros for those of numbers that nobody reads."""
+    """The columns of a frame, not copied where possible; zeros for columns of numbers that no node looks at."""
     n_rows, n_columns = frame.shape
     read, unread = _read_columns(forest), np.broadcast_to(np.float32(0), n_rows)
     columns = [unread] * n_columns
@@ -126,7 +126,7 @@ def _columns(frame: Frame, forest: Forest) -> Columns:
 
 
 def _in_order(frame: Frame, tables: Any) -> list[Any]:
-    """Each column's table, where those of categories take them in turn [LightGBM basic.py _data_from_pandas]."""
+    """Give the tables to the categorical columns of the frame in their order [LightGBM basic.py _data_from_pandas]."""
     is_categorical = [frame.is_categorical(j) for j in range(frame.shape[1])]
     known = [table for table in tables if table is not None]
     if sum(is_categorical) != len(known):
@@ -187,7 +187,7 @@ def _numbers(name: Any, frame: Frame, j: int, forest: Forest) -> npt.NDArray[Any
 
 
 def _category_numbers(name: Any, frame: Frame, j: int, table: npt.NDArray[Any], forest: Forest) -> npt.NDArray[Any]:
-    """A categorical column as the numbers that its values have in the model, whatever their order in the frame."""
+    """A categorical column as the model's category numbers, by value: their order in the frame does not matter."""
     if not frame.is_categorical(j):
         import narwhals as nw
 
@@ -210,7 +210,7 @@ def _category_numbers(name: Any, frame: Frame, j: int, table: npt.NDArray[Any], 
 
 
 def _numbers_by_pandas(values: Any, table: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """As LightGBM has them, by pandas' idea of what equals what.
+    """Category numbers as LightGBM finds them, with pandas' equality of values.
 
     For it, whether True is 1 depends on what else is among the categories [python basic.py _data_from_pandas].
     """
@@ -260,7 +260,7 @@ def check_record_batch(X: Any, forest: Forest) -> None:
     X : pyarrow.RecordBatch of shape (n, F)
         The batch.
     forest : Forest
-        The forest that asks.
+        Whose columns they become.
 
     Raises
     ------

@@ -38,12 +38,12 @@ NAMES_LISTED = 5
 
 
 def are_text(names: Sequence[Any]) -> bool:
-    """Whether scikit-learn would take these for names of columns."""
+    """Whether scikit-learn takes these for names of columns: all of them are text."""
     return bool(names) and all(isinstance(name, str) for name in names)
 
 
 def fitted_attribute(model: Any, name: str) -> Any:
-    """A fitted attribute of a model, None where it has none or none worth showing."""
+    """A fitted attribute of a model; None where it has none, or names that its library made up."""
     if name != "feature_names_in_":
         return getattr(model, name, None)
     try:
@@ -58,7 +58,7 @@ def fitted_attribute(model: Any, name: str) -> Any:
 def compiled_names(
     extractor: Extractor, model: Any, forest: Forest, given: list[Any] | None, shown: npt.NDArray[Any] | None
 ) -> ColumnNames:
-    """What frames given to a model are held against, from now on and whatever becomes of the model.
+    """The names with which the columns of frames are compared; a snapshot that later changes to the model do not touch.
 
     Parameters
     ----------
@@ -100,11 +100,11 @@ def compiled_names(
 
 
 def check_names_to_fit(names: list[Any], estimator: Any) -> None:
-    """Refuse names of columns before a model is fitted on them that scikit-learn would refuse afterwards."""
+    """Refuse, before a model is fitted, names of columns that scikit-learn would refuse afterwards."""
     if _are_mixed(names):
         try:
             if hasattr(find_extractor(estimator), "columns"):
-                return  # by the library's own rules, which know of no types
+                return  # the library has rules of its own, in which the type of a name does not matter
         except UnsupportedModelError:
             pass
         _refuse_mixed(names)
@@ -119,7 +119,7 @@ def _rules(extractor: Extractor, model: Any) -> ColumnNames | None:
 
 
 def known_columns(X: Any, known: ColumnNames, n_features: int, estimator_name: str) -> list[int] | None:
-    """Where in a frame the columns of a model are, or the error for a frame that has others.
+    """Find the columns of a model in a frame, or raise for a frame that has others.
 
     Parameters
     ----------
@@ -135,8 +135,8 @@ def known_columns(X: Any, known: ColumnNames, n_features: int, estimator_name: s
     Returns
     -------
     list of int or None
-        A place for each column, -1 for one that is not there and that nothing looks at; None if the columns are those
-        of the model as they stand.
+        For each column of the model its index in the frame, -1 for one that is missing and not needed; None if the
+        frame has the model's columns in their order.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def known_columns(X: Any, known: ColumnNames, n_features: int, estimator_name: s
         found = [found[i] for i in places]
     if len(found) == n_features and tuple(found) in (known.given, known.names):
         return places
-    if not found:  # of which no name is missed
+    if not found:  # a frame without columns: only their number is wrong
         places = None
     elif known.rule == "scikit-learn":
         _check_by_scikit_learn(found, known, estimator_name)
@@ -187,7 +187,7 @@ def known_columns(X: Any, known: ColumnNames, n_features: int, estimator_name: s
 
 
 def take_columns(X: Any, places: list[int]) -> Any:
-    """The columns of a frame at these places; zeros for -1."""
+    """The columns of a frame at these indices, in this order; zeros for -1."""
     if isinstance(adapter(X), PandasFrame):
         taken = X.iloc[:, [place for place in places if place != -1]]
         for i, place in enumerate(places):
@@ -236,7 +236,7 @@ def _found_by_name(texts: list[str], known: ColumnNames, names: tuple[str, ...],
 
 
 def _check_by_scikit_learn(names: list[Any], known: ColumnNames, estimator_name: str) -> None:
-    """As scikit-learn's own estimators do; its versions before 1.9 find the names of some frames only."""
+    """Compare names as scikit-learn does, also in frames where versions before 1.9 find none."""
     if _are_mixed(names):
         _refuse_mixed(names)
     _check_distinct(names)
@@ -246,7 +246,7 @@ def _check_by_scikit_learn(names: list[Any], known: ColumnNames, estimator_name:
 
 
 def _are_held_against(names: list[Any], known: tuple[str, ...]) -> bool:
-    """Whether names are compared at all where the library does not: some are text, and the model's are no numbers."""
+    """Whether to compare names that the library does not: some are text, and the model's are not just numbers."""
     return any(isinstance(name, str) for name in names) and known != tuple(str(i) for i in range(len(known)))
 
 

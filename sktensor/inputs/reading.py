@@ -1,4 +1,4 @@
-"""From X to rows: which kind of X it is, what is checked, and what becomes of it."""
+"""Validation of X, and its conversion to rows: which checks each kind of X passes, and in which order."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from sklearn.utils.validation import validate_data
 from sktensor.forest import NO_FLUSH, Forest
 from sktensor.inputs.checks import (
     FiniteCheck,
+    check_container,
     check_finite,
-    check_in_place,
     check_kind,
     check_masked,
     check_numbers,
+    check_sequence,
     check_some,
     check_sparse,
     check_sparse_missing,
@@ -32,7 +33,7 @@ __all__ = ["read"]
 
 
 def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: bool) -> Rows:
-    """X as numeric rows of the right width, or scikit-learn's error.
+    """Validate X and return it as numeric rows; errors as scikit-learn's.
 
     Parameters
     ----------
@@ -41,9 +42,10 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
     forest : Forest
         Whose columns they are to be.
     names : ColumnNames
-        What its columns are called, and what that means for those of frames.
+        The names of its columns, and the library's rule about names in frames.
     fitted : TensorizedEstimator
-        Whose number and names of columns scikit-learn compares with those of anything but frames.
+        Whose ``n_features_in_`` and ``feature_names_in_`` scikit-learn's validation compares with X, unless X is a
+        frame.
     allow_nan : bool
         Whether missing values are taken.
 
@@ -63,7 +65,7 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
         rows = _sparse_rows(X, forest, fitted)
     elif not isinstance(X, (list, tuple)) and is_frame(X):
         places = known_columns(X, names, forest.n_features, type(fitted).__name__)
-        check_in_place(X, forest)
+        check_container(X, forest)
         if places is not None:
             X = take_columns(X, places)
         check_some(X, forest)
@@ -72,10 +74,11 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
         return read(exchanged(X), forest, names, fitted, allow_nan=allow_nan)
     else:
         check_kind(X)
-        check_in_place(X, forest)
+        check_sequence(X, forest)
+        check_container(X, forest)
         check_masked(X, forest)
         if not (hasattr(X, "dtype") or hasattr(X, "__dataframe__") or forest.inputs.reads_values):
-            X = from_sequence(X, forest)  # what has names goes by scikit-learn, which may ask for them
+            X = from_sequence(X, forest)  # not frames, whose names scikit-learn compares
         if (dtype := getattr(X, "dtype", None)) is not None and getattr(dtype, "kind", "O") not in "biufcOV":
             check_numbers(X, dtype.kind, forest)
         if forest.inputs.accepts_1d and forest.n_features == 1 and np.ndim(X) == 1:
@@ -102,7 +105,7 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
 
 
 def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows | None:
-    """Rows of an array of numbers about which nothing but its values needs to be looked at; None of anything else."""
+    """Rows of a numpy array of numbers, the common case, in few steps; None for X that needs further checks."""
     inputs = forest.inputs
     if (
         type(X) is not np.ndarray
@@ -125,7 +128,7 @@ def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows | 
 
 def _sparse_rows(X: Any, forest: Forest, fitted: Any) -> Rows:
     """Rows of a sparse matrix or array."""
-    check_in_place(X, forest)
+    check_container(X, forest)
     check_sparse(X, forest)
     if X.dtype.kind not in "biuf":
         raise ValueError(

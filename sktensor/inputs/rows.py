@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sktensor.forest import NO_FLUSH, Forest
 from sktensor.inputs.categories import Factorized, category_numbers, category_texts
-from sktensor.inputs.ctr_features import KeyedColumns
+from sktensor.inputs.ctr_features import CtrColumns
 from sktensor.inputs.sparse import dense_blocks, is_sparse
 from sktensor.inputs.tensors import is_tensor, on_host
 
@@ -100,7 +100,7 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
 
 
 def looked_up(names: Any, columns: list[npt.NDArray[Any] | Factorized], n_rows: int, forest: Forest) -> Rows:
-    """Columns of values as the trees see them."""
+    """Columns with the values of categories replaced by what the trees compare: numbers, or derived columns."""
     tables = forest.inputs.categories or (None,) * len(columns)
     texts: dict[int, Factorized] = {}
     numbers: dict[int, npt.NDArray[Any]] = {}
@@ -115,7 +115,7 @@ def looked_up(names: Any, columns: list[npt.NDArray[Any] | Factorized], n_rows: 
             numbers[j] = column if column.dtype in IN_PLACE else _as_numbers(name, column, forest)
     data: Any = Columns(tuple(numbers.values()), n_rows)
     if forest.inputs.hashed is not None:
-        data = KeyedColumns(numbers, texts, n_rows, forest)
+        data = CtrColumns(numbers, texts, n_rows, forest)
     return Rows(data, forest.inputs.flush_limit, forest.inputs.missing_value)
 
 
@@ -129,13 +129,13 @@ def _as_numbers(name: Any, values: npt.NDArray[Any], forest: Forest) -> npt.NDAr
 
 
 def from_sequence(X: Any, forest: Forest) -> Any:
-    """A list of rows, or anything else without a dtype, as the array of numbers that it is; as it is if it is none."""
+    """Convert a list of rows, or anything else without a dtype, to an array of numbers; unchanged if it is none."""
     try:
         found = np.asarray(X)
-    except ValueError:  # which is said better elsewhere
+    except ValueError:  # scikit-learn's validation has the better message
         return X
     if found.dtype.kind not in "biuf":
-        kind = found.dtype.kind  # text that is no number is said best of the list itself
+        kind = found.dtype.kind  # errors about text are clearer for the list itself
         return X if kind in "OcV" or (kind in "SU" and kind in forest.inputs.array_kinds) else found
     check_rounding("X", found, forest)
     return found
@@ -215,8 +215,8 @@ class Rows:
         A value that is missing to the trees beside NaN, compared before that.
     late_check : callable, optional
         What is left to check: called with `data`, it raises for values that the library refuses. A kernel that reads
-        the values anyway looks itself, and leaves this call to whoever finds one that is not finite; anything else
-        calls :meth:`checked` before it starts.
+        the values anyway calls it only when it meets one that is not finite; any other code calls :meth:`checked`
+        before it starts.
     in_place : bool
         Whether `data` is known to be an array of float32 or float64 numbers, which kernels read where it lies; where
         that is not known, :meth:`arrays` finds out.
@@ -256,7 +256,7 @@ class Rows:
 
     def is_narrow(self, forest: Forest) -> bool:
         """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: of all rows that it casts."""
-        if self._lie() or isinstance(self.data, KeyedColumns):
+        if self._lie() or isinstance(self.data, CtrColumns):
             return False
         return len(forest.trees.used_columns) < forest.n_features
 
@@ -280,8 +280,8 @@ class Rows:
         for start in range(0, len(self), together):
             yield start, _cast(self.data[start : start + together], forest, columns)
 
-    def parts(self, n_rows: int) -> Iterator[Rows]:
-        """The rows, so many at a time, once nothing is left to check; of none, one part without any."""
+    def batches(self, n_rows: int) -> Iterator[Rows]:
+        """The rows in batches of `n_rows`, once nothing is left to check; one empty batch where there are none."""
         rows = self.checked()
         for start in range(0, max(len(rows), 1), n_rows):
             yield replace(rows, data=rows.data[start : start + n_rows])

@@ -1,4 +1,4 @@
-"""What is made of the leaves of all trees where their values are not simply added: medians, sums of logarithms.
+"""Aggregates of the leaf values of all trees other than sums: weighted medians, sums of logarithms.
 
 In numpy on any device, since the libraries do it in numpy: the order in which its sort leaves equal values, which
 differs from one instruction set to the next, decides in which order their weights are added.

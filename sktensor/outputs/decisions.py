@@ -27,7 +27,7 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
     raw : ndarray or Tensor of the forest's acc_dtype, shape (n, K)
         From :func:`raw_scores`.
     n_threads : int, default=1
-        That a kernel may use.
+        Threads that a kernel may use.
 
     Returns
     -------
@@ -65,8 +65,7 @@ def labels(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows:
             found = link_kernels.probabilities(forest, raw, n_threads)
             if found is None:
                 found = softmax_of_scipy(raw) if forest.outputs.proba == "softmax" else values(forest, raw)
-            parts = slices(forest, found)
-            return _labels_of(forest, [xp.argmax(part, 1) for part in parts])
+            return _labels_of(forest, [xp.argmax(of_target, 1) for of_target in slices(forest, found)])
     raise ValueError(f"unknown decision {forest.outputs.decision!r}")
 
 

@@ -25,7 +25,7 @@ def leaf_numbers(forest: Forest, numbers: Rows) -> Rows:
     Returns
     -------
     ndarray or Tensor of leaf_dtype, shape (n, *leaf_shape)
-        Of XGBoost (0,) for an array without any number.
+        (0,) for an empty array where `no_rows` is ``"flat"``.
     """
     return cast(shaped(forest, numbers, forest.outputs.leaf_shape), forest.outputs.leaf_dtype)
 

@@ -26,7 +26,7 @@ _expf = abi.ExpfStructure(
 _EXPF = ctypes.addressof(_expf)
 
 
-# By what the probabilities are, the link, and the dtype of the scores.
+# Kernels by `proba`, `link` and the dtype of the raw scores.
 # Arguments: kernels, link_param, raw scores, rows, classes, out, threads.
 CALLS: dict[tuple[str, str, str], Callable[..., int]] = {
     ("complement", "clipped_sigmoid", "float32"): lambda library, _, raw, n, k, out, n_threads: library.sigmoid32(
@@ -54,12 +54,12 @@ def probabilities(forest: Forest, raw: Any, n_threads: int) -> Array | None:
     raw : ndarray or Tensor of the forest's acc_dtype, shape (n, K)
         From :func:`~sktensor.outputs.raw_scores`.
     n_threads : int
-        That the kernel may use.
+        Threads that the kernel may use.
 
     Returns
     -------
     ndarray of the forest's acc_dtype, shape (n, n_classes), or None
-        None for tensors, without kernels, and for what they do not know.
+        None for tensors, where kernels are missing, and for links without one.
     """
     spec = forest.outputs
     call = CALLS.get((spec.proba, spec.link, forest.trees.acc_dtype))

@@ -41,6 +41,7 @@ def raw_scores(forest: Forest, total: Rows) -> Rows:
 
 
 def _after_sum(forest: Forest, total: Rows) -> Rows:
+    """Divide, scale and shift the sums, in this order."""
     if forest.outputs.div != 1.0:
         total = total / forest.outputs.div
     if forest.outputs.scale != 1.0:
@@ -51,7 +52,7 @@ def _after_sum(forest: Forest, total: Rows) -> Rows:
 
 
 def values(forest: Forest, raw: Rows) -> Rows:
-    """What the library's own predict gives, of a classifier the probabilities before they become columns.
+    """Apply the link: values of a regressor, probabilities of a classifier before they are arranged in columns.
 
     Parameters
     ----------
@@ -116,19 +117,19 @@ def probabilities(forest: Forest, raw: Rows, n_threads: int = 1) -> Rows | list[
     raw : ndarray or Tensor of the forest's acc_dtype, shape (n, K)
         From :func:`raw_scores`.
     n_threads : int, default=1
-        That a kernel may use.
+        Threads that a kernel may use.
 
     Returns
     -------
     ndarray or Tensor of the forest's acc_dtype, shape (n, n_classes)
-        For several targets a list of them; of XGBoost's models of several outputs (0, 2) for an array of no rows.
+        For several targets a list of them; (0, 2) for an array without rows where `no_rows` is ``"flat"``.
 
     Raises
     ------
     AttributeError
         If the model has no probabilities.
     numpy.exceptions.AxisError
-        For no rows, where XGBoost raises it.
+        For an array without rows, where XGBoost raises it.
     """
     if forest.outputs.proba_warning is not None:
         warnings.warn(forest.outputs.proba_warning, UserWarning, stacklevel=4)
@@ -188,7 +189,7 @@ def log_probabilities(forest: Forest, raw: Rows) -> Rows | list[Rows]:
             return raw - xp.amax(raw, 1)[:, None] - c_log(total)
     found = probabilities(forest, raw)
     log = xp.log
-    return [log(part) for part in found] if isinstance(found, list) else log(found)
+    return [log(of_target) for of_target in found] if isinstance(found, list) else log(found)
 
 
 def shaped_raw(forest: Forest, raw: Rows) -> Rows | list[Rows]:
@@ -204,7 +205,8 @@ def shaped_raw(forest: Forest, raw: Rows) -> Rows | list[Rows]:
     Returns
     -------
     ndarray or Tensor of the forest's acc_dtype, shape (n, *raw_shape)
-        For several targets of a classifier a list of (n, width); of XGBoost (0,) for an array of no rows.
+        For several targets of a classifier a list of (n, width); (0,) for an array without rows where `no_rows` is
+        ``"flat"``.
     """
     return (
         by_slice(forest, raw)
@@ -226,13 +228,13 @@ def shaped_values(forest: Forest, raw: Rows) -> Rows:
     Returns
     -------
     ndarray or Tensor of the forest's acc_dtype, shape (n, *value_shape)
-        Of XGBoost (0,) for an array of no rows.
+        (0,) for an array without rows where `no_rows` is ``"flat"``.
     """
     return shaped(forest, values(forest, raw), forest.outputs.value_shape)
 
 
 def _probabilities_of_no_rows(forest: Forest, raw: Rows) -> Rows:
-    """XGBoost's, which knows no number of outputs by then [python-package/xgboost/sklearn.py predict_proba]."""
+    """What XGBoost answers for an array without rows [python-package/xgboost/sklearn.py predict_proba]."""
     if forest.outputs.proba == "none":
         raise AttributeError("This model gives no probabilities.")
     if forest.outputs.proba == "softmax":

@@ -95,7 +95,7 @@ def slices(forest: Forest, x: Rows) -> list[Rows]:
 
 
 def by_slice(forest: Forest, x: Rows) -> Rows | list[Rows]:
-    """Cut the columns of `x` into those of each target, where there are several.
+    """Cut the columns of `x` into those of each target; `x` itself where there is one target.
 
     Parameters
     ----------
@@ -111,4 +111,4 @@ def by_slice(forest: Forest, x: Rows) -> Rows | list[Rows]:
     """
     if len(forest.outputs.output_slices) == 1:
         return x
-    return [part.copy() if isinstance(part, np.ndarray) else part for part in slices(forest, x)]
+    return [one.copy() if isinstance(one, np.ndarray) else one for one in slices(forest, x)]

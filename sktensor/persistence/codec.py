@@ -62,7 +62,7 @@ def encode_value(value: Any, name: str) -> Any:
     if value is None:
         return None
     if isinstance(value, (list, tuple)):
-        return [encode_value(part, name) for part in value]
+        return [encode_value(item, name) for item in value]
     if isinstance(value, Integral):
         return int(value)
     array = np.asarray(value)
@@ -104,7 +104,7 @@ def decode_value(encoded: Any, name: str) -> Any:
     if encoded is None:
         return None
     if type(encoded) is list:
-        return [decode_value(part, name) for part in encoded]
+        return [decode_value(item, name) for item in encoded]
     if type(encoded) is int:
         check_size(name, encoded)
         return encoded
@@ -154,14 +154,14 @@ def check_padding(encoded: Any) -> None:
     """
     total, waiting = 0, [encoded]
     while waiting:
-        part = waiting.pop()
-        if type(part) is list:
-            waiting += part
-        elif isinstance(part, Mapping):
-            if part.keys() == {"dtype", "values"}:
-                total += _padding(part)
+        item = waiting.pop()
+        if type(item) is list:
+            waiting += item
+        elif isinstance(item, Mapping):
+            if item.keys() == {"dtype", "values"}:
+                total += _padding(item)
             else:
-                waiting += part.values()
+                waiting += item.values()
     if total > MAX_PADDING:
         raise ValueError(
             f"its texts are padded with {total:,} bytes, of which {MAX_PADDING:,} are allowed in a file. Labels of "

@@ -12,8 +12,8 @@ from sklearn.frozen import FrozenEstimator
 
 import sktensor
 from sktensor.errors import UnsupportedModelError
-from sktensor.estimator.pipeline import PipelineProgram
 from sktensor.estimator.estimator import FITTED_ATTRIBUTES, TensorizedEstimator
+from sktensor.estimator.pipeline import PipelineProgram
 from sktensor.estimator.transformer import innermost
 from sktensor.persistence import archive
 from sktensor.persistence.codec import check_padding, encode_value
@@ -30,7 +30,7 @@ __all__ = ["load", "save"]
 Array = npt.NDArray[Any]
 
 # What a header says beside its checksum, and of which type each entry is.
-PARTS = {
+ENTRIES = {
     "format": int,
     "sktensor": str,  # the version that wrote the file
     "model": str,
@@ -111,8 +111,8 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
     program = est._compiled()  # now if it has not been, so that what is saved was verified
     if isinstance(program, PipelineProgram):
         raise UnsupportedModelError(
-            f"sktensor.save keeps one forest, and this is a {type(est.estimator_).__name__}. Save a TensorizedEstimator of "
-            "its last step, or all steps together with joblib or skops."
+            f"sktensor.save keeps one forest, and this is a {type(est.estimator_).__name__}. Save a TensorizedEstimator "
+            "of its last step, or all steps together with joblib or skops."
         )
     if not isinstance(program, Program):
         raise UnsupportedModelError(
@@ -201,32 +201,32 @@ def load(path: str | bytes | os.PathLike[Any]) -> TensorizedEstimator:
 
 def _estimator(header: dict[str, Any], arrays: dict[str, Array]) -> TensorizedEstimator:
     """The estimator that a header and arrays describe, which may be anything."""
-    part = _parts(header)
-    check_padding([part["forest"], part["fitted"]])
-    forest = decode_forest(part["forest"], arrays)
-    fitted = decode_fitted(part["fitted"], forest)
+    entry = _checked(header)
+    check_padding([entry["forest"], entry["fitted"]])
+    forest = decode_forest(entry["forest"], arrays)
+    fitted = decode_fitted(entry["fitted"], forest)
     check_answers(forest, fitted)
-    methods = part["methods"]
+    methods = entry["methods"]
     if not all(isinstance(name, str) and name in METHODS for name in methods):
         raise ValueError(f"methods: expected some of {', '.join(METHODS)}, got {reprlib.repr(methods)}")
-    output = part["output"]
+    output = entry["output"]
     if not (output.keys() <= {"transform"} and all(value in CONTAINERS for value in output.values())):
         raise ValueError(f"output: expected transform to be one of {', '.join(CONTAINERS)}, got {reprlib.repr(output)}")
-    model = SavedModel.of(part["model"], forest, methods, part["tags"], fitted, output)
-    decode_tags(model.__sklearn_tags__(), part["tags"])
-    est = TensorizedEstimator(model, **decode_parameters(part["parameters"]))
+    model = SavedModel.of(entry["model"], forest, methods, entry["tags"], fitted, output)
+    decode_tags(model.__sklearn_tags__(), entry["tags"])
+    est = TensorizedEstimator(model, **decode_parameters(entry["parameters"]))
     shown = {name: value for name, value in fitted.items() if name in FITTED_ATTRIBUTES}
-    names = decode_names(part["columns"], shown.get("feature_names_in_"), forest)
-    est._hold(model, Program(forest, names), **shown, **({"_prefit": True} if part["adopted"] else {}))
+    names = decode_names(entry["columns"], shown.get("feature_names_in_"), forest)
+    est._hold(model, Program(forest, names), **shown, **({"_prefit": True} if entry["adopted"] else {}))
     return est
 
 
-def _parts(header: dict[str, Any]) -> dict[str, Any]:
+def _checked(header: dict[str, Any]) -> dict[str, Any]:
     """The entries of a header, which are to be these and of these types."""
-    if header.keys() != PARTS.keys():
-        differ = ", ".join(sorted(header.keys() ^ PARTS.keys()))
+    if header.keys() != ENTRIES.keys():
+        differ = ", ".join(sorted(header.keys() ^ ENTRIES.keys()))
         raise ValueError(f"header: entries that are missing, or unknown to this version: {differ}")
-    for name, kind in PARTS.items():
+    for name, kind in ENTRIES.items():
         if type(header[name]) is not kind:
             raise ValueError(f"header: {name} cannot be {reprlib.repr(header[name])}")
     return header

@@ -17,12 +17,14 @@ __all__ = ["decode_forest", "encode_forest"]
 
 Array = npt.NDArray[Any]
 
-PARTS = (Trees, InputSpec, OutputSpec)
-_HINTS = {name: hint for part in PARTS for name, hint in get_type_hints(part).items()}
+SPECS = (Trees, InputSpec, OutputSpec)
+_HINTS = {name: hint for spec in SPECS for name, hint in get_type_hints(spec).items()}
 TABLES = ("categories", "classes")  # whose arrays may hold text
 DERIVED = ("n_columns",)  # what the others say already
-ARRAYS = {spec.name: spec for part in PARTS for spec in array_fields(part)}
-SCALARS = [spec.name for part in PARTS for spec in fields(part) if spec.name not in (*ARRAYS, *TABLES, *DERIVED)]
+ARRAYS = {found.name: found for spec in SPECS for found in array_fields(spec)}
+SCALARS = [found.name for spec in SPECS for found in fields(spec) if found.name not in (*ARRAYS, *TABLES, *DERIVED)]
+
+NAMES = tuple[str, ...] | None  # the one type of field that is a list of texts
 
 LEGAL_NAME = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")  # of the dtypes of labels and leaf numbers
 
@@ -103,6 +105,8 @@ def _encode_scalar(name: str, value: Any) -> Any:
     hint = _HINTS[name]
     if hint == tuple[int, ...]:
         return [int(size) for size in value]
+    if hint == NAMES:
+        return None if value is None else list(value)
     if value is None or hint in (str, str | None) or get_origin(hint) is Literal:
         return value
     return {int: int, bool: bool}.get(hint, float)(value)
@@ -117,6 +121,10 @@ def _decode_scalar(name: str, encoded: Any) -> Any:
         for size in encoded:
             check_size(f"Forest.{name}", size)
         return tuple(encoded)
+    if hint == NAMES:
+        if encoded is not None and not (type(encoded) is list and all(type(text) is str for text in encoded)):
+            raise ValueError(f"Forest.{name}: expected a list of texts, got {reprlib.repr(encoded)}")
+        return None if encoded is None else tuple(encoded)
     if type(encoded) not in ((str,) if get_origin(hint) is Literal else get_args(hint) or (hint,)):
         raise ValueError(f"Forest.{name}: it cannot be {reprlib.repr(encoded)}")
     check_size(f"Forest.{name}", encoded)

@@ -1,7 +1,7 @@
 """The number of the file format, and what older numbers mean in terms of the newest.
 
 A new number takes one line and one function: raise `FORMAT`, and say in `_STEPS` what a header of the number before
-becomes. Readers see the newest format alone, and every older one is read for ever.
+becomes. Readers see the newest format alone; every older one stays readable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sktensor.forest import TINY
 __all__ = ["FORMAT", "upgrade", "upgrade_arrays"]
 
 # To be raised when a file's content changes its meaning: a field that comes, goes or says something else.
-FORMAT = 2
+FORMAT = 3
 
 # Arrays of format 1 that nothing looked at.
 ONLY_IN_1 = ("tree_iter", "ob_feature", "ob_threshold")
@@ -30,6 +30,15 @@ LATER_THAN_1 = {
     "categories_in_order": False,
     "proba_warning": None,
 }
+
+# Classes of rows that models with `csr_matrix_only` took in formats 1 and 2, as `container_types` names them.
+CSR_MATRIX_ONLY = [
+    "pandas.DataFrame",
+    "pandas.core.frame.DataFrame",
+    "polars.dataframe.frame.DataFrame",
+    "pyarrow.lib.Table",
+    "scipy.sparse._csr.csr_matrix+",
+]
 
 
 def upgrade(header: dict[str, Any]) -> dict[str, Any]:
@@ -88,10 +97,22 @@ def _from_1(header: dict[str, Any]) -> dict[str, Any]:
     return {"columns": {}, **header}
 
 
+def _from_2(header: dict[str, Any]) -> dict[str, Any]:
+    """Format 2 told by a truth value alone that the library answers some classes of rows differently."""
+    forest = header.get("forest")
+    if type(forest) is not dict or type(forest.get("csr_matrix_only")) is not bool:
+        return header
+    kept = {name: value for name, value in forest.items() if name != "csr_matrix_only"}
+    return {
+        **header,
+        "forest": {"container_types": CSR_MATRIX_ONLY if forest["csr_matrix_only"] else None, **kept},
+    }
+
+
 def _with(header: dict[str, Any], entry: str, added: dict[str, Any]) -> dict[str, Any]:
     """A header with more in one of its entries, if that is what it is to be."""
     value = header.get(entry)
     return {**header, entry: {**added, **value}} if type(value) is dict else header
 
 
-_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}

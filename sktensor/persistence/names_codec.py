@@ -28,16 +28,16 @@ def encode_names(names: ColumnNames) -> dict[str, Any]:
     -------
     dict
     """
-    plain = {field.name: getattr(names, field.name) for field in fields(names) if field.name != "given"}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+    encoded = {field.name: getattr(names, field.name) for field in fields(names) if field.name != "given"}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in encoded.items()}
 
 
-def decode_names(plain: dict[str, Any], shown: Array | None, forest: Forest) -> ColumnNames:
+def decode_names(encoded: dict[str, Any], shown: Array | None, forest: Forest) -> ColumnNames:
     """Put together what :func:`encode_names` has taken apart.
 
     Parameters
     ----------
-    plain : dict
+    encoded : dict
         Whatever a file says; empty in files of format 1.
     shown : ndarray, optional
         The names that the wrapper was fitted on.
@@ -54,11 +54,11 @@ def decode_names(plain: dict[str, Any], shown: Array | None, forest: Forest) -> 
         Naming the entry that is missing, unknown or not what it can be.
     """
     given = None if shown is None else tuple(shown.tolist())
-    if not plain:
+    if not encoded:
         return ColumnNames(names=given, rule="position", replaces_blanks=True, given=given)
-    if plain.keys() != {field.name for field in fields(ColumnNames)} - {"given"}:
-        raise ValueError(f"columns: entries that are missing, or unknown to this version: {reprlib.repr([*plain])}")
-    for name, value in plain.items():
+    if encoded.keys() != {field.name for field in fields(ColumnNames)} - {"given"}:
+        raise ValueError(f"columns: entries that are missing, or unknown to this version: {reprlib.repr([*encoded])}")
+    for name, value in encoded.items():
         match name:
             case "names":
                 is_legal = value is None or _is_list_of(str, value)
@@ -74,9 +74,9 @@ def decode_names(plain: dict[str, Any], shown: Array | None, forest: Forest) -> 
                 is_legal = isinstance(value, bool)
         if not is_legal:
             raise ValueError(f"columns: {name} cannot be {reprlib.repr(value)}")
-    if plain["names"] is not None and len(plain["names"]) != forest.n_features:
-        raise ValueError(f"columns: {len(plain['names'])} names of {forest.n_features} columns")
-    known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+    if encoded["names"] is not None and len(encoded["names"]) != forest.n_features:
+        raise ValueError(f"columns: {len(encoded['names'])} names of {forest.n_features} columns")
+    known: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in encoded.items()}
     return ColumnNames(**known, given=given)
 
 

@@ -31,28 +31,28 @@ def write_whole(target: str, data: bytes, *, overwrite: bool) -> None:
         If writing fails, for instance since the disk is full. What was there is there still, and nothing else is.
     """
     folder = os.path.dirname(target)
-    part = os.path.join(folder, f".sktensor-{secrets.token_hex(8)}")
+    temporary = os.path.join(folder, f".sktensor-{secrets.token_hex(8)}")
     before = _status(target) if overwrite else None
     # Of a file that is there, nobody is to read more than its permissions allow, at no time. A new one has those that
     # the umask leaves; not so the files of tempfile, which are for their owner alone.
     created_as = 0o666 if before is None else 0o600
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        descriptor = os.open(part, flags, created_as)
+        descriptor = os.open(temporary, flags, created_as)
         try:
             with open(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             if before is not None:
-                _take_permissions(part, before)
+                _take_permissions(temporary, before)
             if overwrite:
-                os.replace(part, target)
+                os.replace(temporary, target)
             else:
-                _move_where_nothing_is(part, target)
+                _move_where_nothing_is(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.remove(part)
+                os.remove(temporary)
             raise
     except OSError as error:
         if error.errno is None:
@@ -78,20 +78,20 @@ def _take_permissions(path: str, before: os.stat_result) -> None:
     os.chmod(path, stat.S_IMODE(before.st_mode) & 0o777)  # without setuid and setgid, which a file that changes loses
 
 
-def _move_where_nothing_is(part: str, target: str) -> None:
+def _move_where_nothing_is(temporary: str, target: str) -> None:
     """Rename a file, unless there is one of that name."""
     if os.name == "nt":
-        os.rename(part, target)  # which is an error there if the name is taken
+        os.rename(temporary, target)  # which is an error there if the name is taken
         return
     try:
-        os.link(part, target)
+        os.link(temporary, target)
     except FileExistsError:
         raise
     except OSError:  # a file system without links, as FAT
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        os.replace(part, target)
+        os.replace(temporary, target)
     else:
-        os.remove(part)
+        os.remove(temporary)
 
 
 def _flush_folder(folder: str) -> None:

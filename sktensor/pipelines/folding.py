@@ -597,11 +597,12 @@ class _Folding:
         number = {value: i for i, value in enumerate(taken)}
         unknown = None
         size = len(taken)
-        if not any(self._column(j).unknown == "run" for j in every) and ask([UNKNOWN]):
+        warns = any(self._column(j).unknown == "run" for j in every)  # of missing values, too, if it knows none
+        if not warns and ask([UNKNOWN]):
             unknown, size = size, size + 1
         missing: dict[bool, int] = {}
         for value in self.probe.missing(c):
-            if ask([value]):
+            if not warns and ask([value]):
                 missing[value is None], size = size, size + 1
         if not js and unknown is not None and len(missing) == len(self.probe.missing(c)) and len(taken) == len(values):
             return  # nobody looks at it, and nothing is refused

@@ -13,7 +13,7 @@ __all__ = ["LAYOUT", "stamp", "take_stamp"]
 
 # To be raised when the state of TensorizedEstimator, Composite, Program or SavedModel, or a field of Forest, comes to
 # mean something else, so that a pickle from before would answer otherwise, or not at all.
-LAYOUT = 1
+LAYOUT = 2
 
 VERSION_KEY, LAYOUT_KEY = "_sktensor_version", "_sktensor_layout"
 

@@ -14,7 +14,7 @@ from sktensor.strategies.auto import Option
 
 __all__ = ["Plan", "Planner"]
 
-# Rows for which a second thread pays: what it does is worth some times its start.
+# Expected time from which a second thread pays: several times what starting one takes.
 WORTH_A_THREAD_NS = 200_000.0
 
 
@@ -41,7 +41,7 @@ class Plan:
     options : tuple of Option
         What else was considered, the best one first.
     warning : str
-        What is to be said once when it is built: that it is no faster than the wrapped model; or an empty text.
+        What to warn of when the tables are built: that they are no faster than the wrapped model; empty otherwise.
     """
 
     n_rows: int
@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """In a few words."""
+        """A short description, for diagrams."""
         return f"{self.strategy} ({self.backend}) on {self.device}"
 
     def _lines(self) -> list[tuple[str, str]]:
@@ -147,7 +147,7 @@ class Planner:
         )
 
     def options(self, n_rows: int, device: str, settings: Settings) -> Iterator[Option]:
-        """What the engines could do, of what the settings leave to choose from."""
+        """The options of all engines that the settings allow."""
         for name, backend in BACKENDS.items():
             if settings.backend not in ("auto", name) or backend.unavailable(device, settings.strategy):
                 continue
@@ -156,7 +156,7 @@ class Planner:
                     yield seen
 
     def _device(self, settings: Settings) -> str:
-        """The name of the device that is asked for; looked for once."""
+        """The name of the device that is asked for; found out once for each settings."""
         try:
             return self._devices[settings]
         except TypeError:  # an unhashable device, which is no device
@@ -176,7 +176,7 @@ class Planner:
         return f"least expected time for trees of depth up to {deepest}"
 
     def _warning(self, chosen: Option, considered: list[Option], device: str, settings: Settings) -> str:
-        """For who did not ask for it: not for ``backend="torch"`` or ``strategy="gemm"`` where there are kernels."""
+        """That this is no faster than the wrapped model; empty if the user asked for it where there are kernels."""
         asked_for = settings.strategy != "auto" or settings.backend != "auto"
         if device != "cpu" or not chosen.slow or (asked_for and not why_missing()):
             return ""
@@ -192,5 +192,5 @@ def no_kernel(considered: Iterable[Option]) -> str:
 
 
 def _rank(seen: Option) -> tuple[bool, bool, float]:
-    """Those that fit come first; of these times that were measured, then what has nothing to say on its time."""
+    """Sort key of options: those that fit first, of these the ones with a measured time first, the fastest first."""
     return bool(seen.refused), not seen.measured, seen.expected_ns or 0.0

@@ -1,4 +1,4 @@
-"""A program: a forest, and its tables for each device, backend and strategy that somebody has asked for.
+"""A program: a forest, and its tables for each device, backend and strategy that has been asked for.
 
 Tables are compiled once, on first use, under a lock; rows pass through them a batch at a time. What is pickled
 is the forest, with the names of its columns: tables and devices come back when they are needed.
@@ -31,14 +31,14 @@ from sktensor.strategies.auto import Option
 
 __all__ = ["Program"]
 
-# Planning takes longer than predicting a row, and servers ask for the same few numbers of rows again and again.
+# Planning takes longer than predicting a row, and servers predict the same few numbers of rows again and again.
 PLANS_KEPT = 256
 
-# Memory for the leaves of some rows and what is made of them, and of it what one leaf takes.
+# Memory for the leaves of a batch and what is computed from them, and the bytes that each leaf takes of it.
 AGGREGATE_BYTES = 16 * 2**20
 LEAF_BYTES = 48
 
-# Of a forest of which nothing is known but its trees.
+# For a forest without column names.
 NAMELESS = ColumnNames()
 
 # One lock for all programs: one in each would have to be left out of every copy and pickle.
@@ -109,12 +109,12 @@ class Program:
         return plan
 
     def planned(self, settings: Settings) -> Plan | None:
-        """Of the plans that there are for these settings that for the most rows."""
+        """The plan for the most rows among those made for these settings; None if there is none."""
         plans = [plan for (_, given), plan in self._plans.copy().items() if given == settings]
         return max(plans, key=lambda plan: plan.n_rows, default=None)
 
     def options(self, n_rows: int, settings: Settings) -> list[Option]:
-        """What the engines could do for `n_rows` rows, of what the settings leave to choose from."""
+        """The options of all engines for `n_rows` rows that the settings allow."""
         return list(self._planner.options(n_rows, settings.check(), settings))
 
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
@@ -169,11 +169,11 @@ class Program:
         return self._walk.leaves(rows, _as_planned(self.plan(len(rows), settings), settings))
 
     def _aggregated(self, rows: Rows, settings: Settings, aggregate: Callable[..., npt.NDArray[Any]]) -> Any:
-        """What an aggregate makes of the leaves that rows reach, some rows at a time."""
+        """What an aggregate makes of the leaves that rows reach, batch by batch."""
         n_rows = max(1, AGGREGATE_BYTES // (LEAF_BYTES * max(self.forest.n_trees, 1)))
         found = []
-        for part in rows.parts(n_rows):
-            leaves = self.reached(part, settings)
+        for batch in rows.batches(n_rows):
+            leaves = self.reached(batch, settings)
             found.append(aggregate(self.forest, leaves.cpu().numpy() if is_tensor(leaves) else leaves))
         together = np.concatenate(found)
         if not is_tensor(rows.data):
@@ -191,7 +191,7 @@ class Program:
             return leaves.new_tensor(self.forest.trees.leaf_id)[leaves]
         plan = self.plan(len(rows), settings)
         option = plan.chosen.finding_leaves
-        if option is None:  # whoever has asked for kernels is told that none walks these trees; tensor code does
+        if option is None:  # an error if kernels were asked for: none walks these trees. Otherwise tensor code
             asked = "torch" if settings.backend == "auto" else settings.backend
             plan = self.plan(len(rows), settings._replace(strategy="tree_traversal", backend=asked))
             option = plan.chosen

@@ -189,9 +189,9 @@ def _columns(
     np.maximum.at(highest_right, which[~nan_left], rank[~nan_left])
     lowest_left = counts.copy()
     np.minimum.at(lowest_left, which[nan_left], rank[nan_left])
-    plain = np.ones(n_used, dtype=bool)
-    plain[which[zero != NATURAL]] = False
-    one_column = plain & (highest_right < lowest_left)
+    zero_is_natural = np.ones(n_used, dtype=bool)
+    zero_is_natural[which[zero != NATURAL]] = False
+    one_column = zero_is_natural & (highest_right < lowest_left)
 
     side = np.where(one_column[which], 0, 1 + nan_left + 2 * (zero + 1))
     key = which * 8 + side

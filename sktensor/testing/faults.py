@@ -15,7 +15,7 @@ from sktensor.inputs.rows import as_rows
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
 from sktensor.testing.answers import METHODS, differ
-from sktensor.testing.trees import Trees
+from sktensor.testing.trees import Paths
 
 __all__ = ["why_labels", "why_leaves", "why_raw", "why_values"]
 
@@ -25,7 +25,7 @@ SPLIT = "the split (Forest.feature, threshold, left, right)"
 
 
 def why_leaves(forest: Forest, X: Array, ours: Array, theirs: Array) -> str:
-    """The rule behind leaf numbers of shape (n, T) that differ, from the nodes where the two ways part."""
+    """The rule behind leaf numbers of shape (n, T) that differ, from the nodes where the two two part."""
     if sorted(map(bytes, np.ascontiguousarray(ours.T))) == sorted(map(bytes, np.ascontiguousarray(theirs.T))):
         return "the order of the trees (Forest.root); in another one, all leaf numbers would agree"
     wrong = ours != theirs
@@ -33,8 +33,8 @@ def why_leaves(forest: Forest, X: Array, ours: Array, theirs: Array) -> str:
     pairs = np.unique(np.stack([ours[:, tree], theirs[:, tree]]), axis=1)
     if all(len(np.unique(side)) == pairs.shape[1] > 1 for side in pairs):
         return f"the leaf numbers (Forest.leaf_id) of tree {tree}, or its children changed about (left, right)"
-    trees = Trees(forest)
-    leaf = trees.leaves(X)
+    paths = Paths(forest)
+    leaf = paths.leaves(X)
     numbers = {int(forest.trees.leaf_id[at]): int(at) for at in _leaves_of(forest, tree)}
     found: Counter[str] = Counter()
     parting = ""
@@ -42,10 +42,10 @@ def why_leaves(forest: Forest, X: Array, ours: Array, theirs: Array) -> str:
     for row in rows:
         if (number := int(theirs[row, tree])) not in numbers:
             return f"the leaf numbers (Forest.leaf_id): tree {tree} has no leaf {number}"
-        ways = trees.way(leaf[row, tree]), trees.way(numbers[number])
-        node = [a for a, b in zip(*ways, strict=False) if a == b][-1]
-        left = forest.trees.left[node] in (*ways[0], ~leaf[row, tree])
-        found.update(_rules_at(forest, trees, node, X[row], left))
+        two = paths.to(leaf[row, tree]), paths.to(numbers[number])
+        node = [a for a, b in zip(*two, strict=False) if a == b][-1]
+        left = forest.trees.left[node] in (*two[0], ~leaf[row, tree])
+        found.update(_rules_at(forest, paths, node, X[row], left))
         column = forest.trees.feature[node]
         parting = parting or (
             f"at node {node} of tree {tree}, column {column} holds {X[row, column]!r}, the threshold is "
@@ -69,7 +69,7 @@ def _leaves_of(forest: Forest, tree: int) -> list[int]:
     return found
 
 
-def _rules_at(forest: Forest, trees: Trees, node: int, row: Array, left: bool) -> list[str]:
+def _rules_at(forest: Forest, paths: Paths, node: int, row: Array, left: bool) -> list[str]:
     """The rules, one of which decides that this row goes left here, or does not, against the library."""
     given = row[forest.trees.feature[node]]
     value = given.astype(forest.trees.feature_dtype)
@@ -77,7 +77,7 @@ def _rules_at(forest: Forest, trees: Trees, node: int, row: Array, left: bool) -
         forest.inputs.missing_value is not None and value == value.dtype.type(forest.inputs.missing_value)
     ):
         return ["the missing side (Forest.nan_left)"]
-    if trees.is_category(node):
+    if paths.is_category(node):
         return ["the sets of categories (Forest.cat_bits, cat_mode, oov_left)"]
     if forest.inputs.flush_tiny and abs(value) <= TINY:
         value = value.dtype.type(0.0)

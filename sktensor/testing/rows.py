@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sktensor.estimator.verification import probe
 from sktensor.forest import Forest
-from sktensor.testing.trees import Trees
+from sktensor.testing.trees import Paths
 
 __all__ = ["GIVEN", "hurting"]
 
@@ -56,11 +56,11 @@ def _on_the_way(forest: Forest, X: Array) -> Array:
     """
     rng = np.random.default_rng(3)
     rows = X[rng.integers(0, len(X), 256)].astype(forest.trees.feature_dtype)
-    trees = Trees(forest)
-    leaf = trees.leaves(rows)
+    paths = Paths(forest)
+    leaf = paths.leaves(rows)
     for row, tree in enumerate(rng.integers(0, forest.n_trees, len(rows))):
-        way = trees.way(leaf[row, tree])
-        if not way or trees.is_category(node := way[rng.integers(len(way))]):
+        path = paths.to(leaf[row, tree])
+        if not path or paths.is_category(node := path[rng.integers(len(path))]):
             continue
         at = forest.trees.threshold[node].astype(rows.dtype)
         beside = [at, at, np.nextafter(at, rows.dtype.type(-np.inf)), np.nextafter(at, rows.dtype.type(np.inf))]

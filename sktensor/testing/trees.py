@@ -1,4 +1,4 @@
-"""The ways from the leaves of a forest to its roots."""
+"""The paths from the roots of a forest to its leaves."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sktensor.inputs.rows import as_rows
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
 
-__all__ = ["Trees"]
+__all__ = ["Paths"]
 
 Array = npt.NDArray[Any]
 
 
-class Trees:
-    """The ways from the leaves of a forest to its roots."""
+class Paths:
+    """The paths from the roots of a forest to its leaves."""
 
     def __init__(self, forest: Forest) -> None:
         self.forest = forest
@@ -34,7 +34,7 @@ class Trees:
         found: Array = Program(numbered).leaves(as_rows(X, numbered), Settings())
         return found
 
-    def way(self, leaf: int) -> list[int]:
+    def to(self, leaf: int) -> list[int]:
         """The nodes from a leaf's root down to the leaf."""
         nodes = []
         node = self._above_leaf[leaf]

@@ -266,6 +266,7 @@ def test_sparse_rows_are_refused_as_in_the_library():
         TensorizedEstimator(model).predict(scipy.sparse.csr_matrix(X))
 
 
+@pytest.mark.slow
 @pytest.mark.evidence("answers")
 @pytest.mark.parametrize("name", ["indices, missing", "three classes", "integers"])
 def test_tensors_and_modules_hold_values_too(name):

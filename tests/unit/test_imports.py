@@ -196,6 +196,7 @@ def test_import_sktensor_is_light():
     assert loaded_by(code) & heavy == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["sklearn", "xgboost", "lightgbm", "catboost"])
 def test_an_extractor_loads_its_library_and_no_torch(library):
     modules = [f"sktensor.{name}" for name in MODULES if name.startswith(f"extractors.{library}")]

@@ -105,7 +105,7 @@ def test_varying_batches_do_not_compile_again():
     assert counter.frame_count == 1
 
 
-def test_a_module_is_part_of_a_larger_one():
+def test_module_inside_a_larger_module():
     class Twice(torch.nn.Module):
         def __init__(self, forest):
             super().__init__()

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from sktensor.backends.cpu import bitsliced as cpu_bitsliced
 from sktensor.backends.cpu import traversal
 from sktensor.backends.cpu.keys import Keys
-from sktensor.backends.cpu.partitions import parts_by_questions, runs
+from sktensor.backends.cpu.partitions import partitions_by_questions, runs
 from sktensor.forest import Forest, Trees
 from sktensor.forest.transform import take_trees
-from sktensor.inputs.ctr_features import KeyedColumns
+from sktensor.inputs.ctr_features import CtrColumns
 from sktensor.inputs.rows import Columns, Rows, is_tensor
 from sktensor.native import abi, loader
 from sktensor.native.ranges import LEAST_ROWS, ranges
@@ -48,9 +48,13 @@ class BitslicedKernel:
         if forest.trees.lin_off is not None:
             raise ValueError("strategy='bitsliced' has no kernel for linear leaves. Use 'tree_traversal', or 'auto'.")
         self._calls = Calls(forest)
-        parts = list(_parts(forest.trees, shape or Shape.of(forest.trees)))
-        dtypes = {"float32"} if all(part.ranked for part in parts) else {"float32", forest.trees.feature_dtype}
-        self._tables = {dtype: _continued(parts, dtype) for dtype in dtypes}
+        partitions = list(_partitions(forest.trees, shape or Shape.of(forest.trees)))
+        dtypes = (
+            {"float32"}
+            if all(partition.ranked for partition in partitions)
+            else {"float32", forest.trees.feature_dtype}
+        )
+        self._tables = {dtype: _continued(partitions, dtype) for dtype in dtypes}
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
@@ -59,42 +63,42 @@ class BitslicedKernel:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Partition:
     """Consecutive trees."""
 
     trees: Trees
     ranked: Ranked | None  # None for trees that are too large for circuits
 
 
-def _parts(trees: Trees, shape: Shape) -> Iterator[_Part]:
+def _partitions(trees: Trees, shape: Shape) -> Iterator[_Partition]:
     """Consecutive trees that circuits take, with few enough questions among them, and such that are too large."""
     large = shape.n_leaves > bitsliced.MOST_LEAVES
     for run in runs(large):
-        part = trees if len(run) == trees.n_trees else take_trees(trees, run)
+        partition = trees if len(run) == trees.n_trees else take_trees(trees, run)
         if len(run) and large[run[0]]:
-            yield _Part(part, None)
+            yield _Partition(partition, None)
             continue
-        ranked = compile_ranks(part)
+        ranked = compile_ranks(partition)
         _, column, rank = ranked
-        numbers = parts_by_questions(part, column.astype(np.int64) << 32 | rank, MOST_PLANES)
+        numbers = partitions_by_questions(partition, column.astype(np.int64) << 32 | rank, MOST_PLANES)
         if len(numbers) == 1:
-            yield _Part(part, ranked)
+            yield _Partition(partition, ranked)
             continue
         for some in numbers:
-            taken = take_trees(part, some)
-            yield _Part(taken, compile_ranks(taken))
+            taken = take_trees(partition, some)
+            yield _Partition(taken, compile_ranks(taken))
 
 
-def _continued(parts: list[_Part], rows_dtype: str) -> list[Tables]:
-    """Tables of parts that continue each other's sums."""
+def _continued(partitions: list[_Partition], rows_dtype: str) -> list[Tables]:
+    """Tables of partitions that continue each other's sums."""
     found = []
-    for i, part in enumerate(parts):
-        sums = cpu_bitsliced.sum_structure(part.trees, is_first=i == 0)
-        if part.ranked is not None:
-            tables = bitsliced.compile_circuits(part.trees, part.ranked)
-            found.append(Tables("bitsliced", cpu_bitsliced.structure(part.trees, tables, sums)))
+    for i, partition in enumerate(partitions):
+        sums = cpu_bitsliced.sum_structure(partition.trees, is_first=i == 0)
+        if partition.ranked is not None:
+            tables = bitsliced.compile_circuits(partition.trees, partition.ranked)
+            found.append(Tables("bitsliced", cpu_bitsliced.structure(partition.trees, tables, sums)))
         else:
-            structure = traversal.structure(traversal.compile(part.trees, rows_dtype))
+            structure = traversal.structure(traversal.compile(partition.trees, rows_dtype))
             structure.sum = sums
             found.append(Tables("traversal", structure, sums))
     return found
@@ -287,7 +291,7 @@ class Calls:
                 yield start + first, X if last - first == len(X) else _some(X, first, last)
 
     def _arrays(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
-        if self._keys is not None and isinstance(rows.data, KeyedColumns):
+        if self._keys is not None and isinstance(rows.data, CtrColumns):
             return self._keys.arrays(rows.data, n_threads)
         return rows.arrays(self.forest)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import IS_HASH, KEY_FACTOR, Forest, InputSpec
-from sktensor.inputs.ctr_features import KeyedColumns, sign_extended
+from sktensor.inputs.ctr_features import CtrColumns, sign_extended
 from sktensor.native import abi, loader
 
 __all__ = ["Keys", "cityhash64"]
@@ -41,7 +41,7 @@ class Keys:
         error = kernels.check_keys(ctypes.addressof(self._tables))
         kernels.check(error, "Tables for the CPU kernels do not hold together")
 
-    def arrays(self, columns: KeyedColumns, n_threads: int) -> Iterator[tuple[int, Array]]:
+    def arrays(self, columns: CtrColumns, n_threads: int) -> Iterator[tuple[int, Array]]:
         """All columns of some rows at a time, shape (n, n_columns), and the number of the first of these rows.
 
         An array holds its columns until the next one is asked for.

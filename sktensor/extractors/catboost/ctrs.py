@@ -46,9 +46,9 @@ class DerivedColumns:
     Parameters
     ----------
     info : dict
-        The part ``features_info`` of a saved model.
+        The section ``features_info`` of a saved model.
     tables : dict
-        Its part ``ctr_data``.
+        Its section ``ctr_data``.
     columns, nan_right : ndarray
         For each numeric feature its column, and whether its NaN is greater than all borders.
     """
@@ -180,7 +180,7 @@ def check_targets(loss: str | None, info: Mapping[str, Any]) -> None:
     loss : str, optional
         Name of the loss.
     info : dict
-        The part ``model_info`` of a saved model that has statistics.
+        The section ``model_info`` of a saved model that has statistics.
 
     Raises
     ------

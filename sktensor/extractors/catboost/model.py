@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.catboost.ctrs import DerivedColumns, check_targets
-from sktensor.extractors.catboost.trees import Trees, nested_trees, symmetric_trees
+from sktensor.extractors.catboost.trees import ParsedTrees, nested_trees, symmetric_trees
 from sktensor.extractors.guards import check_answers, reading
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
@@ -60,7 +60,7 @@ ANSWERING = ("predict", "predict_proba", "predict_log_proba", "calc_leaf_indexes
 
 MOST_COLUMNS = 2**24
 
-PARTS = {"ctr_data", "features_info", "model_info", "oblivious_trees", "trees", "scale_and_bias"}
+SECTIONS = {"ctr_data", "features_info", "model_info", "oblivious_trees", "trees", "scale_and_bias"}
 
 
 @reading("saved CatBoost model")
@@ -117,7 +117,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
                 "Turn them into numbers before fitting."
             )
     saved = _saved(model)
-    if unknown := saved.keys() - PARTS:
+    if unknown := saved.keys() - SECTIONS:
         raise UnsupportedModelError(f"{', '.join(sorted(unknown))} in the saved CatBoost model: not known.")
 
     scale, given = saved["scale_and_bias"]
@@ -205,7 +205,7 @@ def _saved(model: Any) -> dict[str, Any]:
     return saved
 
 
-def _trees(model: Any, saved: Mapping[str, Any], n_outputs: int) -> Trees:
+def _trees(model: Any, saved: Mapping[str, Any], n_outputs: int) -> ParsedTrees:
     if "oblivious_trees" in saved:
         trees = symmetric_trees(saved["oblivious_trees"], n_outputs)
     elif "trees" not in saved or model._object._is_oblivious():  # whose nodes the library would look for in vain
@@ -336,7 +336,7 @@ def _answers(model: Any, info: Mapping[str, Any], n_outputs: int) -> dict[str, A
 
 
 def _loss(info: Mapping[str, Any]) -> str | None:
-    """Name of the loss; sums of models keep it beside the parameters of their parts."""
+    """Name of the loss; sums of models keep it beside the parameters of the models that were summed."""
     stated = info.get("loss_function", info.get("params", {}).get("loss_function"))
     if isinstance(stated, str):
         stated = json.loads(stated)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from sktensor.errors import UnsupportedModelError
 
-__all__ = ["Trees", "nested_trees", "symmetric_trees"]
+__all__ = ["ParsedTrees", "nested_trees", "symmetric_trees"]
 
 Array = npt.NDArray[Any]
 
@@ -23,7 +23,7 @@ MOST_LEVELS = 16  # of a symmetric tree, as the library limits its depth
 
 
 @dataclass(frozen=True)
-class Trees:
+class ParsedTrees:
     """Nodes and leaves of all trees; what is not described here is as in :class:`~sktensor.Forest`."""
 
     split: Array  # (M,), number in the list of splits
@@ -36,7 +36,7 @@ class Trees:
     cover: Array | None
 
 
-def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> Trees:
+def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> ParsedTrees:
     """Lay out symmetric trees, whose leaf numbers are their conditions' bits, the first split's the lowest.
 
     Parameters
@@ -48,7 +48,7 @@ def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> Trees
 
     Returns
     -------
-    Trees
+    ParsedTrees
         The nodes of a tree level by level from its last split to its first, so that leaves stand in order.
     """
     levels = [tree["splits"] or [] for tree in trees]
@@ -73,7 +73,7 @@ def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> Trees
     weights = None
     if all("leaf_weights" in tree for tree in trees):
         weights = _numbers(chain.from_iterable(tree["leaf_weights"] for tree in trees))
-    return Trees(
+    return ParsedTrees(
         split=level,
         splits=list(chain.from_iterable(levels)),
         left=left,
@@ -85,7 +85,7 @@ def symmetric_trees(trees: Sequence[Mapping[str, Any]], n_outputs: int) -> Trees
     )
 
 
-def nested_trees(trees: Sequence[Mapping[str, Any]], leaf_numbers: Sequence[_FlatTree], n_outputs: int) -> Trees:
+def nested_trees(trees: Sequence[Mapping[str, Any]], leaf_numbers: Sequence[_FlatTree], n_outputs: int) -> ParsedTrees:
     """Lay out trees of the policies Depthwise and Lossguide.
 
     Parameters
@@ -99,7 +99,7 @@ def nested_trees(trees: Sequence[Mapping[str, Any]], leaf_numbers: Sequence[_Fla
 
     Returns
     -------
-    Trees
+    ParsedTrees
         Nodes and leaves depth first, from left to right.
     """
     splits: list[Mapping[str, Any]] = []
@@ -136,7 +136,7 @@ def nested_trees(trees: Sequence[Mapping[str, Any]], leaf_numbers: Sequence[_Fla
         n_leaves.append(len(leaf_id) - first_leaf)
     below = np.array(children, dtype=np.int64).reshape(-1, 2)
     flat = values if n_outputs == 1 else chain.from_iterable(values)
-    return Trees(
+    return ParsedTrees(
         split=np.arange(len(splits)),
         splits=splits,
         left=below[:, 0],

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import check_answers, reading
-from sktensor.extractors.lightgbm.text import ModelText, Trees, parse_model, parse_number, parse_trees
+from sktensor.extractors.lightgbm.text import ModelText, ParsedTrees, parse_model, parse_number, parse_trees
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
 
@@ -196,7 +196,7 @@ def _refuse_early_stop(params: Mapping[str, Any]) -> None:
         )
 
 
-def _split_rules(trees: Trees) -> dict[str, Any]:
+def _split_rules(trees: ParsedTrees) -> dict[str, Any]:
     """The rules of internal nodes [LightGBM tree.h NumericalDecision, CategoricalDecision]."""
     if (trees.decision_type < 0).any() or (trees.decision_type > (MISSING_NAN << 2 | DEFAULT_LEFT | CATEGORICAL)).any():
         unknown = set(trees.decision_type.tolist()) - set(range(12))
@@ -223,7 +223,7 @@ def _split_rules(trees: Trees) -> dict[str, Any]:
     return rules
 
 
-def _leaf_rules(trees: Trees) -> dict[str, Any]:
+def _leaf_rules(trees: ParsedTrees) -> dict[str, Any]:
     value = trees.leaf_value
     if trees.linear:
         # A linear leaf without terms answers with its constant, never with leaf_value [LightGBM tree.h Predict].
@@ -317,7 +317,7 @@ def _table(values: list[Any], number: int) -> Array:
 
 
 def _category_tables(text: ModelText, tables: list[Array], n_features: int) -> dict[str, Any]:
-    """The values of pandas categories, for frames; plain arrays hold category numbers themselves.
+    """The values of pandas categories, for frames; arrays hold category numbers themselves.
 
     The library keeps the tables in the order of a frame's categorical columns and does not say which these are: those
     of the frame that it is to predict are taken in the same order [python basic.py _data_from_pandas]. Where each

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from sktensor.errors import UnsupportedModelError
 
-__all__ = ["ModelText", "Trees", "parse_model", "parse_number", "parse_trees"]
+__all__ = ["ModelText", "ParsedTrees", "parse_model", "parse_number", "parse_trees"]
 
 Array = npt.NDArray[Any]
 
@@ -39,7 +39,7 @@ UNREAD_KEYS = {"split_gain", "leaf_weight", "internal_value", "internal_weight",
 
 @dataclass(frozen=True)
 class ModelText:
-    """The three parts of a model text, still as text.
+    """The three sections of a model text, still as text.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class ModelText:
 
 
 @dataclass(frozen=True)
-class Trees:
+class ParsedTrees:
     """The trees of a model as arrays, nodes and leaves of all trees one after the other.
 
     Sizes: ``T`` trees, ``M`` nodes, ``L`` leaves. Children are numbered within the whole model, a negative child
@@ -80,7 +80,7 @@ class Trees:
 
 
 def parse_model(text: str) -> ModelText:
-    """Cut a model text into its parts.
+    """Cut a model text into its sections.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _parameters(tail: str) -> dict[str, str]:
     return {name: value.strip() for name, _, value in pairs}
 
 
-def parse_trees(trees: Sequence[dict[str, str]]) -> Trees:
+def parse_trees(trees: Sequence[dict[str, str]]) -> ParsedTrees:
     """Read the numbers of all trees.
 
     Parameters
@@ -151,7 +151,7 @@ def parse_trees(trees: Sequence[dict[str, str]]) -> Trees:
 
     Returns
     -------
-    Trees
+    ParsedTrees
         Their arrays.
 
     Raises
@@ -181,7 +181,7 @@ def parse_trees(trees: Sequence[dict[str, str]]) -> Trees:
 
     threshold = _numbers(trees, "threshold", nodes, np.float64)
     decision_type = _numbers(trees, "decision_type", nodes, np.int64)
-    return Trees(
+    return ParsedTrees(
         root=np.where(nodes > 0, node_start, ~leaf_start),
         feature=_numbers(trees, "split_feature", nodes, np.int64),
         threshold=threshold,

@@ -1,4 +1,4 @@
-"""Which part of the scikit-learn extractor reads which estimator."""
+"""Which module of the scikit-learn extractor reads which estimator."""
 
 from __future__ import annotations
 

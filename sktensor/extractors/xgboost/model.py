@@ -35,6 +35,17 @@ _GBTREE = {"gbtree_model_param", "iteration_indptr", "tree_info", "trees", "cats
 # What a subclass must not replace: the methods that the answers come from.
 ANSWERING = ("predict", "predict_proba", "apply", "inplace_predict", "_can_use_inplace_predict", "_get_iteration_range")
 
+# What estimators predict in place, beside arrays. Rows of any other class go through a DMatrix, for which dart rounds
+# differently [python-package/xgboost/sklearn.py XGBModel.predict, core.py inplace_predict]. Frames are known by their
+# very class [compat.py lazy_isinstance], CSR matrices by isinstance.
+_PREDICTED_IN_PLACE = (
+    "pandas.DataFrame",  # since pandas 3.0
+    "pandas.core.frame.DataFrame",
+    "polars.dataframe.frame.DataFrame",
+    "pyarrow.lib.Table",
+    "scipy.sparse._csr.csr_matrix+",
+)
+
 MOST_OUTPUTS = 2**16
 """Of a model without trees, which tell no number of outputs."""
 
@@ -134,8 +145,7 @@ def read(
         sparse_repeated="last",
         array_kinds="biufOT",  # src/data/array_interface.h: text and dates are not supported
         accepts_1d=True,  # python-package/xgboost/core.py inplace_predict, data.py _maybe_np_slice: one column
-        # Other kinds go through a DMatrix, of which the in-place variant of dart is not [sklearn.py XGBModel.predict].
-        csr_matrix_only=in_place,
+        container_types=_PREDICTED_IN_PLACE if in_place else None,
         accepts_inf=predicts_in_place(wrapper),
         cat_mode="xgb",
         categories=_categories(gbtree.get("cats", {}), n_features),
@@ -210,7 +220,7 @@ def _check_known(where: str, found: Iterable[str], known: set[str]) -> None:
 
 
 def _gbtree(booster: dict[str, Any], model: str) -> tuple[dict[str, Any], Array | None, bool]:
-    """The trees' part of a model, the weights of dart, and whether in-place prediction rounds them differently."""
+    """The section of trees, the weights of dart, and whether in-place prediction rounds them differently."""
     name = booster["name"]
     if name not in ("gbtree", "dart"):
         raise UnsupportedModelError(

@@ -1,4 +1,4 @@
-"""Data frames of several libraries, each behind the same few functions; which of them X is, is asked once a call."""
+"""Adapters for data frames: one interface to several libraries. `adapter` chooses the one for X, once a call."""
 
 from __future__ import annotations
 

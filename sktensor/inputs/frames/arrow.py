@@ -47,14 +47,16 @@ class ArrowFrame:
 
     def matrix(self, dtype: np.dtype[Any], read: Array | None = None) -> Array | None:
         """All columns as one array, which pyarrow makes of batches of numbers from version 17 on."""
-        parts = []
+        batches = []
         try:
             for batch in self._table.to_batches():
                 found: Array = batch.to_tensor(null_to_nan=True).to_numpy()
-                parts.append(found)
+                batches.append(found)
         except (AttributeError, TypeError, NotImplementedError):  # nor of columns of bools or of half floats
             return None
-        values = parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.empty(self.shape, dtype)
+        values = (
+            batches[0] if len(batches) == 1 else np.concatenate(batches) if batches else np.empty(self.shape, dtype)
+        )
         # Integers next to float32 columns become float64 where float32 does not hold all of them, so that the cast to
         # float32 is a second one.
         return values if values.dtype.itemsize <= dtype.itemsize or are_exact(values) else None

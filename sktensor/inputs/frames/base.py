@@ -1,4 +1,4 @@
-"""What the readers of X ask of a data frame, of whatever library."""
+"""The interface of the adapters for data frames."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["EXACT_INTEGERS", "NUMBERS", "ROWS_CODED", "Distinct", "Frame", "are_exact", "that_come_up"]
+__all__ = ["EXACT_INTEGERS", "NUMBERS", "ROWS_CODED", "Distinct", "Frame", "are_exact", "without_unused"]
 
-# From here on, a library finds the distinct texts of a column faster than it turns them into objects.
+# From so many rows on, a library finds the distinct texts of a column faster than it converts all to objects.
 ROWS_CODED = 256
 
-# From here on, not every integer is a float64, and float32 may round one otherwise by way of it.
+# From here on, float64 does not hold every integer, and rounding one to float64 first may change its float32.
 EXACT_INTEGERS = 2.0**53
 
 # Dtypes of native numbers, by the character that numpy has for them.
@@ -37,25 +37,25 @@ class Frame(Protocol):
         """Names of the columns."""
 
     def in_place(self) -> npt.NDArray[Any] | None:
-        """All columns as one array of float32 or float64 that is not copied, shape (n, F); None if there is none."""
+        """All columns as one float32 or float64 array, not copied, shape (n, F); None if the frame has none."""
 
     def matrix(self, dtype: np.dtype[Any], read: npt.NDArray[Any] | None = None) -> npt.NDArray[Any] | None:
         """All columns as one array, shape (n, F), nulls as NaN, for frames of few rows.
 
-        In columns other than `read`, if that is given, there may be any numbers.
+        Columns that are not in `read`, if that is given, may be filled with any numbers.
 
-        Of float32 or float64, and such that a cast to `dtype` rounds each number as if it had been cast at once.
-        None where a column holds no numbers, or where that cannot be promised.
+        Of float32 or float64, such that a cast to `dtype` gives the numbers that a cast of the frame's own would give.
+        None where a column holds no numbers, or where such an array cannot be made.
         """
 
     def others(self) -> Sequence[int]:
         """The columns that are not known to hold numbers, by their dtypes."""
 
     def numbers(self, j: int) -> npt.NDArray[Any] | None:
-        """The numbers of a column where they lie; None if it has others, nulls other than NaN, or is none of these."""
+        """The numbers of a column, not copied; None if it holds anything else, or nulls other than NaN."""
 
     def numbers_or_nan(self, j: int) -> npt.NDArray[Any] | None:
-        """The numbers of a column as floats, nulls as NaN; None if it has none, or integers that float64 rounds."""
+        """The numbers of a column as floats, nulls as NaN; None if it holds others, or integers that float64 rounds."""
 
     def is_categorical(self, j: int) -> bool:
         """Whether this is a column of categories."""
@@ -64,9 +64,9 @@ class Frame(Protocol):
         """A column of categories as pandas' own array of them; None if the library has another."""
 
     def distinct(self, j: int) -> Distinct | None:
-        """The distinct values of a column, and where each row's stands among them; None is a missing value.
+        """The distinct values of a column, and for each row the index of its own; None is a missing value.
 
-        None instead of both where the library is no help with that: :meth:`listed` may have the values then.
+        None instead of both where the library cannot find them fast; :meth:`listed` may have the values then.
         """
 
     def listed(self, j: int) -> list[Any] | None:
@@ -76,8 +76,8 @@ class Frame(Protocol):
         """A column as the library itself has it, for narwhals."""
 
 
-def that_come_up(values: list[Any], codes: npt.NDArray[Any]) -> Distinct:
-    """The values, None for the code -1, but for those that no row has."""
+def without_unused(values: list[Any], codes: npt.NDArray[Any]) -> Distinct:
+    """Drop the values that no row has; the code -1 becomes one of the value None."""
     codes = codes.astype(np.intp) + 1
     used = np.flatnonzero(np.bincount(codes, minlength=len(values) + 1))
     place = np.empty(len(values) + 1, dtype=np.intp)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.inputs.frames import arrow
-from sktensor.inputs.frames.base import NUMBERS, ROWS_CODED, Distinct, are_exact, that_come_up
+from sktensor.inputs.frames.base import NUMBERS, ROWS_CODED, Distinct, are_exact, without_unused
 
 __all__ = ["PandasFrame"]
 
@@ -124,11 +124,11 @@ class PandasFrame:
         """The distinct values of a column of categories or of much text."""
         values = self._values_of(j)
         if self.is_categorical(j):
-            return that_come_up(values.dtype.categories.tolist(), values.codes)
+            return without_unused(values.dtype.categories.tolist(), values.codes)
         if not _is_text(values) or len(values) < ROWS_CODED:
             return None
         codes, found = values.factorize()
-        return that_come_up(found.tolist(), codes)
+        return without_unused(found.tolist(), codes)
 
     def listed(self, j: int) -> list[Any] | None:
         """The values of a column of text or objects."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.inputs.frames.base import EXACT_INTEGERS, ROWS_CODED, Distinct, are_exact, that_come_up
+from sktensor.inputs.frames.base import EXACT_INTEGERS, ROWS_CODED, Distinct, are_exact, without_unused
 
 __all__ = ["PolarsFrame"]
 
@@ -114,7 +114,7 @@ class PolarsFrame:
         found = column.unique().drop_nulls()
         places = list(range(len(found)))
         codes = column.replace_strict(found, places, default=-1, return_dtype=sys.modules["polars"].Int64)
-        return that_come_up(found.to_list(), codes.to_numpy())
+        return without_unused(found.to_list(), codes.to_numpy())
 
     def listed(self, j: int) -> list[Any] | None:
         """The values of a column of text or categories."""

@@ -35,7 +35,7 @@ MAX_BITS = 8
 # The farthest ancestor whose place a subtree takes: the work grows with the square, and farther ones gain little.
 MAX_LIFT = 6
 
-# Subtrees of a lower height are not worth a look-up of their own, if a plain one must not do.
+# Subtrees of a lower height are not worth a look-up of their own, unless no other code is possible.
 CUT_HEIGHT = 5
 
 IMPOSSIBLE = 1 << 24

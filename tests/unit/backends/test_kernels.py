@@ -109,7 +109,7 @@ def test_any_number_of_rows_is_accepted(instruction_set, n_rows):
     assert_as_reference(plain, rows_for(plain, rng, n_rows, "float64"))
 
 
-def test_a_column_with_thousands_of_thresholds_is_searched_part_by_part(instruction_set):
+def test_column_with_thousands_of_thresholds_is_searched_block_by_block(instruction_set):
     rng = np.random.default_rng(5)
     trees = [
         {

@@ -91,7 +91,7 @@ def test_what_it_cannot_walk_is_refused(rules):
         ("missing_right", 2, "neither 0 nor 1"),
     ],
 )
-def test_nodes_that_lead_astray_are_found_before_anything_is_walked(field, value, message):
+def test_children_outside_their_tree_are_found_before_walking(field, value, message):
     forest = random_forest(np.random.default_rng(0), n_trees=3, max_depth=4)
     tables = walk.structure(forest.trees)
     nodes = next(kept for kept in tables.kept if isinstance(kept, np.ndarray) and kept.dtype == abi.NODE)

@@ -66,6 +66,7 @@ def test_a_forest_that_fits_is_not_refused(monkeypatch):
     assert f"a row has {needed:,} codes" in traversal.refusal(wide_forest().trees)
 
 
+@pytest.mark.slow
 def test_more_features_than_16_bits_number():
     n = 70_000
     leaf = np.arange(2 * n, dtype=np.int32)

@@ -129,7 +129,7 @@ def test_scores_of_tensors_across_folds_are_those_of_arrays(name, scoring, devic
 
 
 @since("scikit-learn", "1.8", "a scaler that computes with the dtypes of torch")
-def test_a_pipeline_hands_tensors_on(device, dispatch):
+def test_pipeline_passes_tensors_to_the_estimator(device, dispatch):
     rows, truth = torch.tensor(X, device=device), torch.tensor(Y, device=device)
     pipeline = make_pipeline(StandardScaler(), TensorizedEstimator(MODELS["xgboost"], device=device))
     found = pipeline.fit(rows, truth).predict(rows)

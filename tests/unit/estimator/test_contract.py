@@ -260,7 +260,7 @@ def test_after_a_warmup_requests_of_these_sizes_compile_nothing(bare, compilatio
     assert len(compilations) == warmed > 0
 
 
-def test_a_warmup_of_a_model_made_of_others_compiles_its_parts(compilations):
+def test_warmup_of_a_meta_estimator_compiles_its_submodels(compilations):
     parts = [(name, clone(model)) for name, model in MODELS.items()]
     fast = TensorizedEstimator(VotingClassifier(parts, voting="soft").fit(X, Y)).warmup([1, len(X)])
     warmed = len(compilations)
@@ -283,6 +283,7 @@ def test_arguments_that_would_change_the_answer_are_refused_by_name(bare, method
         getattr(TensorizedEstimator(bare.fit(X, Y)), method)(X, **{argument: True})
 
 
+@pytest.mark.slow
 def test_a_pickle_says_which_library_it_needs_and_a_saved_estimator_needs_none(tmp_path):
     fast = TensorizedEstimator(clone(MODELS["xgboost"])).fit(X, Y)
     (tmp_path / "model.pickle").write_bytes(pickle.dumps(fast))

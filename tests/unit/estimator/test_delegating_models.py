@@ -219,7 +219,7 @@ def test_programs_answer_and_their_settings_may_change(monkeypatch):
         assert "gemm" in str(fast.explain_plan())
 
 
-def test_a_search_over_a_model_of_models_is_taken():
+def test_search_over_a_meta_estimator_is_supported():
     model = VotingClassifier([("a", FOREST), ("b", LogisticRegression())], voting="soft")
     search = GridSearchCV(model, {"a__max_depth": [1, 3]}, cv=2, scoring="neg_log_loss").fit(X, Y)
     for given in (search, FrozenEstimator(search)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-import threading
 
 import joblib
 import numpy as np
@@ -14,11 +13,10 @@ import sklearn
 import torch
 from agreement import STRATEGIES, assert_agrees, same_bits
 from catboost import CatBoost, CatBoostClassifier, CatBoostRanker, CatBoostRegressor
-from lightgbm import Booster as LightGBMBooster
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.ensemble import (
     AdaBoostClassifier,
     AdaBoostRegressor,
@@ -44,33 +42,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator
+from small_models import SMALL, X, Y
 from threadpoolctl import threadpool_limits
-from xgboost import Booster, XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier, XGBRFRegressor
+from xgboost import XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier, XGBRFRegressor
 
 from sktensor import TensorizedEstimator, UnsupportedModelError, tensorize
-from sktensor.registry import find_extractor
 from sktensor.runtime.program import Program
-
-X, Y = load_wine(return_X_y=True)
-SMALL = {"n_estimators": 5, "max_depth": 3, "n_jobs": 1}
-
-
-@pytest.fixture
-def forest():
-    """A fitted forest that the tests may do anything to."""
-    return RandomForestClassifier(n_estimators=5, random_state=0).fit(X, Y)
-
-
-@pytest.fixture
-def compilations(monkeypatch):
-    """Strategies compiled since the start of the test."""
-    seen = []
-    built = Program._built
-    monkeypatch.setattr(Program, "_built", lambda self, *key: seen.append(key[1]) or built(self, *key))
-    return seen
-
-
-# --- pipelines and searches ---------------------------------------------------------------------------------------
 
 
 def pipeline(model=None, **parameters):
@@ -87,6 +64,7 @@ def test_a_pipeline_fits_predicts_and_cross_validates_as_with_the_bare_model():
     np.testing.assert_allclose(scores[0]["test_neg_log_loss"], scores[1]["test_neg_log_loss"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_grid_search_runs_over_the_wrapped_model_and_the_strategy_in_two_processes():
     grid = {"clf__estimator__max_depth": [1, 3], "clf__strategy": ["gemm", "tree_traversal"]}
     search = GridSearchCV(pipeline(), grid, cv=2, n_jobs=2).fit(X, Y)
@@ -123,157 +101,6 @@ def test_a_pickle_holds_no_tensors(forest):
     fast = TensorizedEstimator(forest)
     fast.predict(X)
     assert b"torch" not in pickle.dumps(fast)
-
-
-# --- cloning, refitting, changing parameters ----------------------------------------------------------------------
-
-
-def test_fit_leaves_the_users_model_as_it_was(forest):
-    unfitted = RandomForestClassifier(n_estimators=3)
-    TensorizedEstimator(unfitted).fit(X, Y)
-    assert not hasattr(unfitted, "estimators_")
-    before = forest.predict_proba(X)
-    TensorizedEstimator(forest).fit(X[:, ::-1], Y)
-    same_bits(forest.predict_proba(X), before)
-
-
-def test_a_clone_drops_the_fit_unless_it_is_frozen(forest):
-    with pytest.raises(NotFittedError):
-        clone(TensorizedEstimator(forest)).predict(X)
-    for frozen in (TensorizedEstimator(FrozenEstimator(forest)), FrozenEstimator(TensorizedEstimator(forest))):
-        same_bits(clone(frozen).predict_proba(X), forest.predict_proba(X))
-
-
-def test_a_refit_is_a_new_program():
-    fast = TensorizedEstimator(RandomForestClassifier(n_estimators=3, random_state=0)).fit(X, Y)
-    before = fast.predict_proba(X)
-    fast.fit(X[:, :5], Y)
-    assert fast.n_features_in_ == 5
-    same_bits(fast.predict_proba(X[:, :5]), fast.estimator_.predict_proba(X[:, :5]))
-    assert not np.array_equal(fast.predict_proba(X[:, :5]), before)
-
-
-def test_names_of_an_earlier_fit_are_forgotten():
-    import pandas as pd
-
-    fast = TensorizedEstimator(DecisionTreeClassifier()).fit(pd.DataFrame(X).add_prefix("c"), Y)
-    assert fast.feature_names_in_[0] == "c0"
-    assert not hasattr(fast.fit(X, Y), "feature_names_in_")
-
-
-def test_parameters_changed_after_fit_take_effect(forest):
-    fast = TensorizedEstimator(forest).fit(X, Y)
-    for strategy in STRATEGIES[1:]:
-        fast.set_params(strategy=strategy)
-        assert fast.explain_plan(10).strategy == strategy
-        same_bits(fast.predict_proba(X), fast.estimator_.predict_proba(X))
-    assert fast.set_params(batch_size=7).explain_plan(100).rows_per_batch == 7
-
-
-def test_a_wrapper_that_was_never_fitted_follows_its_parameter_to_another_model(forest):
-    fast = TensorizedEstimator(forest)
-    fast.predict(X)
-    other = RandomForestClassifier(n_estimators=3, random_state=1).fit(X[:, :4], Y)
-    fast.set_params(estimator=other)
-    assert fast.n_features_in_ == 4
-    same_bits(fast.predict_proba(X[:, :4]), other.predict_proba(X[:, :4]))
-
-
-def test_a_wrapped_model_that_is_fitted_anew_answers_as_it_does_now(forest):
-    fast = TensorizedEstimator(forest)
-    fast.predict_proba(X)
-    forest.fit(X[:, ::-1], Y)
-    same_bits(fast.predict_proba(X), forest.predict_proba(X))
-
-
-def test_predict_changes_no_attribute(forest):
-    fast = TensorizedEstimator(forest).fit(X, Y)
-    before = dict(vars(fast))
-    fast.predict(X), fast.predict_proba(X), fast.apply(X), fast.explain_plan()
-    assert vars(fast) == before
-
-
-def test_inspection_of_a_wrapper_compiles_nothing(forest, compilations):
-    fast = TensorizedEstimator(forest)
-    dir(fast), repr(fast), fast._repr_html_(), hasattr(fast, "classes_"), fast.n_features_in_, fast.estimator_
-    assert compilations == []
-
-
-def test_concurrent_first_predictions_compile_once(forest, compilations):
-    fast, found = TensorizedEstimator(forest, strategy="tree_traversal"), []
-    expected = forest.predict_proba(X)
-    barrier = threading.Barrier(8)
-
-    def predict():
-        barrier.wait()
-        found.append(np.array_equal(fast.predict_proba(X), expected))
-
-    threads = [threading.Thread(target=predict) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [True] * 8
-    assert [option.name for option in compilations] == ["tree_traversal"]
-
-
-def test_a_compiled_program_is_reused(forest, compilations):
-    fast = TensorizedEstimator(forest, strategy="gemm")
-    for n in (1, 50, 1, 100):
-        fast.predict(X[:n])
-    assert [option.name for option in compilations] == ["gemm"]
-
-
-@pytest.mark.parametrize(
-    ("model", "read"),
-    [
-        (XGBClassifier(**SMALL), (Booster, "save_raw")),
-        (LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1), (LightGBMBooster, "model_to_string")),
-        (CatBoostClassifier(iterations=5, verbose=0, allow_writing_files=False), (CatBoost, "save_model")),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_a_model_is_read_once(model, read, monkeypatch):
-    model.fit(X, Y)
-    reads, own = [], getattr(*read)
-    monkeypatch.setattr(*read, lambda *args, **kwargs: reads.append(1) or own(*args, **kwargs))
-    fast = TensorizedEstimator(model)
-    for n in (1, 50):
-        fast.predict(X[:n])
-    assert reads == [1]
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        XGBRegressor(n_estimators=3, n_jobs=1, min_child_weight=0),
-        LGBMRegressor(n_estimators=3, n_jobs=1, verbose=-1, min_child_samples=1, num_leaves=2000),
-        RandomForestRegressor(n_estimators=3),
-        GradientBoostingRegressor(n_estimators=3),
-        HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=1, max_leaf_nodes=None),
-    ],
-    ids=lambda model: type(model).__name__,
-)
-def test_python_steps_of_extraction_are_independent_of_model_size(model):
-    """The cost of reading grows with the nodes within numpy only; CatBoost's, which is its own, is tested beside it."""
-    rng = np.random.default_rng(0)
-    rows, y = rng.normal(size=(2000, 4)), rng.normal(size=2000)
-    steps, nodes = [], []
-    for depth in (2, 2, 9):  # the first one imports what the others use
-        fitted = clone(model).set_params(max_depth=depth).fit(rows, y)
-        events, before = [], sys.getprofile()
-        sys.setprofile(lambda frame, event, arg, seen=events: seen.append(event))
-        try:
-            forest = find_extractor(fitted).extract(fitted)
-        finally:
-            sys.setprofile(before)
-        steps.append(len(events))
-        nodes.append(forest.n_nodes)
-    assert nodes[2] > 20 * nodes[1]
-    assert steps[2] - steps[1] < (nodes[2] - nodes[1]) / 2
-
-
-# --- the wrapped model shows through ------------------------------------------------------------------------------
 
 
 def test_attributes_are_those_of_the_fitted_model(forest):
@@ -367,9 +194,6 @@ def test_a_ranker_ranks():
     ranker = LGBMRanker(n_estimators=5, verbose=-1)
     fast = TensorizedEstimator(ranker).fit(X, Y, group=group)
     same_bits(fast.predict(X), clone(ranker).fit(X, Y, group=group).predict(X))
-
-
-# --- bad input ----------------------------------------------------------------------------------------------------
 
 
 def messages(*calls):
@@ -496,9 +320,6 @@ def test_an_empty_batch_gives_an_empty_answer_where_the_library_gives_one(strate
         assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
 
 
-# --- batches ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 100, 1000])
 def test_batch_size_changes_no_bit(forest, strategy, batch_size):
@@ -543,8 +364,6 @@ def test_a_program_survives_a_copy(forest):
     again = pickle.loads(pickle.dumps(program))
     assert again.forest.n_leaves == program.forest.n_leaves
 
-
-# --- scikit-learn's own checks ------------------------------------------------------------------------------------
 
 CATBOOST = {"iterations": 3, "depth": 2, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
 CHECKED = [

@@ -91,6 +91,7 @@ def test_before_a_fit_a_notebook_shows_the_model_inside(bare, compilations):
     assert compilations == []
 
 
+@pytest.mark.slow
 def test_around_a_fitted_model_a_notebook_shows_it_and_the_device_and_compiles_nothing(bare, compilations):
     fast = TensorizedEstimator(bare.fit(X, Y), device=torch.device("cpu"))
     shown = words(fast._repr_html_())
@@ -130,7 +131,7 @@ def test_a_diagram_shows_the_fitted_model_and_not_the_parameter():
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_a_model_that_has_no_importances_to_show_is_shown_all_the_same(model):
+def test_model_without_importances_is_shown(model):
     group = {"group_id": np.arange(200) // 20} if isinstance(model, CatBoostRanker) else {"group": [20] * 10}
     fast = TensorizedEstimator(model.fit(X, Y, **group))
     assert type(model).__name__ in words(fast._repr_html_())
@@ -146,6 +147,7 @@ def test_diagrams_never_raise():
         assert "TensorizedEstimator" in repr(fast)
 
 
+@pytest.mark.slow
 def test_a_wrapper_is_shown_inside_others(bare):
     for outer in (
         make_pipeline(StandardScaler(), TensorizedEstimator(bare)).fit(X, Y),

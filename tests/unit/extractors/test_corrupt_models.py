@@ -170,8 +170,8 @@ KINDS = {
     of_lightgbm_text: lambda: [
         (Retold(model_str=text), text.encode()) for text in (model.model_to_string() for model in lightgbm_models())
     ],
-    of_catboost_json: lambda: [(model, json.dumps(of_catboost._saved(model)).encode()) for model in catboost_models()],
     of_sklearn_arrays: sklearn_models,
+    of_catboost_json: lambda: [(model, json.dumps(of_catboost._saved(model)).encode()) for model in catboost_models()],
 }
 
 

@@ -12,53 +12,18 @@ from forests import forests, random_forest, random_rows
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import reference_apply, reference_raw
+from small_forests import edited, leaf, small, split
 
 from sktensor import Forest
 from sktensor.forest import InputSpec, OutputSpec, Trees
 from sktensor.forest.fields import array_fields
-from sktensor.forest.structure import levels, tree_depths, trees_of_nodes
 
 ARRAYS = [spec.name for part in (Trees, InputSpec, OutputSpec) for spec in array_fields(part)]
-
-
-def leaf(value, **more):
-    return {"value": value, **more}
-
-
-def split(feature, threshold, left, right, **more):
-    return {"feature": feature, "threshold": threshold, "left": left, "right": right, **more}
-
-
-def choice(feature, categories, left, right, **more):
-    return {"feature": feature, "categories": categories, "left": left, "right": right, **more}
-
-
-def small(**rules):
-    """Nodes 0, 1 and leaves 0, 1, 2 in tree 0; leaf 3 is tree 1; node 2 and leaves 4, 5 in tree 2."""
-    linear = {"const": 0.5, "features": [2, 0], "coef": [1.0, 2.0]}
-    trees = [
-        split(0, 0.5, leaf(1.0), choice(1, [1, 33], leaf(2.0), leaf(3.0, linear=linear)), zero_left=True),
-        leaf(4.0),
-        split(2, np.inf, leaf(5.0), leaf(6.0)),
-    ]
-    return Forest.from_trees(trees, n_features=3, **rules)
-
-
 WITHOUT_LINEAR = dict.fromkeys(("lin_off", "lin_feature", "lin_coef", "lin_const"))
-
-
-def edited(forest, field, index, value):
-    """The forest with one entry of one array changed, not validated."""
-    array = np.array(forest.fields()[field])
-    array[index] = value
-    return forest.replace(**{field: array})
 
 
 def same_bits(a, b):
     return (a is None and b is None) or (a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
-
-
-# ---------------------------------------------------------------------------- what is kept
 
 
 def test_arrays_are_kept_in_the_documented_dtypes():
@@ -114,9 +79,6 @@ def test_what_its_dtype_cannot_hold_is_refused(field, value, message):
         small().replace(**{field: value})
 
 
-# ---------------------------------------------------------------------------- frozen
-
-
 def test_fields_cannot_be_set():
     with pytest.raises(dataclasses.FrozenInstanceError):
         small().n_features = 5
@@ -145,9 +107,6 @@ def test_a_pickled_forest_is_the_same_to_the_bit(forest):
     for name, before in forest.fields().items():
         after = again.fields()[name]
         assert same_bits(before, after) if name in ARRAYS else before == after, name
-
-
-# ---------------------------------------------------------------------------- validate: what is right passes
 
 
 @given(forests())
@@ -199,9 +158,6 @@ def test_a_chain_as_long_as_a_forest_is_valid():
 )
 def test_every_kind_of_answer_is_legal(rules):
     assert small(n_outputs=rules.get("n_outputs", 1)).replace(**rules).validate()
-
-
-# ---------------------------------------------------------------------------- validate: what is wrong is named
 
 
 @pytest.mark.parametrize(
@@ -413,62 +369,6 @@ def test_thresholds_of_categorical_nodes_are_ignored():
     assert edited(small(), "threshold", 1, np.nan).validate()
 
 
-# ---------------------------------------------------------------------------- validate: no cycle, no stray node
-
-
-def structure(root, left, right, n_leaves):
-    n, t = len(left), len(root)
-    return Forest.from_fields(
-        n_features=1,
-        feature=np.zeros(n, dtype=int),
-        threshold=np.zeros(n),
-        left=left,
-        right=right,
-        nan_left=np.zeros(n, dtype=bool),
-        root=root,
-        tree_target=np.zeros(t, dtype=int),
-        leaf_value=np.zeros((n_leaves, 1)),
-        leaf_id=np.arange(n_leaves),
-        base=[0.0],
-        leaf_shape=(t,),
-    )
-
-
-@pytest.mark.parametrize(
-    ("root", "left", "right", "n_leaves", "message"),
-    [
-        ([~1], [0], [~0], 2, "node 0 hangs on a cycle"),
-        ([~2], [1, 0], [~0, ~1], 3, "node 0 hangs on a cycle"),
-        ([0, ~2], [~0, 2, ~3, 1], [~1, 3, ~4, ~5], 6, "node 1 hangs on a cycle"),
-        ([~0], [~1], [~2], 3, "none of them leads to node 0"),
-        ([~0], [], [], 2, "none of them leads to leaf 1"),
-        ([0], [0], [~0], 2, "Forest.left: tree 0, node 0: node 0 is root of tree 0 already"),
-        ([0], [1, 0], [~0, ~1], 2, "Forest.left: tree 0, node 1: node 0 is root of tree 0 already"),
-        ([0], [1, 1], [~0, ~1], 2, "Forest.left: node 1 .in no tree.: node 1 is left of tree 0, node 0 already"),
-        ([~0], [0], [0], 1, "Forest.right: node 0 .in no tree.: node 0 is left of node 0"),
-    ],
-)
-def test_cycles_and_strays_are_found(root, left, right, n_leaves, message):
-    with pytest.raises(ValueError, match=message):
-        structure(root, left, right, n_leaves).validate()
-
-
-def test_a_ring_of_a_hundred_thousand_nodes_is_found():
-    n = 100_000
-    with pytest.raises(ValueError, match="cycle"):
-        structure([~n], np.roll(np.arange(n), -1), ~np.arange(n), n + 1).validate()
-
-
-def test_any_single_change_to_the_links_is_found():
-    forest = random_forest(np.random.default_rng(4), n_trees=4, max_depth=3)
-    for field in ("root", "left", "right"):
-        for index, old in enumerate(forest.fields()[field]):
-            for value in range(-forest.n_leaves - 2, forest.n_nodes + 2):
-                if value != old:
-                    with pytest.raises(ValueError, match=r"^Forest\."):
-                        edited(forest, field, index, value).validate()
-
-
 WRONG = [-(2**31), -100, -2, -1, 0, 1, 2, 3, 32, 100, 2**31 - 1, 2**32 - 1, np.nan, np.inf, -np.inf, 0.5, 1e300]
 
 
@@ -490,42 +390,3 @@ def test_a_forest_with_one_entry_changed_is_refused_or_works(forest, data):
         X = random_rows(changed, np.random.default_rng(0), 5)
         assert reference_raw(changed, X).shape == (5, forest.n_outputs)
         assert reference_apply(changed, X).shape == (5, forest.n_trees)
-
-
-# ---------------------------------------------------------------------------- walking
-
-
-def walked(forest):
-    """Depth of each tree, and tree of each node, by plain recursion."""
-    depths, tree_of = [], {}
-
-    def visit(node, tree, depth):
-        if node < 0:
-            return depth
-        tree_of[node] = tree
-        return max(visit(forest.trees.left[node], tree, depth + 1), visit(forest.trees.right[node], tree, depth + 1))
-
-    for tree, root in enumerate(forest.trees.root):
-        depths.append(visit(root, tree, 0))
-    return depths, [tree_of[node] for node in range(forest.n_nodes)]
-
-
-@given(forests())
-def test_depths_and_trees_are_those_of_a_plain_walk(forest):
-    depths, tree_of = walked(forest)
-    assert tree_depths(forest.trees.root, forest.trees.left, forest.trees.right).tolist() == depths
-    assert trees_of_nodes(forest.trees.root, forest.trees.left, forest.trees.right).tolist() == tree_of
-
-
-def test_levels_come_in_the_order_of_the_trees_and_left_before_right():
-    forest = small()
-    seen = [
-        (tree.tolist(), node.tolist())
-        for tree, node in levels(forest.trees.root, forest.trees.left, forest.trees.right)
-    ]
-    assert seen == [([0, 1, 2], [0, ~3, 2]), ([0, 0, 2, 2], [~0, 1, ~4, ~5]), ([0, 0], [~1, ~2])]
-
-
-def test_the_trees_of_malformed_links_are_found_as_far_as_roots_lead():
-    left, right = np.array([1, 99, 3, 2, 7]), np.array([-50, ~0, ~1, ~2, ~3])
-    assert trees_of_nodes(np.array([-9, 0, 88]), left, right).tolist() == [1, 1, -1, -1, -1]

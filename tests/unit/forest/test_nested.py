@@ -243,7 +243,7 @@ def test_the_path_to_a_deep_fault_stays_readable():
     assert len(str(error.value)) < 300
 
 
-def test_what_only_the_whole_forest_shows_is_refused_by_validate():
+def test_wrong_columns_and_thresholds_of_dicts_are_named_by_number():
     with pytest.raises(ValueError, match=r"Forest\.feature: tree 1, node 1: expected a column from 0 to 0, got 1"):
         Forest.from_trees([STUMP, STUMP | {"feature": 1}], n_features=1)
     with pytest.raises(ValueError, match=r"Forest\.threshold: tree 0, node 0"):
@@ -274,12 +274,14 @@ def test_to_trees_says_what_differs_from_the_defaults():
     assert Forest.from_trees(trees, n_features=2).to_trees() == trees
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_trees_in_depth_first_order_round_trip_bitwise(data):
     forest = data.draw(forests(shuffle=False))
     assert_same_fields(there_and_back(forest), plain(forest))
 
 
+@pytest.mark.slow
 @given(forests(shuffle=True))
 def test_trees_in_any_node_order_round_trip(forest):
     again = there_and_back(forest)
@@ -298,6 +300,7 @@ def test_empty_columns_come_back_in_their_dtypes(single_leaf, feature_dtype):
     assert_same_fields(there_and_back(forest), forest)
 
 
+@pytest.mark.slow
 def test_chain_of_five_thousand_nodes_round_trips():
     forest = random_forest(
         np.random.default_rng(2),

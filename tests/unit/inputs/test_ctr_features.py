@@ -15,7 +15,7 @@ from sktensor.backends.cpu.keys import Keys, cityhash64
 from sktensor.forest import EXCEEDS, HASH, IS_HASH, KEY_FACTOR
 from sktensor.inputs.categories import Factorized, category_numbers, category_texts, factorized
 from sktensor.inputs.cityhash import cityhash64 as by_python
-from sktensor.inputs.ctr_features import KeyedColumns, sign_extended
+from sktensor.inputs.ctr_features import CtrColumns, sign_extended
 from sktensor.inputs.rows import Columns, Rows
 from sktensor.native import loader
 
@@ -94,7 +94,7 @@ def random_columns(rng, forest, n):
         int(column): Factorized([*TEXTS, b"never seen"], rng.integers(len(TEXTS) + 1, size=n))
         for column in np.flatnonzero(HASHED)
     }
-    return KeyedColumns(numbers, texts, n, forest)
+    return CtrColumns(numbers, texts, n, forest)
 
 
 def by_kernel(forest, columns, n_threads):
@@ -247,7 +247,7 @@ def test_damaged_tables_are_refused_with_their_error_code(damage, number):
 def test_hashes_where_numbers_belong_are_refused_when_called():
     forest = keyed_forest(np.random.default_rng(5))
     columns = random_columns(np.random.default_rng(0), forest, 3)
-    everything_hashed = KeyedColumns({}, dict.fromkeys(range(N_FEATURES), columns.texts[0]), 3, forest)
+    everything_hashed = CtrColumns({}, dict.fromkeys(range(N_FEATURES), columns.texts[0]), 3, forest)
     with pytest.raises(RuntimeError, match="takes hashes for numbers"):
         list(Keys(forest, loader.library()).arrays(everything_hashed, 1))
 

@@ -80,7 +80,7 @@ def of_library(library, rows):
 
 @pytest.mark.parametrize("library", MODELS)
 @pytest.mark.parametrize("kind", FRAMES)
-@pytest.mark.parametrize("n_rows", [1, 5, 150, dataframe.ROWS_AT_HAND + 1])
+@pytest.mark.parametrize("n_rows", [1, 5, 150, dataframe.ROWS_COPIED + 1])
 def test_a_wide_frame_of_which_nodes_look_at_little_gives_the_librarys_answer(library, kind, n_rows):
     model, fast = fitted(library)
     rows = FRAMES[kind](np.resize(X, (n_rows, N_COLUMNS)))

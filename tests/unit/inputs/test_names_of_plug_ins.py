@@ -46,7 +46,7 @@ def wrapped(request, monkeypatch):
     return make
 
 
-def test_the_rules_that_an_extractor_names_hold(wrapped):
+def test_name_rules_of_an_extractor_apply(wrapped):
     fast = wrapped(WithHook())
     for rows in (X, X[["b", "a"]], X.assign(c=1.0), X[["a"]]):
         np.testing.assert_array_equal(fast.predict(rows), LEAVES)
@@ -54,7 +54,7 @@ def test_the_rules_that_an_extractor_names_hold(wrapped):
         fast.predict(X[["b"]])
 
 
-def test_without_them_scikit_learns_hold(wrapped):
+def test_without_name_rules_of_an_extractor_scikit_learns_apply(wrapped):
     fast = wrapped(Extractor())
     if hasattr(fast, "feature_names_in_"):
         with pytest.raises(ValueError, match="must be in the same order"):

@@ -263,7 +263,7 @@ def test_a_file_of_format_1_is_read_and_knows_no_verbose(saved, path):
 
 
 @pytest.mark.parametrize("number", [0, -1, 10**6])
-def test_a_format_that_never_was_is_refused_before_its_checksum(number, saved, path):
+def test_unknown_format_is_refused_before_the_checksum(number, saved, path):
     content, arrays = saved(MODELS["XGBoost"]())
     metadata = {archive.ENTRY: archive._text({**content, "format": number})}
     path.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))

@@ -83,7 +83,7 @@ def test_a_file_that_comes_meanwhile_is_kept(has_links, path, monkeypatch):
 
 
 @posix
-def test_a_file_system_without_hard_links_will_do(fast, path, monkeypatch):
+def test_file_is_saved_on_a_file_system_without_hard_links(fast, path, monkeypatch):
     def link(source, target):
         raise PermissionError(errno.EPERM, "Operation not permitted", target)
 
@@ -247,7 +247,7 @@ def test_a_full_disk_loses_nothing(fast, path):
     assert path.read_bytes() == b"old" and list(path.parent.iterdir()) == [path]
 
 
-def test_without_what_only_posix_has_a_file_is_replaced_all_the_same(fast, path, monkeypatch):
+def test_file_is_replaced_without_posix_functions(fast, path, monkeypatch):
     for name in ("chown", "O_NONBLOCK", "O_CLOEXEC"):
         monkeypatch.delattr(os, name, raising=False)
     path.touch()

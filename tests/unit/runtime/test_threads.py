@@ -96,6 +96,7 @@ def test_batches_of_any_size_from_many_threads_get_the_serial_answers(model, par
     assert all(at_once(predict))
 
 
+@pytest.mark.slow
 def test_threads_with_settings_of_their_own_share_nothing_but_the_model(model, threads_pay):
     expected = library_raw(model, X)
 
@@ -107,6 +108,7 @@ def test_threads_with_settings_of_their_own_share_nothing_but_the_model(model, t
     assert all(at_once(predict))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_workers_of_joblib_give_the_serial_answers(model, backend, n_jobs):

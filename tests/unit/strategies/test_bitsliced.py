@@ -87,6 +87,7 @@ def assert_sound(forest, tables):
     np.testing.assert_array_equal(np.sort(pairs[1]), np.arange(forest.n_leaves))  # each in just one piece
 
 
+@pytest.mark.slow
 @given(forest=forests(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=80)
 def test_the_leaves_are_those_of_traversal(forest, seed):
@@ -94,6 +95,7 @@ def test_the_leaves_are_those_of_traversal(forest, seed):
     np.testing.assert_array_equal(assert_same_leaves(forest, X).T, reference_leaves(forest, X))
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), depth=st.integers(7, 16), chain=st.booleans(), acc=st.sampled_from([32, 64]))
 @settings(max_examples=25)
 def test_trees_deeper_than_a_code_has_bits_are_flattened_and_cut(seed, depth, chain, acc):
@@ -112,6 +114,7 @@ def test_trees_deeper_than_a_code_has_bits_are_flattened_and_cut(seed, depth, ch
         assert_same_leaves(forest, rows_for(forest, rng, 200))
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), n_leaves=st.lists(st.integers(1, 400), min_size=1, max_size=3))
 @settings(max_examples=25)
 def test_trees_grown_leaf_by_leaf_are_found_whole(seed, n_leaves):
@@ -164,6 +167,7 @@ def test_a_balanced_tree_takes_one_piece_up_to_256_leaves(n_leaves, n_pieces, ac
         assert len(tables.select) == n_leaves - 1 - bits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("n_nodes", [1, 7, 8, 9, 40, 60, 255, 256, 1000])
 def test_a_chain_is_found_whole(n_nodes, side):

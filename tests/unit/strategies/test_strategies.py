@@ -81,6 +81,7 @@ def test_a_chain_of_hundreds_of_nodes_is_walked_to_its_end(name):
     assert_as_reference(forest, rows_for(forest, rng), name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("n_thresholds", [255, 256, 32_767, 32_768])
 def test_codes_hold_any_number_of_thresholds(name, n_thresholds):

@@ -75,7 +75,7 @@ def test_tiny_values_are_flushed_to_zero_up_to_the_limit():
     assert sides(Forest.from_trees([node(threshold=-1e-300)], n_features=1), [-1e-35, -1e-40]) == "LL"
 
 
-def test_a_flushed_value_takes_the_way_of_zero():
+def test_flushed_value_goes_to_the_side_of_zero():
     forest = Forest.from_trees([node(threshold=-1.0, zero_left=True)], n_features=1, flush_tiny=True)
     assert sides(forest, [1e-36, -1e-36, 1e-34]) == "LLR"
 
@@ -125,7 +125,7 @@ def test_the_largest_category_of_each_mode():
     assert sides(lgb, [top, 2.0**24, 2.0**24 + 32, 2.0**31]) == "LRLL"
 
 
-def test_missing_goes_its_side_at_categories_too():
+def test_missing_value_at_a_categorical_node_goes_to_its_side():
     assert sides(Forest.from_trees([node(categories=[1], nan_left=True)], n_features=1), [np.nan, 1.0, 0.0]) == "LLR"
 
 
