@@ -39,7 +39,7 @@ def without(structure, **changes):
 def steps(kernel):
     """Structures that do more and more of the work; the last one does all of it."""
     ((tables,),) = kernel._tables.values()
-    full, _ = tables._kept
+    full = tables._structure
     none = {
         "code_planes": np.zeros(full.n_codes + 1, np.int32),
         "n_category_columns": 0,

@@ -205,7 +205,7 @@ def _save_trees_and_answers(kept, fitted):
 
     forest = extract_forest(fitted)
     fields = ("feature", "threshold", "left", "right", "root", "tree_target", "leaf_value", "base")
-    np.savez(kept.path(".trees.npz"), **{field: getattr(forest.trees, field) for field in (*fields, "cmp")})
+    np.savez(kept.path(".trees.npz"), **{field: getattr(forest.trees, field) for field in fields}, cmp=forest.trees.cmp)
     answer = getattr(fitted, kept.model.method)
     X, ties = kept.model.rows(N_ANSWERS, ANSWERS_SEED), tie_rows(forest)
     np.savez(kept.path(".answers.npz"), ties=ties, on_rows=answer(X), on_ties=answer(ties))
