@@ -52,14 +52,14 @@ int32_t write(const skt_csr &x, const skt_dense &block, int64_t first, int64_t n
 } // namespace
 
 int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear) {
-  if (!rows || !block || first < 0 || n < 0 || first > rows->n_rows - n || n > block->n_rows) return kNoRows;
+  if (!rows || !block || first < 0 || n < 0 || rows->n_rows < n || first > rows->n_rows - n || n > block->n_rows) return kNoRows;
   if (!n) return kFine;
   if (!rows->indptr || rows->n_entries < 0 || (rows->n_entries && (!rows->indices || !rows->values))) return kNoRows;
   if (block->n_places < 0 || (block->n_places && !block->values) || block->row_step < 0 || block->place_step < 0) return kNoRows;
   if (rows->dtype != SKT_FLOAT32 && rows->dtype != SKT_FLOAT64) return kDtype;
   if (block->dtype != SKT_FLOAT32 && block->dtype != SKT_FLOAT64) return kDtype;
   if (rows->index_bytes != 4 && rows->index_bytes != 8) return kDtype;
-  if (!aligned(block->place)) return kMisaligned;
+  if (!aligned(block->place) || !aligned_as(block->dtype, block->values)) return kMisaligned;
   const IeeeMode mode;
   const bool wide = rows->dtype == SKT_FLOAT64;
   if (rows->index_bytes == 4)

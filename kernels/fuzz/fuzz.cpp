@@ -10,6 +10,7 @@
 #include <map>
 
 #include "bitsliced.h"
+#include "gather.h"
 #include "keys.h"
 #include "links.h"
 #include "traversal.h"
@@ -18,11 +19,12 @@
 namespace {
 
 constexpr int32_t kNumbers = 512; // of errors, and more
+constexpr int32_t kMisaligned = 7;
 
 // What the process that runs the cases tells the one that watches it.
 struct Progress {
   uint64_t seed;
-  int64_t valid, damaged, accepted, calls, links, keys;
+  int64_t valid, damaged, accepted, calls, links, keys, matrices;
   int64_t refused[kNumbers]; // by number
 };
 
@@ -131,6 +133,21 @@ void compare_refusals(Random &random, Room &room, const Tables &tables, const Ro
   }
 }
 
+// Sums do not go where their items may not lie, and columns are not read there.
+template <class Tables>
+void compare_alignment(Random &random, Room &room, const Tables &tables, const Rows &x) {
+  const int64_t item = item_of(tables.t.sum);
+  char *const out = room.place(random, bytes_of(tables.t.sum, x.rows.n_rows, tables.t.sum.n_outputs) + item, item) + random.from(1, item - 1);
+  if (run(tables, x, tables.features, out, 1, 0) != kMisaligned) fail("sums go where their items may not lie");
+  if (!x.rows.columns) return;
+  Rows shifted = x;
+  const size_t bytes = x.columns.size() * sizeof(skt_column);
+  char *const columns = room.place(random, bytes + 8, 8) + random.from(1, 7);
+  std::memcpy(columns, x.columns.data(), bytes);
+  shifted.rows.columns = reinterpret_cast<const skt_column *>(columns);
+  if (run(tables, shifted, tables.features, room.place(random, 8, 8), 1, 0) != kMisaligned) fail("columns are read where they may not lie");
+}
+
 template <class Tables>
 void valid_case(Random &random, Room &room) {
   Tables tables(random);
@@ -147,6 +164,7 @@ void valid_case(Random &random, Room &room) {
   compare_leaves(random, room, tables, x);
   compare_finite(x);
   compare_refusals(random, room, tables, x);
+  compare_alignment(random, room, tables, x);
   progress->valid++;
 }
 
@@ -171,13 +189,14 @@ template <class Tables>
 void damaged_case(Random &random, Room &room) {
   Tables tables(random);
   const Rows x = random_rows(random, room, tables.thresholds, tables.widest_rows);
-  place_damaged(random, room, tables);
+  const bool misaligned = place_damaged(random, room, tables);
   progress->damaged++;
   if (const int32_t error = check(tables)) {
     if (error < 0 || error >= kNumbers || !std::strcmp(skt_message(error), "unknown error")) fail("a refusal without words");
     progress->refused[error]++;
     return;
   }
+  if (misaligned) std::fprintf(stderr, "%s: ", Tables::name), fail("an array that lies where its items may not is taken");
   progress->accepted++;
   for (int32_t isa = 0; isa <= skt_best_isa(); isa++) {
     const size_t bytes = bytes_of(tables.t.sum, x.rows.n_rows, tables.t.sum.n_outputs);
@@ -193,7 +212,7 @@ void damaged_case(Random &random, Room &room) {
 void one_case(uint64_t seed, Room &room) {
   Random random(seed);
   room.clear();
-  switch (random.below(9)) {
+  switch (random.below(11)) {
     case 0: valid_case<BitslicedTables>(random, room); break;
     case 1: damaged_case<BitslicedTables>(random, room); break;
     case 2: valid_case<TraversalTables>(random, room); break;
@@ -205,6 +224,14 @@ void one_case(uint64_t seed, Room &room) {
       if (const char *const wrong = keys_case(random, room, random.once_in(2))) fail(wrong);
       progress->keys++;
       break;
+    case 8:
+    case 9: {
+      GatherCase matrix(random);
+      if (random.once_in(2)) matrix.damage(random);
+      if (const char *const wrong = matrix.run(random, room)) fail(wrong);
+      progress->matrices++;
+      break;
+    }
     default:
       if (const char *const wrong = links_case(random, room)) fail(wrong);
       progress->links++;
@@ -222,10 +249,10 @@ void run_cases(uint64_t seed, int64_t n_cases, double seconds) {
 }
 
 void report() {
-  std::printf("%lld valid tables as the evaluator says; %lld damaged ones, of which %lld accepted and run within bounds; %lld links; %lld tables of keys\n",
-              static_cast<long long>(progress->valid), static_cast<long long>(progress->damaged), static_cast<long long>(progress->accepted),
-              static_cast<long long>(progress->links), static_cast<long long>(progress->keys));
-  std::printf("%lld calls of kernels\n", static_cast<long long>(progress->calls));
+  std::printf("%lld valid tables as the evaluator says; %lld damaged ones, of which %lld accepted and run within bounds\n",
+              static_cast<long long>(progress->valid), static_cast<long long>(progress->damaged), static_cast<long long>(progress->accepted));
+  std::printf("%lld links; %lld tables of keys; %lld sparse matrices; %lld calls of kernels for trees\n", static_cast<long long>(progress->links),
+              static_cast<long long>(progress->keys), static_cast<long long>(progress->matrices), static_cast<long long>(progress->calls));
   for (int32_t error = 0; error < kNumbers; error++)
     if (progress->refused[error]) std::printf("refused %6lld: %3d, %s\n", static_cast<long long>(progress->refused[error]), error, skt_message(error));
   std::fflush(stdout);

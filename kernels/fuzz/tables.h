@@ -77,19 +77,29 @@ void place(Random &random, Room &room, Tables &tables) {
 // As many elements as the numbers say, since nothing else tells the kernels.
 template <class T>
 void bring_to_length(Random &random, std::vector<T> &array, int64_t length) {
-  const int64_t most = std::max<int64_t>(1 << 18, static_cast<int64_t>(array.size())); // beyond what a check has to believe
+  const int64_t most = std::max<int64_t>((1 << 22) / sizeof(T), static_cast<int64_t>(array.size())); // beyond what a check has to believe
   const size_t wanted = static_cast<size_t>(std::clamp<int64_t>(length, 0, most)), before = array.size();
   array.resize(wanted);
   for (size_t i = before; i < wanted; i++) spoil(random, array[i]);
 }
 
+// A copy that lies where its items may not.
+template <class T>
+T *shift(Random &random, Room &room, const std::vector<T> &array, int64_t alignment) {
+  const size_t bytes = array.size() * sizeof(T);
+  char *const at = room.place(random, bytes + alignment, alignment) + random.from(1, alignment - 1);
+  if (bytes) std::memcpy(at, array.data(), bytes);
+  return reinterpret_cast<T *>(at);
+}
+
+// Whether there are items that lie where they may not, and so are to be refused.
 template <class Tables>
-void place_damaged(Random &random, Room &room, Tables &tables) {
-  int64_t n_arrays = 0, n_counts = 0, n_numbers = 0, at = 0, gone = -1;
+bool place_damaged(Random &random, Room &room, Tables &tables) {
+  int64_t n_arrays = 0, n_counts = 0, n_numbers = 0, at = 0, gone = -1, shifted = -1;
   tables.arrays([&](auto &, auto &, bool, int64_t, int64_t) { n_arrays++; });
   tables.counts([&](auto &) { n_counts++; });
   tables.numbers([&](auto &) { n_numbers++; });
-  const int64_t how = random.below(10);
+  const int64_t how = random.below(11);
   if (how < 5) {
     const int64_t which = random.below(n_arrays);
     tables.arrays([&](auto &array, auto &, bool, int64_t, int64_t) {
@@ -106,12 +116,22 @@ void place_damaged(Random &random, Room &room, Tables &tables) {
     tables.numbers([&](auto &number) {
       if (at++ == which) spoil(random, number);
     });
-  } else {
+  } else if (how < 10) {
     gone = random.below(n_arrays);
+  } else {
+    shifted = random.below(n_arrays);
   }
   at = 0;
+  bool misaligned = false;
   tables.arrays([&](auto &array, auto &pointer, bool there, int64_t length, int64_t alignment) {
     bring_to_length(random, array, length);
-    pointer = at++ != gone && there ? room.copy(random, array, alignment) : nullptr;
+    const int64_t which = at++;
+    if (which == shifted && there && alignment > 1) {
+      misaligned = !array.empty();
+      pointer = shift(random, room, array, alignment);
+    } else {
+      pointer = which != gone && there ? room.copy(random, array, alignment) : nullptr;
+    }
   });
+  return misaligned;
 }

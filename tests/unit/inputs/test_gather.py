@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from layouts import misaligned
 from sklearn.ensemble import RandomForestClassifier
 
 from sktensor import TensorizedEstimator
@@ -80,6 +81,15 @@ def test_gathering_refuses_rows_that_are_not_there(first, n):
     _, gatherer = block_of(X, np.array([0, 1]), 0.0, np.float32, "C", 20)
     with pytest.raises(RuntimeError, match="there are no rows"):
         gatherer.write(first, n)
+
+
+@needs_kernels
+def test_gathering_refuses_a_block_that_lies_where_its_items_may_not():
+    X, block = sparse_rows(), misaligned(np.zeros((20, 40), dtype=np.float32))
+    gatherer = gather.Gatherer(X, None, block, 0.0)
+    with pytest.raises(RuntimeError, match="does not begin at a multiple of its items' size"):
+        gatherer.write(0, 20)
+    assert not block.any()
 
 
 def test_kernel_does_not_gather_integers():
