@@ -111,7 +111,7 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
     program = est._compiled()  # now if it has not been, so that what is saved was verified
     if isinstance(program, PipelineProgram):
         raise UnsupportedModelError(
-            f"sktensor.save keeps one forest, and this is a {type(est.estimator_).__name__}. Save a TensorizedEstimator "
+            f"sktensor.save keeps one forest, not a {type(est.estimator_).__name__}. Save a TensorizedEstimator "
             "of its last step, or all steps together with joblib or skops."
         )
     if not isinstance(program, Program):
