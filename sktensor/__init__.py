@@ -18,6 +18,7 @@ from sktensor.registry import extract_forest, register_extractor
 if TYPE_CHECKING:
     from sktensor.estimator import TensorizedEstimator
     from sktensor.persistence import load, save
+    from sktensor.pipelines import register_transformer
     from sktensor.strategies import register_strategy
     from sktensor.torch_module import tensorize
     from sktensor.versions import show_versions
@@ -36,6 +37,7 @@ __all__ = [
     "load",
     "register_extractor",
     "register_strategy",
+    "register_transformer",
     "save",
     "show_versions",
     "tensorize",
@@ -46,6 +48,7 @@ _LAZY = {
     "TensorizedEstimator": "sktensor.estimator",
     "load": "sktensor.persistence",
     "register_strategy": "sktensor.strategies",
+    "register_transformer": "sktensor.pipelines",
     "save": "sktensor.persistence",
     "show_versions": "sktensor.versions",
     "tensorize": "sktensor.torch_module",

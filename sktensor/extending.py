@@ -5,6 +5,8 @@
 * :func:`~sktensor.register_extractor`, and the protocol ``Extractor`` with all that an extractor may say;
 * ``Submodels``, where a model keeps the models that answer for it;
 * ``ColumnNames``, the names of columns that a model knows, and what its library does about those of a frame;
+* ``Steps``, those of a fitted pipeline;
+* :func:`~sktensor.register_transformer`, and ``Column``, of which descriptions of transformers are made;
 * ``Fingerprint``, what another fit of a model replaces;
 * :func:`~sktensor.register_strategy`, and the protocol ``Strategy``;
 * ``Shape``, the depths and leaf counts of a forest's trees, and ``Cost``, what a strategy would take for them;
@@ -18,7 +20,9 @@ from __future__ import annotations
 from sktensor.backends.base import BACKENDS, Backend, Runner
 from sktensor.backends.workload import Workload
 from sktensor.outputs import OUTPUTS, Output
-from sktensor.registry import ColumnNames, Extractor, Fingerprint, Submodels, register_extractor
+from sktensor.pipelines.registry import register_transformer
+from sktensor.pipelines.structure import Column
+from sktensor.registry import ColumnNames, Extractor, Fingerprint, Steps, Submodels, register_extractor
 from sktensor.strategies import Strategy, register_strategy
 from sktensor.strategies.auto import Option
 from sktensor.strategies.costs import Cost, Shape
@@ -27,6 +31,7 @@ __all__ = [
     "BACKENDS",
     "OUTPUTS",
     "Backend",
+    "Column",
     "ColumnNames",
     "Cost",
     "Extractor",
@@ -35,9 +40,11 @@ __all__ = [
     "Output",
     "Runner",
     "Shape",
+    "Steps",
     "Strategy",
     "Submodels",
     "Workload",
     "register_extractor",
     "register_strategy",
+    "register_transformer",
 ]

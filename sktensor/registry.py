@@ -19,6 +19,7 @@ __all__ = [
     "Extractor",
     "Fingerprint",
     "RuleOfNames",
+    "Steps",
     "Submodels",
     "chosen_rounds",
     "extract_forest",
@@ -50,7 +51,8 @@ class Extractor(Protocol):
     With two more functions, ``predict_raw(model, X)`` and ``predict_leaves(model, X)``, which ask the library itself
     for raw scores and leaf numbers of an array, programs made of its models are verified when they are compiled.
     With a function ``submodels(model)`` that returns :class:`Submodels`, or None for a model that is one forest, models
-    that combine others are taken, too. More functions that a library may need, each of them optional:
+    that combine others are taken, too; with a function ``steps(model)`` that returns :class:`Steps`, or None for a
+    model that is none, pipelines. More functions that a library may need, each of them optional:
 
     * ``check_class(model)`` raises :class:`~sktensor.UnsupportedModelError` for a model, fitted or not, whose class or
       parameters say already that it is not supported, so that it is not trained in vain.
@@ -96,6 +98,25 @@ class Submodels:
     rows: Callable[[Any, Any], Any] | None = None
     alone: Callable[[Any], Any] | None = None
     adds: Callable[[Any, Callable[[Any, Any], Any]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a fitted pipeline.
+
+    Attributes
+    ----------
+    before : tuple of (str, transformer)
+        All but the last one, in their order.
+    last : object
+        The last one.
+    with_last : callable
+        ``with_last(model, last)``: a copy of the pipeline with another last step; a function of a module.
+    """
+
+    before: tuple[tuple[str, Any], ...]
+    last: Any
+    with_last: Callable[[Any, Any], Any]
 
 
 RuleOfNames = Literal["scikit-learn", "same", "name", "position"]
@@ -221,7 +242,11 @@ def extract_forest(model: Any, *, iterations: tuple[int, int | None] | None = No
 
 def forest_of(model: Any, extractor: Extractor, iterations: tuple[int, int | None] | None = None) -> Forest:
     """The validated forest that an extractor makes of a model; as :func:`extract_forest`."""
-    if iterations is None:
+    steps = extractor.steps(model) if hasattr(extractor, "steps") else None
+    if steps is not None:  # imported here, since it knows extractors by this module
+        whole = importlib.import_module("sktensor.pipelines.arrays")
+        forest = whole.forest_of_arrays(steps, forest_of(steps.last, find_extractor(steps.last), iterations), model)
+    elif iterations is None:
         forest = extractor.extract(model)
     elif "iterations" in inspect.signature(extractor.extract).parameters:
         forest = extractor.extract(model, iterations=iterations)  # type: ignore[call-arg]

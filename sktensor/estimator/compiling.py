@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.composite import Composite, compose
 from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
+from sktensor.estimator.pipeline import PipelineProgram
 from sktensor.estimator.training import check_model
 from sktensor.estimator.verification import verify
 from sktensor.inputs.names import compiled_names, fitted_attribute
@@ -41,6 +42,10 @@ if hasattr(os, "register_at_fork"):
 def publish(est: TensorizedEstimator, model: Any, given: list[Any] | None = None, **columns: Any) -> None:
     """Compile a fitted model and publish it, with what is known of its columns, and their names as they were given."""
     extractor = find_extractor(model)
+    if hasattr(extractor, "steps") and (steps := extractor.steps(model)) is not None:
+        last = _tensorized(est, steps.last)
+        hold(est, model, PipelineProgram(model, list(steps.before), last, steps.with_last), **columns)
+        return
     where = extractor.submodels(model) if hasattr(extractor, "submodels") else None
     if where is not None:
         hold(est, model, compose(model, where, partial(_tensorized, est)), **columns)
@@ -67,7 +72,7 @@ def _tensorized(est: TensorizedEstimator, submodel: Any) -> TensorizedEstimator:
     return wrapped
 
 
-def hold(est: TensorizedEstimator, model: Any, program: Program | Composite, **columns: Any) -> None:
+def hold(est: TensorizedEstimator, model: Any, program: Program | Composite | PipelineProgram, **columns: Any) -> None:
     """Publish a fitted model and its program: what predictions take, and the attributes that show it.
 
     Parameters
@@ -76,7 +81,7 @@ def hold(est: TensorizedEstimator, model: Any, program: Program | Composite, **c
         The wrapper.
     model : object
         Fitted.
-    program : Program or Composite
+    program : Program, Composite or PipelineProgram
         Compiled from it.
     **columns
         Fitted attributes, and ``_prefit=True`` if the model came fitted.

@@ -15,6 +15,7 @@ from sktensor.estimator.compiling import hold, is_outdated, publish, recompiled,
 from sktensor.estimator.composite import Composite
 from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
 from sktensor.estimator.outliers import OutlierMethods
+from sktensor.estimator.pipeline import PipelineProgram
 from sktensor.estimator.refusals import check_arguments, check_parameters, why_missing
 from sktensor.estimator.scoring import score
 from sktensor.estimator.tensors import as_scikit_learn_answers
@@ -176,6 +177,8 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
             fit_params["sample_weight"] = sample_weight
         fitted, names, columns = fitted_clone(self.estimator, X, y, fit_params)
         publish(self, fitted, names, **columns)
+        if isinstance(program := self._compiled(), PipelineProgram):
+            program.fold_for(X)
         return self
 
     _hold = hold  # for estimators that come from a file
@@ -187,8 +190,8 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
             return recompiled(self)
         return fitted
 
-    def _compiled(self) -> Program | Composite:
-        """The program, or the submodels' programs of a meta-estimator; compiled now if it has not been."""
+    def _compiled(self) -> Program | Composite | PipelineProgram:
+        """The program, or those of a meta-estimator or pipeline; compiled now if it has not been."""
         return self._current().program
 
     def _settings(self) -> Settings:
@@ -333,7 +336,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         if fitted is None:
             fitted = self._current()
         program: Any = fitted.program
-        if isinstance(program, Composite):
+        if not isinstance(program, Program):
             given = params or {}
             if base_margin is not None:
                 given = {**given, "base_margin": base_margin}
@@ -380,7 +383,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         given = {name: on_host(value) for name, value in params.items()}
         if sample_weight is not None:
             given["sample_weight"] = on_host(sample_weight)
-        if isinstance(fitted.program, Composite):
+        if not isinstance(fitted.program, Program):
             return fitted.program.ask("score", self._settings(), X, on_host(y), **given)  # type: ignore[no-any-return]
 
         def predict(rows: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import is_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -14,6 +14,9 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.composite import Composite
 from sktensor.registry import Fingerprint, find_extractor
 from sktensor.runtime.program import Program
+
+if TYPE_CHECKING:
+    from sktensor.estimator.pipeline import PipelineProgram
 
 __all__ = ["FITTED_ATTRIBUTES", "Fitted", "is_fitted", "is_trained_booster"]
 
@@ -32,7 +35,7 @@ class Fitted:
     ----------
     model : object
         The fitted model.
-    program : Program or Composite
+    program : Program, Composite or PipelineProgram
         Compiled from it.
     columns : object
         What scikit-learn compares X with, in the wrapper's name: its ``n_features_in_`` and ``feature_names_in_``.
@@ -41,7 +44,7 @@ class Fitted:
     """
 
     model: Any
-    program: Program | Composite
+    program: Program | Composite | PipelineProgram
     columns: Any
     prefit: bool = False
     _ask: Callable[[Any], Fingerprint] | None = field(init=False, repr=False)

@@ -10,6 +10,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 
 from sktensor.estimator.composite import CompositePlan
+from sktensor.estimator.pipeline import PipelinePlan
 from sktensor.estimator.refusals import check_n_rows
 from sktensor.estimator.wrapped import wrapped_has
 from sktensor.runtime.planner import Plan
@@ -118,7 +119,7 @@ class TreeMethods:
             self._compiled().prepare(self._settings(), int(n_rows))
         return self
 
-    def explain_plan(self: TensorizedEstimator, n_rows: int = 1000) -> Plan | CompositePlan:  # type: ignore[misc]
+    def explain_plan(self: TensorizedEstimator, n_rows: int = 1000) -> Plan | CompositePlan | PipelinePlan:  # type: ignore[misc]
         """Which strategy, backend and device a prediction would take, its memory, and why.
 
         Parameters
@@ -128,8 +129,9 @@ class TreeMethods:
 
         Returns
         -------
-        Plan or CompositePlan
-            Printed, a table; for a meta-estimator, one for each of its submodels.
+        Plan, CompositePlan or PipelinePlan
+            Printed, a table; for a meta-estimator, one for each of its submodels; for a pipeline, what becomes of each
+            step.
 
         Raises
         ------

@@ -38,7 +38,7 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
     Parameters
     ----------
     X : array-like, data frame, sparse matrix or torch.Tensor of shape (n, F)
-        What was given.
+        What was given; rows that have been read stay what they are.
     forest : Forest
         Whose columns they are to be.
     names : ColumnNames
@@ -53,6 +53,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
     -------
     Rows
     """
+    if type(X) is Rows:
+        return X
     if (plain := _plain_rows(X, forest, fitted, allow_nan)) is not None:
         return plain
     name = type(fitted.estimator_).__name__

@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 import sktensor
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.estimator import FITTED_ATTRIBUTES, TensorizedEstimator
+from sktensor.estimator.pipeline import PipelineProgram
 from sktensor.estimator.transformer import innermost
 from sktensor.persistence import archive
 from sktensor.persistence.codec import check_padding, encode_value
@@ -108,6 +109,11 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
         )
     target = find_target(file_path(path, "sktensor.save"), overwrite=overwrite)
     program = est._compiled()  # now if it has not been, so that what is saved was verified
+    if isinstance(program, PipelineProgram):
+        raise UnsupportedModelError(
+            f"sktensor.save keeps one forest, not a {type(est.estimator_).__name__}. Save a TensorizedEstimator "
+            "of its last step, or all steps together with joblib or skops."
+        )
     if not isinstance(program, Program):
         raise UnsupportedModelError(
             f"sktensor.save keeps one forest; {type(est.estimator_).__name__} answers through the models in its "

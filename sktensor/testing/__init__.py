@@ -7,5 +7,6 @@ the first difference found is the nearest to its cause, which the error names as
 from __future__ import annotations
 
 from sktensor.testing.conformance import assert_matches, check_extractor
+from sktensor.testing.transformers import check_transformer
 
-__all__ = ["assert_matches", "check_extractor"]
+__all__ = ["assert_matches", "check_extractor", "check_transformer"]

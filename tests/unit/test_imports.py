@@ -42,6 +42,7 @@ THIRD_PARTIES = {
     "inputs.reading": {"sklearn"},
     "estimator": {"sklearn"},
     "persistence": {"sklearn"},
+    "pipelines": {"sklearn"},
     "torch_module": {"torch"},
     "testing": {"sklearn"},
 }
@@ -50,7 +51,7 @@ WITH_SCIKIT_LEARN = {
 }
 THIRD_PARTIES_WHEN_CALLED = {
     "forest": {"pandas"},
-    "inputs": {"narwhals", "scipy", "torch"},
+    "inputs": {"narwhals", "pyarrow", "scipy", "torch"},
     "outputs": {"scipy", "torch"},
     "strategies": {"torch"},
     "backends": {"torch"},

@@ -13,11 +13,12 @@ import sklearn
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import check_answers, reading
 from sktensor.extractors.sklearn import adaboost, bagging, boosting, hist_gradient_boosting, trees
+from sktensor.extractors.sklearn.pipelines import check_pipeline, is_pipeline, steps
 from sktensor.extractors.sklearn.submodels import SUBMODELS, delegate_of, fingerprint, in_columns, own_class, submodels
 from sktensor.forest import Forest
 from sktensor.registry import find_extractor
 
-__all__ = ["check_class", "extract", "fingerprint", "predict_leaves", "predict_raw", "submodels"]
+__all__ = ["check_class", "extract", "fingerprint", "predict_leaves", "predict_raw", "steps", "submodels"]
 
 Array = npt.NDArray[Any]
 
@@ -126,7 +127,9 @@ def check_class(model: Any) -> None:
     UnsupportedModelError
         Naming those that are.
     """
-    if (known := own_class(model, SUBMODELS)) is None:
+    if is_pipeline(model):
+        check_pipeline(model)
+    elif (known := own_class(model, SUBMODELS)) is None:
         _known_class(model)
     elif SUBMODELS[known.__name__].delegates:
         inside = model.estimator

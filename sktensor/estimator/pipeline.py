@@ -1,0 +1,446 @@
+"""Pipelines: the steps folded into the last step's forest where that is possible, run by their library elsewhere."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.errors import UnsupportedModelError, VerificationError
+from sktensor.estimator.answers import ANSWERS
+from sktensor.estimator.composite import CompositePlan
+from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
+from sktensor.forest import NO_FLUSH, Forest
+from sktensor.inputs.layouts import NUMBERS, FrameLayout, columns_of, layout_of
+from sktensor.inputs.rows import IN_PLACE, Rows, exchanged, is_exchangeable
+from sktensor.inputs.tensors import is_tensor, on_host
+from sktensor.inputs.views import NotForViews, read_views
+from sktensor.pipelines.arrays import ArrayProbe, in_place
+from sktensor.pipelines.domains import Domain
+from sktensor.pipelines.features import Features
+from sktensor.pipelines.folding import Folded, fold
+from sktensor.pipelines.probe import probe_values
+from sktensor.pipelines.walk import Note, Passed, way_through
+from sktensor.registry import extract_forest
+from sktensor.runtime.pickled_state import stamp, take_stamp
+from sktensor.runtime.planner import Plan
+from sktensor.runtime.program import Program
+from sktensor.runtime.settings import Settings
+
+__all__ = ["PipelinePlan", "PipelineProgram"]
+
+Array = npt.NDArray[Any]
+
+# Layouts that programs are kept for.
+LAYOUTS_KEPT = 16
+
+# Of trees: scikit-learn's pipelines hand on no such call.
+OF_TREES = ("predict_raw", "apply")
+
+
+@dataclass(frozen=True, repr=False)
+class PipelinePlan:
+    """How a prediction of a pipeline would run; printed or shown in a notebook, a table.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows that the plan is for.
+    steps : tuple of Note
+        What becomes of each step: folded, or run and why.
+    folded_for : tuple of str
+        Kinds of rows for which they have been folded so far.
+    model : Plan or CompositePlan
+        How the last step runs.
+    """
+
+    n_rows: int
+    steps: tuple[Note, ...]
+    folded_for: tuple[str, ...]
+    model: Plan | CompositePlan | PipelinePlan
+
+    @property
+    def title(self) -> str:
+        """In a few words."""
+        n_run = sum(bool(note.why_run) for note in self.steps)
+        return f"{len(self.steps) - n_run} steps folded, {n_run} run, {self.model.title}"
+
+    def _repr_html_(self) -> str:
+        """The table for notebooks."""
+        return f"<pre>{escape(str(self))}</pre>"
+
+    def __repr__(self) -> str:
+        lines = []
+        for note in self.steps:
+            where = f"{note.name} ({note.step})"
+            if note.why_run:
+                columns = f" on columns {_ranges(note.columns)}" if note.columns else ""
+                lines.append(f"{where}: run{columns}, since {note.why_run}")
+            else:
+                lines.append(f"{where}: folded")
+        lines += [f"folded for: {kind}" for kind in self.folded_for]
+        return "\n".join([*lines, "the last step:", *("  " + line for line in str(self.model).splitlines())])
+
+
+def _ranges(numbers: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, numbers[:8]))
+    return f"{shown} and {len(numbers) - 8} others" if len(numbers) > 8 else shown
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Folded steps with a program."""
+
+    folded: Folded
+    program: Program
+    in_place: bool  # whether the trees read X itself
+    takes_all_finite: bool  # and refuse no number of it but infinite ones, which their kernels find
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class FrameProbe:
+    """Frames of a layout, as folding asks for their rows."""
+
+    layout: FrameLayout
+
+    def domain(self, column: int) -> Domain | None:
+        """The numbers that a column can hold; None for columns of text."""
+        kind = self.layout.kind(column)
+        return Domain(np.dtype(kind)) if kind else None
+
+    def missing(self, column: int) -> list[Any]:
+        """The missing values that a column of text can hold."""
+        return self.layout.missing(column)
+
+    def known(self, column: int, values: Any) -> list[Any]:
+        """Those of some values that a column of text can hold."""
+        return self.layout.known(column, values)
+
+    def rows(self, values: dict[int, Any], n_rows: int) -> Any:
+        """Rows with these values in some columns."""
+        return self.layout.rows(values, n_rows)
+
+
+class PipelineProgram:
+    """A pipeline that runs.
+
+    Parameters
+    ----------
+    model : estimator
+        The pipeline, fitted.
+    steps : list of (str, transformer)
+        Its steps but for the last one.
+    last : TensorizedEstimator
+        The last step.
+    with_last : callable
+        ``with_last(model, estimator)``: a copy of the pipeline with another last step.
+    """
+
+    def __init__(
+        self, model: Any, steps: list[tuple[str, Any]], last: Any, with_last: Callable[[Any, Any], Any]
+    ) -> None:
+        self.model, self.steps, self.last, self._with_last = copy.copy(model), steps, last, with_last
+        self._twin: tuple[Settings, Any] | None = None
+        self._ready: dict[Any, _Ready | None] = {}
+        self.why_run = ""
+        self._places: tuple[Any, list[int] | None] = None, None
+        first = steps[0][1] if steps else None
+        self._by_name = type(first).__name__ == "ColumnTransformer"
+        self._names = _text_names(model)
+        known = getattr(model, "n_features_in_", None) if steps else None
+        self._n_columns = known if isinstance(known, int) else -1
+        self._passed: list[Passed] | None = None
+        self.notes: list[Note] = []
+        if self._n_columns >= 0:
+            self._passed, self.notes = way_through(steps, self._n_columns)
+        self._read = _looked_at(self._passed)
+        self._last_answers = last._compiled() if self._passed is not None else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return stamp({"model": self.model, "steps": self.steps, "last": self.last, "with_last": self._with_last})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = take_stamp(state, "PipelineProgram")
+        PipelineProgram.__init__(self, state["model"], state["steps"], state["last"], state["with_last"])
+
+    @property
+    def forest(self) -> Forest:
+        """The forest that answers for all steps; UnsupportedModelError where some have to be run."""
+        return extract_forest(self.model)
+
+    def ask(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the pipeline.
+
+        Parameters
+        ----------
+        method : str
+            Its name.
+        settings : Settings
+            How the program runs.
+        X : array-like, data frame, sparse matrix or torch.Tensor
+            What the pipeline takes, or a tensor.
+        *args, **kwargs
+            The method's other arguments.
+
+        Returns
+        -------
+        object
+            The method's answer; where X is a tensor, arrays of numbers as tensors on its device.
+        """
+        if method in ANSWERS and not args and (not kwargs or set(kwargs) == {"base_margin"}):
+            ready, columns = self._ready_for(X)
+            if ready is not None:
+                try:
+                    rows = self._rows(X, columns, ready)
+                    return ANSWERS[method](
+                        self.last._current(), ready.program, settings, rows, kwargs.get("base_margin")
+                    )
+                except NotForViews:
+                    pass
+        return self._run(method, settings, X, *args, **kwargs)
+
+    def _run(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
+        """Have the library run all steps but the last one."""
+        twin = self._with_program(settings)
+        if is_exchangeable(X):
+            X = exchanged(X)
+        rows = on_host(X)
+        if method in OF_TREES and not hasattr(self.model, method):
+            for _, step in self.steps:
+                if step is not None and not isinstance(step, str):
+                    rows = step.transform(rows)
+            found = getattr(twin.steps[-1][1], method)(rows, *args, **kwargs)
+        else:
+            found = getattr(twin, method)(rows, *args, **kwargs)
+        return like_tensor(X, found) if is_tensor(X) else as_scikit_learn_answers(found)
+
+    def _with_program(self, settings: Settings) -> Any:
+        if (last := self._twin) is not None and last[0] == settings:
+            return last[1]
+        running = copy.copy(self.last)
+        running = running.set_params(**settings._asdict())
+        twin = self._with_last(self.model, running)
+        self._twin = settings, twin
+        return twin
+
+    # --- rows for which the steps are folded -------------------------------------------------------------------------
+
+    def _ready_for(self, X: Any) -> tuple[_Ready | None, Any]:
+        """The program for rows like X, None where the steps have to be run, and the columns of a frame."""
+        if self._passed is None or not isinstance(self._last_answers, Program):
+            return None, None
+        key: Any
+        columns: Any = None
+        if type(X) is np.ndarray:
+            if X.ndim != 2 or X.shape[1] != self._n_columns or not len(X) or self._names is not None:
+                return None, None
+            if X.dtype.char not in NUMBERS or not X.dtype.isnative:
+                return None, None
+            key = X.dtype.char
+        else:
+            library = layout_of(X)
+            if not library or not len(X) or (places := self._places_in(X)) is None:
+                return None, None
+            if (found := columns_of(X, places, self._read)) is None:
+                return None, None
+            columns = found[0]
+            key = library, found[1]
+        try:
+            return self._ready[key], columns
+        except KeyError:
+            pass
+        if len(self._ready) >= LAYOUTS_KEPT:
+            self._ready.clear()
+        probe: ArrayProbe | FrameProbe
+        if isinstance(key, str):
+            probe = ArrayProbe(X.dtype.name, self._n_columns)
+        else:
+            probe = FrameProbe(FrameLayout(key[0], self._names or (), key[1]))
+        ready = self._ready[key] = self._folded(probe)
+        return ready, columns
+
+    def _places_in(self, X: Any) -> list[int] | None:
+        """Where the columns of the steps are in a frame; None where the library has something to say about that."""
+        columns = X.columns
+        known, places = self._places
+        if columns is known:
+            return places
+        names = columns if isinstance(columns, list) else columns.tolist()
+        found: list[int] | None = None
+        if self._names is not None:
+            if tuple(names) == self._names:
+                found = list(range(len(names)))
+            elif self._by_name and all(isinstance(name, str) for name in names) and len(set(names)) == len(names):
+                place = {name: i for i, name in enumerate(names)}
+                found = [place.get(name, -1) for name in self._names]
+                if any(found[c] < 0 for c in self._read):
+                    found = None
+        if not isinstance(columns, list):
+            self._places = columns, found
+        return found
+
+    def _folded(self, probe: ArrayProbe | FrameProbe) -> _Ready | None:
+        program = self._last_answers
+        assert self._passed is not None and isinstance(program, Program)
+        try:
+            folded = fold(self._passed, program.forest, probe, self._n_columns)
+        except UnsupportedModelError as error:
+            self.why_run = str(error)
+            return None
+        forest, all_finite = None, False
+        limits = float(folded.lowest.max(initial=-np.inf)), float(folded.highest.min(initial=np.inf))
+        if isinstance(probe, ArrayProbe):
+            forest = in_place(folded, self._n_columns)
+            if forest is not None and np.dtype(probe.dtype) in IN_PLACE:
+                all_finite = limits == (float(np.finfo(probe.dtype).min), float(np.finfo(probe.dtype).max))
+        ready = _Ready(folded, Program(forest or folded.forest), forest is not None, all_finite, *limits)
+        if self.last.verify:
+            self._verify(probe, ready)
+        return ready
+
+    def _verify(self, probe: ArrayProbe | FrameProbe, ready: _Ready) -> None:
+        """Compare raw scores bit for bit with those of the steps as they are run, on rows that hurt."""
+        values, n_rows = probe_values(ready.folded)
+        X = probe.rows(values, n_rows)
+        if ready.program.forest.trees.aggregate == "per_tree":
+            return
+        columns = None
+        if isinstance(probe, FrameProbe):
+            found = columns_of(X, range(len(probe.layout.names)), self._read)
+            if found is None or found[1] != probe.layout.kinds:
+                return  # a frame of these values has other kinds of columns
+            columns = found[0]
+        rows = X
+        for _, step in self.steps:
+            if step is not None and not isinstance(step, str):
+                rows = step.transform(rows)
+        settings = self.last._settings()
+        expected = np.asarray(self.last.predict_raw(rows)).reshape(n_rows, -1)
+        got, _ = ready.program.raw_scores(self._rows(X, columns, ready), settings)
+        bits = f"u{expected.dtype.itemsize}"
+        same = expected.view(bits) == np.asarray(got).astype(expected.dtype, copy=False).view(bits)
+        if not (same | (np.isnan(expected) & np.isnan(got))).all():
+            n = int((~same).any(axis=1).sum())
+            raise VerificationError(
+                f"The folded steps and {type(self.model).__name__} differ in {n} of {n_rows} probe rows. Please report "
+                "this with the output of sktensor.show_versions(); verify=False goes on regardless."
+            )
+
+    def _rows(self, X: Any, columns: Any, ready: _Ready) -> Rows:
+        """Rows of X as the program's forest sees them; NotForViews where the library has to be asked."""
+        folded = ready.folded
+        if type(X) is np.ndarray:
+            if ready.in_place and ready.takes_all_finite:
+                return Rows(X, NO_FLUSH, None, partial(_check_array, ready=ready), True)
+            _check_array(X, ready)
+            if ready.in_place:
+                return Rows(X, NO_FLUSH, None, None, X.dtype in IN_PLACE)
+            columns = X.T
+        else:
+            _check_columns(columns, folded)
+        given = _run_steps(X, folded, self.last) if folded.runs else None
+        data = read_views(columns, folded.views, len(X), given, ready.program.forest.trees.feature_dtype)
+        return Rows(data, NO_FLUSH, None, None, isinstance(data, np.ndarray))
+
+    # --- what else an estimator asks ----------------------------------------------------------------------------------
+
+    def set_output(self, *, transform: str | None = None) -> None:
+        """Choose the container that ``transform`` gives."""
+        self.model.set_output(transform=transform)
+        self._twin = None
+
+    def fold_for(self, X: Any) -> None:
+        """Fold the steps for rows like X now, rather than when the first of them are predicted."""
+        self._ready_for(X)
+
+    def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
+        """Build what predictions of `n_rows` rows will use, or raise the error that they would."""
+        self._with_program(settings).steps[-1][1].warmup([n_rows])
+        for ready in self._ready.values():
+            if ready is not None:
+                ready.program.prepare(settings, n_rows)
+
+    def planned(self, settings: Settings) -> PipelinePlan:
+        """A plan to show."""
+        return self.plan(1000, settings)
+
+    def plan(self, n_rows: int, settings: Settings) -> PipelinePlan:
+        """How `n_rows` rows would be predicted."""
+        return PipelinePlan(
+            n_rows=n_rows,
+            steps=tuple(self.notes),
+            folded_for=tuple(str(key) for key, ready in self._ready.items() if ready is not None),
+            model=self._with_program(settings).steps[-1][1].explain_plan(n_rows),
+        )
+
+
+def _text_names(model: Any) -> tuple[str, ...] | None:
+    names = getattr(model, "feature_names_in_", None)
+    return None if names is None else tuple(names.tolist())
+
+
+def _looked_at(passed: list[Passed] | None) -> list[int]:
+    """The columns of X that steps look at which can be folded."""
+    return sorted({column.source for column in passed or () if hasattr(column, "source")})
+
+
+def _check_array(X: Array, ready: _Ready) -> None:
+    """Have the library asked about numbers that it would refuse."""
+    low, high = X.min(), X.max()
+    if low >= ready.low and high <= ready.high:
+        return
+    folded = ready.folded
+    if X.dtype.kind != "f":
+        if ((X < folded.lowest) | (X > folded.highest)).any():
+            raise NotForViews
+        return
+    absent = np.isnan(X)
+    if np.any(absent[:, ~folded.takes_missing]):
+        raise NotForViews
+    if not (((X >= folded.lowest) & (X <= folded.highest)) | absent).all():
+        raise NotForViews
+
+
+def _check_columns(columns: list[Any], folded: Folded) -> None:
+    """Have the library asked about numbers that it would refuse, in any column."""
+    for c in folded.columns:
+        values = columns[c]
+        if not isinstance(values, np.ndarray):
+            continue
+        low, high = folded.lowest[c], folded.highest[c]
+        least, most = (values.min(), values.max()) if len(values) > 1 else (values[0], values[0])
+        if least >= low and most <= high:
+            continue
+        absent = np.isnan(values)
+        if not absent.any() or not folded.takes_missing[c]:
+            raise NotForViews
+        if not (((values >= low) & (values <= high)) | absent).all():
+            raise NotForViews
+
+
+def _run_steps(X: Any, folded: Folded, last: Any) -> Array:
+    """What the steps give that are run, as the trees of the last one see it."""
+    forest = last._compiled().forest
+    found = []
+    for run, numbers in folded.runs:
+        try:
+            seen = Features(run(X), forest)
+        except UnsupportedModelError:
+            raise NotForViews from None
+        numbers_there, missing = seen.numbers[:, numbers], seen.missing[:, numbers]
+        if not (np.isfinite(seen.numbers) | np.isnan(seen.numbers)).all() or (
+            np.isnan(seen.numbers).any() and not forest.inputs.accepts_nan
+        ):
+            raise NotForViews
+        if folded.absent_zero:
+            missing = missing | (numbers_there == 0)
+        found.append(np.where(missing, np.nan, numbers_there))
+    return np.concatenate(found, axis=1)
