@@ -84,7 +84,8 @@ def _numbers(X: Any, column: int) -> Array | None:
     values = np.asarray(X.iloc[:, column]) if hasattr(X, "iloc") else np.asarray(X)[:, column]
     if values.dtype.kind != "f":
         return None
-    return values[np.isfinite(values)]
+    finite: Array = values[np.isfinite(values)]
+    return finite
 
 
 def _check_numbers(transformer: Any, X: Any, j: int, column: Column, values: Array, rng: np.random.Generator) -> None:
