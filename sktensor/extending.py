@@ -6,6 +6,7 @@
 * ``Submodels``, where a model keeps the models that answer for it;
 * ``ColumnNames``, the names of columns that a model knows, and what its library does about those of a frame;
 * ``Fingerprint``, what another fit of a model replaces;
+* ``Methods``, what a library makes of leaves or sums itself;
 * :func:`~sktensor.register_strategy`, and the protocol ``Strategy``;
 * ``Shape``, the depths and leaf counts of a forest's trees, and ``Cost``, what a strategy would take for them;
 * the protocols ``Backend`` of an engine and ``Runner`` of what it builds, and ``BACKENDS``, every engine by its name;
@@ -18,7 +19,7 @@ from __future__ import annotations
 from sktensor.backends.base import BACKENDS, Backend, Runner
 from sktensor.backends.workload import Workload
 from sktensor.outputs import OUTPUTS, Output
-from sktensor.registry import ColumnNames, Extractor, Fingerprint, Submodels, register_extractor
+from sktensor.registry import ColumnNames, Extractor, Fingerprint, Methods, Submodels, register_extractor
 from sktensor.strategies import Strategy, register_strategy
 from sktensor.strategies.auto import Option
 from sktensor.strategies.costs import Cost, Shape
@@ -31,6 +32,7 @@ __all__ = [
     "Cost",
     "Extractor",
     "Fingerprint",
+    "Methods",
     "Option",
     "Output",
     "Runner",

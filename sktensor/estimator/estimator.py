@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.metadata_routing import UNUSED, MetadataRequest, MetadataRouter, get_routing_for_object
 from sklearn.utils.metaestimators import available_if
@@ -14,6 +14,7 @@ from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.compiling import hold, is_outdated, publish, recompiled, shown, withdraw_outdated
 from sktensor.estimator.composite import Composite
 from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
+from sktensor.estimator.library_methods import answer_of_library, further_method, given_beside_X
 from sktensor.estimator.outliers import OutlierMethods
 from sktensor.estimator.refusals import check_arguments, check_parameters, why_missing
 from sktensor.estimator.scoring import score
@@ -21,7 +22,7 @@ from sktensor.estimator.tensors import as_scikit_learn_answers
 from sktensor.estimator.training import check_trainable, fitted_clone, unfitted
 from sktensor.estimator.transformer import TransformerMethods
 from sktensor.estimator.trees import TreeMethods
-from sktensor.estimator.wrapped import METHODS, with_tags_of, wrapped_has
+from sktensor.estimator.wrapped import has_score, with_tags_of, wrapped_has
 from sktensor.forest import Forest
 from sktensor.inputs.rows import as_rows
 from sktensor.inputs.tensors import on_host
@@ -32,10 +33,6 @@ from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
 
 __all__ = ["FITTED_ATTRIBUTES", "TensorizedEstimator"]
-
-
-def _has_score(self: TensorizedEstimator) -> bool:
-    return is_classifier(self) or is_regressor(self) or wrapped_has("score")(self)
 
 
 class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaEstimatorMixin, BaseEstimator):
@@ -333,11 +330,10 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         if fitted is None:
             fitted = self._current()
         program: Any = fitted.program
+        if method in fitted.methods:
+            return answer_of_library(fitted, method, self._settings(), X, **given_beside_X(base_margin, params))
         if isinstance(program, Composite):
-            given = params or {}
-            if base_margin is not None:
-                given = {**given, "base_margin": base_margin}
-            found = program.ask(method, self._settings(), X, **given)
+            found = program.ask(method, self._settings(), X, **given_beside_X(base_margin, params))
             return found if method == "predict_raw" else as_scikit_learn_answers(found)
         if params:
             check_arguments(fitted.model, method, params)
@@ -347,7 +343,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
             program = Watched(program)
         return ANSWERS[method](fitted, program, self._settings(), X, base_margin)
 
-    @available_if(_has_score)
+    @available_if(has_score)
     def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:
         """The wrapped model's own score: accuracy of a classifier, R² of a regressor in most cases.
 
@@ -380,6 +376,8 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         given = {name: on_host(value) for name, value in params.items()}
         if sample_weight is not None:
             given["sample_weight"] = on_host(sample_weight)
+        if "score" in fitted.methods:
+            return answer_of_library(fitted, "score", self._settings(), X, on_host(y), **given)  # type: ignore[no-any-return]
         if isinstance(fitted.program, Composite):
             return fitted.program.ask("score", self._settings(), X, on_host(y), **given)  # type: ignore[no-any-return]
 
@@ -456,8 +454,11 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         # Reached only for names that are not set: a wrapper around a fitted model shows what that model has.
         if name in ("estimator_", "forest_", *FITTED_ATTRIBUTES) and (found := shown(self, name)) is not None:
             return found
-        why = f": {why_missing(self.estimator, name)}." if name in METHODS else ""
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{why}")
+        if (method := further_method(self, name)) is not None:
+            return method
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}{why_missing(self.__dict__.get('estimator'), name)}"
+        )
 
     @property
     def feature_importances_(self) -> npt.NDArray[Any]:
