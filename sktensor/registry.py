@@ -85,9 +85,9 @@ Methods: TypeAlias = Mapping[str, Callable[..., Any]]
 answers.
 
 ``function(model, ask, X, *args, **kwargs)`` gives what the library's method gives for X and its other arguments;
-``ask(method, X)`` what the forest answers for ``"predict"``, ``"predict_raw"``, ``"apply"`` and so on, rows checked. X is
-no tensor: who gives one gets tensors. Functions are called with a fitted `model` alone, and may keep what they make of
-it.
+``ask(method, X)`` what the forest answers for ``"predict"``, ``"predict_raw"``, ``"apply"`` and so on, rows checked. X
+is no tensor: who gives one gets tensors. Functions are called with a fitted `model` alone, and may keep what they make
+of it.
 """
 
 
@@ -332,6 +332,10 @@ class _OwnForest:
     def columns(self, model: Any) -> ColumnNames | None:
         own = getattr(type(model), "__sktensor_columns__", None)
         return own(model) if callable(own) else None
+
+    def methods(self, model: Any) -> Methods:
+        own = getattr(type(model), "__sktensor_methods__", None)
+        return own(model) if callable(own) else {}
 
     def fingerprint(self, model: Any) -> Fingerprint:
         ask = getattr(type(model), "__sktensor_fingerprint__", None)

@@ -14,9 +14,9 @@ from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.compiling import hold, is_outdated, publish, recompiled, shown, withdraw_outdated
 from sktensor.estimator.composite import Composite
 from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
-from sktensor.estimator.library_methods import answer_of_library, further_method, given_beside_X
+from sktensor.estimator.library_methods import LibraryMethods, answer_of_library, further_method, given_beside_X
 from sktensor.estimator.outliers import OutlierMethods
-from sktensor.estimator.refusals import check_arguments, check_parameters, why_missing
+from sktensor.estimator.refusals import check_arguments, check_parameters
 from sktensor.estimator.scoring import score
 from sktensor.estimator.tensors import as_scikit_learn_answers
 from sktensor.estimator.training import check_trainable, fitted_clone, unfitted
@@ -35,7 +35,9 @@ from sktensor.runtime.settings import Settings
 __all__ = ["FITTED_ATTRIBUTES", "TensorizedEstimator"]
 
 
-class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaEstimatorMixin, BaseEstimator):
+class TensorizedEstimator(
+    TreeMethods, TransformerMethods, OutlierMethods, LibraryMethods, MetaEstimatorMixin, BaseEstimator
+):
     """A tree model that predicts through a tensor program, bit for bit as before.
 
     Wrap a model, fitted or not, and use the wrapper in its place: alone, in a
@@ -454,11 +456,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         # Reached only for names that are not set: a wrapper around a fitted model shows what that model has.
         if name in ("estimator_", "forest_", *FITTED_ATTRIBUTES) and (found := shown(self, name)) is not None:
             return found
-        if (method := further_method(self, name)) is not None:
-            return method
-        raise AttributeError(
-            f"{type(self).__name__!r} object has no attribute {name!r}{why_missing(self.__dict__.get('estimator'), name)}"
-        )
+        return further_method(self, name)
 
     @property
     def feature_importances_(self) -> npt.NDArray[Any]:

@@ -93,8 +93,11 @@ def is_trained_booster(model: Any) -> bool:
 
 def library_methods(model: Any) -> Methods:
     """Methods of a model, fitted or not, that its library makes of leaves or sums."""
-    ask = getattr(_extractor(model), "methods", None)
-    return {} if ask is None else ask(model)
+    try:
+        ask = getattr(find_extractor(model), "methods", None)
+        return {} if ask is None else ask(model)
+    except UnsupportedModelError:
+        return {}
 
 
 def _extractor(model: Any) -> Any:

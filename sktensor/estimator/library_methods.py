@@ -8,15 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.fitted import Fitted, library_methods
+from sktensor.estimator.refusals import why_missing
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.inputs.rows import exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
+from sktensor.registry import Methods
 from sktensor.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from sktensor.estimator.estimator import TensorizedEstimator
 
-__all__ = ["answer_of_library", "further_method", "given_beside_X"]
+__all__ = ["LibraryMethods", "answer_of_library", "further_method", "given_beside_X"]
+
+
+class LibraryMethods:
+    """Mix-in of :class:`~sktensor.TensorizedEstimator`: what a wrapper around it is to ask it for."""
+
+    def __sktensor_methods__(self: TensorizedEstimator) -> Methods:  # type: ignore[misc]
+        model = self.__dict__.get("estimator_", self.estimator)
+        return {name: functools.partial(_ask_wrapper, name) for name in library_methods(model)}
+
+
+def _ask_wrapper(name: str, wrapper: Any, ask: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
+    return getattr(wrapper, name)(X, *args, **kwargs)
 
 
 def answer_of_library(fitted: Fitted, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
@@ -55,11 +69,18 @@ def given_beside_X(base_margin: Any, params: Mapping[str, Any] | None) -> dict[s
     return {**(params or {}), **({} if base_margin is None else {"base_margin": base_margin})}
 
 
-def further_method(est: TensorizedEstimator, name: str) -> Callable[..., Any] | None:
-    """A method of the wrapped model that :class:`~sktensor.TensorizedEstimator` does not know, None without one."""
+def further_method(est: TensorizedEstimator, name: str) -> Callable[..., Any]:
+    """A method of the wrapped model that :class:`~sktensor.TensorizedEstimator` does not know.
+
+    Raises
+    ------
+    AttributeError
+        If the extractor of the model offers none of that name.
+    """
     model = est.__dict__.get("estimator_", est.__dict__.get("estimator"))
     if model is None or name.startswith("_") or name not in library_methods(model):
-        return None
+        why = why_missing(est.__dict__.get("estimator"), name)
+        raise AttributeError(f"{type(est).__name__!r} object has no attribute {name!r}{why}")
 
     @functools.wraps(getattr(model, name))
     def method(X: Any, *args: Any, **kwargs: Any) -> Any:

@@ -95,11 +95,13 @@ def check_class(model: Any) -> None:
         if known.__name__ in KNOWN and known.__module__.partition(".")[0] == "ngboost":
             check_answers(model, known, ANSWERING)
             return
-    raise UnsupportedModelError(f"{type(model).__name__} is not supported. Supported models of NGBoost: {', '.join(KNOWN)}.")
+    raise UnsupportedModelError(
+        f"{type(model).__name__} is not supported. Supported models of NGBoost: {', '.join(KNOWN)}."
+    )
 
 
 def methods(model: Any) -> Methods:
-    """What the library makes of parameters: distributions, their likelihood, and predictions the forest has no link for."""
+    """What the library makes of parameters: distributions, their likelihood, and predictions that no link gives."""
     found = DISTRIBUTION_METHODS
     if _has_categories(model):
         return {name: method for name, method in found.items() if name not in ("predict", "predict_proba")}
@@ -138,7 +140,7 @@ def columns(model: Any) -> ColumnNames:
 
 
 def _has_categories(model: Any) -> bool:
-    """Whether the distribution is one of categories, of which the parameters are logits [ngboost/distns/categorical.py]."""
+    """Whether the distribution is one of categories, of which parameters are logits [distns/categorical.py]."""
     module, name = _kind(model.Dist)
     return module == "ngboost.distns.categorical" and name.startswith("k_categorical.")
 

@@ -49,18 +49,18 @@ class QuantileMethods:
             return model.predict(X, quantiles, *how)  # type: ignore[no-any-return]
         leaves = ask("apply", X)
         wanted = _wanted(model, quantiles)
-        plain = wanted is not None and isinstance(interpolation, str) and model.monotonic_cst is None
-        if not plain or model.max_samples_leaf != 1 or model.n_estimators > leaves.shape[1]:
+        plain = isinstance(interpolation, str) and model.monotonic_cst is None and model.max_samples_leaf == 1
+        if wanted is None or not plain or model.n_estimators > leaves.shape[1]:
             return _asking_for(model, leaves).predict(X, quantiles, *how)  # type: ignore[no-any-return]
         return self._of_single_values(model, leaves, len(X), wanted, interpolation)
 
-    def _of_single_values(self, model: Any, leaves: Array, n_rows: int, wanted: list[Any] | None, method: str) -> Array:
+    def _of_single_values(self, model: Any, leaves: Array, n_rows: int, wanted: list[Any], method: Any) -> Array:
         """Quantiles of one value a tree, in the order of the trees [quantile_forest/_quantile_forest.py, predict]."""
         values = self._values(model)
         n_outputs, n_trees, n_nodes = values.shape
         n_trees = min(model.n_estimators, n_trees)  # the parameter counts, as it is at prediction time
         at = leaves[:, :n_trees] + n_nodes * np.arange(n_trees)
-        found = np.empty((n_rows, n_outputs, 1 if wanted is None else len(wanted)))
+        found = np.empty((n_rows, n_outputs, len(wanted)))
         for output, table in enumerate(values.reshape(n_outputs, -1)):
             of_trees = table[at]
             if wanted == ["mean"]:

@@ -15,7 +15,15 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.sklearn.nodes import numbering
 from sktensor.forest import Forest
 
-__all__ = ["accepts_nan", "extract_embedding", "extract_forest", "extract_tree", "leaf_rows", "node_arrays", "tree_arrays"]
+__all__ = [
+    "accepts_nan",
+    "extract_embedding",
+    "extract_forest",
+    "extract_tree",
+    "leaf_rows",
+    "node_arrays",
+    "tree_arrays",
+]
 
 Array = npt.NDArray[Any]
 
@@ -144,7 +152,7 @@ def tree_arrays(trees: Sequence[Any], columns: Sequence[Array] | None = None) ->
 
 
 def node_arrays(states: Sequence[Any], columns: Sequence[Array] | None = None) -> dict[str, Any]:
-    """What the nodes of trees determine, without their values; as :func:`tree_arrays`, of the state of each ``tree_``."""
+    """What nodes determine, without values; as :func:`tree_arrays`, but of the state of each tree's ``tree_``."""
 
     def joined(field: str) -> Array:
         return np.concatenate([state["nodes"][field] for state in states])  # whole records would be mostly ballast

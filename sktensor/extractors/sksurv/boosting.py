@@ -32,7 +32,9 @@ def extract(model: Any) -> Forest:
     if loss not in LINKS:
         raise UnsupportedModelError(f"The loss {loss} is not supported. Supported: {', '.join(LINKS)}.")
     if not starts_from_a_constant(model):
-        raise UnsupportedModelError(f"init={model.init!r} is not supported. Supported: one that is the same for all rows.")
+        raise UnsupportedModelError(
+            f"init={model.init!r} is not supported. Supported: one that is the same for all rows."
+        )
     n_trees = len(model.estimators_)
     arrays, values = tree_arrays(model.estimators_[:, 0])
     # The factor is multiplied first [sksurv/ensemble/boosting.py, _dropout_predict_stage], and the product rounded

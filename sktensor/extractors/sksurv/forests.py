@@ -1,9 +1,9 @@
 """Survival trees and forests of scikit-survival, whose leaves hold a hazard and a survival function each.
 
 A risk score is the cumulative hazard added up over the times of events. In which order numpy adds depends on how many
-rows there are: of several the numbers of a time lie next to each other, and are added time after time; those of a single
-row are added pairwise [sksurv/tree/tree.py, predict; numpy/_core/src/umath/loops_utils.h.src]. The forest has the
-scores of several rows; those of a single row are a method of their own.
+rows there are: of several, numbers of the same time lie next to each other, and time after time is added; those of a
+single row are added pairwise [sksurv/tree/tree.py, predict]. The forest has the scores of several rows; those of a
+single row are a method of their own.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class _LeafTables:
 
     def rows(self, leaves: Array) -> Array:
         """Rows in the tables of the library's leaf numbers, shape (n, T)."""
-        return self._row[leaves.reshape(len(leaves), -1) + self._start]
+        found: Array = self._row[leaves.reshape(len(leaves), -1) + self._start]
+        return found
 
     def single_risks(self) -> Array:
         """Risk scores of single rows, shape (L,)."""

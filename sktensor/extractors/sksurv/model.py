@@ -35,6 +35,8 @@ READERS = {
     "GradientBoostingSurvivalAnalysis": Reader(boosting.extract, lambda: boosting.METHODS),
 }
 
+OF_SURVIVAL_TREES = ("RandomSurvivalForest", "ExtraSurvivalTrees")
+
 # What a subclass must not replace: the methods that the answers come from.
 ANSWERING = (
     "apply",
@@ -65,8 +67,9 @@ def extract(model: Any) -> Forest:
         If the model is not fitted.
     """
     known = _known_class(model)
-    for tree in {type(tree): tree for tree in getattr(model, "estimators_", ()) if hasattr(tree, "unique_times_")}.values():
-        _known_class(tree)  # a forest's answers come from its trees' methods
+    if known.__name__ in OF_SURVIVAL_TREES:
+        for tree in {type(tree): tree for tree in getattr(model, "estimators_", ())}.values():
+            _known_class(tree)  # a forest's answers come from its trees' methods
     with reading(f"fitted {known.__name__}"):
         return READERS[known.__name__].extract(model)
 
