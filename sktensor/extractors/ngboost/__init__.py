@@ -9,6 +9,7 @@ from sktensor.extractors.ngboost.model import (
     methods,
     predict_leaves,
     predict_raw,
+    unfitted,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "methods",
     "predict_leaves",
     "predict_raw",
+    "unfitted",
 ]

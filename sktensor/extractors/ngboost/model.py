@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.tree import DecisionTreeRegressor
 
@@ -20,7 +21,17 @@ from sktensor.extractors.sklearn.trees import accepts_nan, tree_arrays
 from sktensor.forest import Forest
 from sktensor.registry import ColumnNames, Fingerprint, Methods, find_extractor
 
-__all__ = ["check_class", "columns", "extract", "fingerprint", "is_fitted", "methods", "predict_leaves", "predict_raw"]
+__all__ = [
+    "check_class",
+    "columns",
+    "extract",
+    "fingerprint",
+    "is_fitted",
+    "methods",
+    "predict_leaves",
+    "predict_raw",
+    "unfitted",
+]
 
 Array = npt.NDArray[Any]
 
@@ -121,6 +132,13 @@ def predict_leaves(model: Any, X: Array) -> Array:
     """The leaves of scikit-learn's trees, each of which sees the columns drawn for its round."""
     rounds = zip(model.base_models, model.col_idxs, strict=True)
     return np.stack([tree.apply(X[:, drawn]) for trees, drawn in rounds for tree in trees], axis=1)
+
+
+def unfitted(model: Any) -> Any:
+    """A copy of a model's parameters: of a distribution for censored data, what its constructor was given."""
+    given = {name: clone(value, safe=False) for name, value in model.get_params(deep=False).items()}
+    given["Dist"] = getattr(given["Dist"], "_basedist", given["Dist"])
+    return type(model)(**given)
 
 
 def is_fitted(model: Any) -> bool:
