@@ -168,6 +168,10 @@ def test_the_next_prediction_compiles_what_was_trained_further():
 def test_what_the_library_refuses_is_refused():
     for name in ("normal", "gamma", "four classes"):
         same_errors(fitted(name), "predict", X)
+        for asked in (fitted(name), TensorizedEstimator(fitted(name))):
+            for text in (X.astype(str), X.astype(str).tolist()):
+                with pytest.raises(ValueError):
+                    asked.predict(text)
 
 
 def test_what_is_not_supported_is_refused_by_name(tmp_path):

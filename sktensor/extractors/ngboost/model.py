@@ -86,6 +86,7 @@ def _forest(model: Any) -> Forest:
         answer |= {"link": "location", "value_shape": ()}
     return Forest.from_fields(
         n_features=model.n_features,
+        array_kinds="biufOmM",  # no text [ngboost/ngboost.py, predict: check_array(X), with its default dtype]
         n_outputs=n_outputs,
         output_slices=(n_outputs,),
         accepts_nan=all(map(accepts_nan, trees)),

@@ -23,7 +23,7 @@ from sktensor.extractors.sklearn.trees import accepts_nan, leaf_rows, node_array
 from sktensor.forest import Forest
 from sktensor.registry import Methods
 
-__all__ = ["ForestMethods", "TreeMethods", "extract_forest", "extract_tree"]
+__all__ = ["SurvivalMethods", "extract_forest", "extract_tree"]
 
 Array = npt.NDArray[Any]
 Ask = Callable[[str, Any], Any]
@@ -110,8 +110,8 @@ class _LeafTables:
         return found
 
 
-class TreeMethods:
-    """Methods of one fitted survival tree."""
+class SurvivalMethods:
+    """Methods of one fitted survival tree or forest; tables of its leaves are made when they are first needed."""
 
     def __init__(self) -> None:
         self._tables: _LeafTables | None = None
@@ -122,8 +122,7 @@ class TreeMethods:
         return {"predict": self.predict, "score": self.score, **functions}
 
     def _of(self, model: Any) -> _LeafTables:
-        trees = getattr(model, "estimators_", None) or [model]
-        known = self._tables
+        trees, known = _trees(model), self._tables
         if known is None or len(known.trees) != len(trees) or known.trees[0] is not trees[0]:
             self._tables = known = _LeafTables(list(trees))
         return known
@@ -132,7 +131,7 @@ class TreeMethods:
         """Risk scores, float64 of shape (n,)."""
         if check_input is not True:
             raise TypeError("predict() got check_input=False, but rows are always checked. Leave it out.")
-        trees = getattr(model, "estimators_", None) or [model]
+        trees = _trees(model)
         if trees[0].low_memory or not _is_single(X):
             return ask("predict", X)  # type: ignore[no-any-return]
         tables = self._of(model)
@@ -148,40 +147,20 @@ class TreeMethods:
 
     def _function(self, name: str, model: Any, ask: Ask, X: Any, *args: Any, **kwargs: Any) -> Any:
         """A function of time for each row, or their values as an array of shape (n, times)."""
+        trees = _trees(model)
 
-        def values(rows: Array) -> Array:
-            values: Array = model.tree_.value.take(rows, axis=0)
-            return values
-
-        if model.low_memory:
-            return getattr(model, name)(X, *args, **kwargs)  # the library's refusal
-        tree = _Asked(partial(ask, "apply"), values)
-        unchecked = copy_with(model, tree_=tree, _validate_X_predict=lambda X, *args, **kwargs: X)
-        return getattr(unchecked, name)(X, *args, **kwargs)
-
-
-class _Asked:
-    """A tree whose leaves are found elsewhere."""
-
-    def __init__(self, leaves: Callable[[Any], Array], values: Callable[[Array], Array]) -> None:
-        self.leaves = leaves
-        self.values = values
-
-    def predict(self, X: Any) -> Array:
-        """What is in the leaves that rows reach."""
-        return self.values(self.leaves(X))
-
-
-class ForestMethods(TreeMethods):
-    """Methods of one fitted survival forest."""
-
-    def _function(self, name: str, model: Any, ask: Ask, X: Any, *args: Any, **kwargs: Any) -> Any:
         def mean(_: str, rows: Any) -> Array:
             leaves = ask("apply", rows)
-            model.estimators_[0]._check_low_memory(name)
+            trees[0]._check_low_memory(name)
             return self._mean(model, leaves, CHANNELS[name])
 
-        return getattr(copy_with(model, _predict=mean), name)(X, *args, **kwargs)
+        if trees[0] is not model:
+            return getattr(copy_with(model, _predict=mean), name)(X, *args, **kwargs)
+        if model.low_memory:
+            return getattr(model, name)(X, *args, **kwargs)  # the library's refusal
+        asked = _AskedTree(partial(ask, "apply"), model.tree_)
+        unchecked = copy_with(model, tree_=asked, _validate_X_predict=lambda X, *args, **kwargs: X)
+        return getattr(unchecked, name)(X, *args, **kwargs)
 
     def _mean(self, model: Any, leaves: Array, channel: int) -> Array:
         """The mean over the trees, added up one tree after the other [sksurv/ensemble/forest.py, _predict]."""
@@ -197,7 +176,24 @@ class ForestMethods(TreeMethods):
         return total
 
 
+class _AskedTree:
+    """A tree whose leaves are found elsewhere."""
+
+    def __init__(self, leaves: Callable[[Any], Array], tree: Any) -> None:
+        self.leaves = leaves
+        self.tree = tree
+
+    def predict(self, X: Any) -> Array:
+        """What is in the leaves that rows reach."""
+        return self.tree.value.take(self.leaves(X), axis=0)  # type: ignore[no-any-return]
+
+
+def _trees(model: Any) -> Sequence[Any]:
+    """The trees of a forest, or a tree itself."""
+    return getattr(model, "estimators_", None) or [model]
+
+
 def _is_single(X: Any) -> bool:
     """Whether X is one row."""
     shape = getattr(X, "shape", None)
-    return (shape[0] if shape else len(X)) == 1
+    return (shape[0] if shape else len(X)) == 1  # type: ignore[no-any-return]

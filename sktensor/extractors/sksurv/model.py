@@ -28,10 +28,10 @@ class Reader(NamedTuple):
 
 
 READERS = {
-    "SurvivalTree": Reader(forests.extract_tree, lambda: forests.TreeMethods().by_name()),
-    "ExtraSurvivalTree": Reader(forests.extract_tree, lambda: forests.TreeMethods().by_name()),
-    "RandomSurvivalForest": Reader(forests.extract_forest, lambda: forests.ForestMethods().by_name()),
-    "ExtraSurvivalTrees": Reader(forests.extract_forest, lambda: forests.ForestMethods().by_name()),
+    "SurvivalTree": Reader(forests.extract_tree, lambda: forests.SurvivalMethods().by_name()),
+    "ExtraSurvivalTree": Reader(forests.extract_tree, lambda: forests.SurvivalMethods().by_name()),
+    "RandomSurvivalForest": Reader(forests.extract_forest, lambda: forests.SurvivalMethods().by_name()),
+    "ExtraSurvivalTrees": Reader(forests.extract_forest, lambda: forests.SurvivalMethods().by_name()),
     "GradientBoostingSurvivalAnalysis": Reader(boosting.extract, lambda: boosting.METHODS),
 }
 
