@@ -52,7 +52,7 @@ def cases():
     yield "survival boosting: risk", boosting, "predict", {}
     yield "survival boosting: functions", boosting, "predict_survival_function", {"return_array": True}
     yield "balanced forest", BalancedRandomForestClassifier(**hundred).fit(X, rare), "predict_proba", {}
-    yield "balanced bagging", BalancedBaggingClassifier(20, random_state=0).fit(X, rare), "predict_proba", {}
+    yield "balanced bagging", BalancedBaggingClassifier(n_estimators=20, random_state=0).fit(X, rare), "predict_proba", {}
     yield "easy ensemble", EasyEnsembleClassifier(5, random_state=0).fit(X, rare), "predict_proba", {}
     yield "RUSBoost", RUSBoostClassifier(n_estimators=50, random_state=0).fit(X, rare), "predict", {}
     pipeline = make_pipeline(RandomUnderSampler(random_state=0), RandomForestClassifier(**hundred)).fit(X, rare)
