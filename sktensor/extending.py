@@ -8,6 +8,7 @@
 * ``Steps``, those of a fitted pipeline;
 * :func:`~sktensor.register_transformer`, and ``Column``, of which descriptions of transformers are made;
 * ``Fingerprint``, what another fit of a model replaces;
+* ``Methods``, what a library makes of leaves or sums itself;
 * :func:`~sktensor.register_strategy`, and the protocol ``Strategy``;
 * ``Shape``, the depths and leaf counts of a forest's trees, and ``Cost``, what a strategy would take for them;
 * the protocols ``Backend`` of an engine and ``Runner`` of what it builds, and ``BACKENDS``, every engine by its name;
@@ -22,7 +23,7 @@ from sktensor.backends.workload import Workload
 from sktensor.outputs import OUTPUTS, Output
 from sktensor.pipelines.registry import register_transformer
 from sktensor.pipelines.structure import Column
-from sktensor.registry import ColumnNames, Extractor, Fingerprint, Steps, Submodels, register_extractor
+from sktensor.registry import ColumnNames, Extractor, Fingerprint, Methods, Steps, Submodels, register_extractor
 from sktensor.strategies import Strategy, register_strategy
 from sktensor.strategies.auto import Option
 from sktensor.strategies.costs import Cost, Shape
@@ -36,6 +37,7 @@ __all__ = [
     "Cost",
     "Extractor",
     "Fingerprint",
+    "Methods",
     "Option",
     "Output",
     "Runner",

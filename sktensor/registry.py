@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from operator import index
@@ -18,6 +18,7 @@ __all__ = [
     "ColumnNames",
     "Extractor",
     "Fingerprint",
+    "Methods",
     "RuleOfNames",
     "Steps",
     "Submodels",
@@ -36,6 +37,10 @@ BUILT_IN = {
     "xgboost": "sktensor.extractors.xgboost",
     "lightgbm": "sktensor.extractors.lightgbm",
     "catboost": "sktensor.extractors.catboost",
+    "imblearn": "sktensor.extractors.imblearn",
+    "ngboost": "sktensor.extractors.ngboost",
+    "quantile_forest": "sktensor.extractors.quantile_forest",
+    "sksurv": "sktensor.extractors.sksurv",
 }
 
 # Mix-ins of these modules stand in the MRO of estimators of every library and say nothing about whose they are.
@@ -61,8 +66,11 @@ class Extractor(Protocol):
       It is asked for with each prediction.
     * ``columns(model)``: :class:`ColumnNames`, the library's own rules about the names of columns in frames; without
       it, or where it gives None, scikit-learn's.
+    * ``is_fitted(model)``: whether a model is fitted, where :func:`sklearn.utils.validation.check_is_fitted` cannot
+      tell; asked for only where that says that it is not.
     * ``score(model, X, y, predict, sample_weight=None)``: what the library's ``score`` makes of ``predict(X)``, where
       it has rules of its own.
+    * ``methods(model)``: a :data:`Methods`, what the library makes of leaves or sums itself.
     """
 
     def extract(self, model: Any) -> Forest:
@@ -72,6 +80,17 @@ class Extractor(Protocol):
 
 Fingerprint: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
 """Objects of a fitted model that another fit replaces, compared by identity, and numbers, compared by value."""
+
+
+Methods: TypeAlias = Mapping[str, Callable[..., Any]]
+"""Methods of a model, fitted or not, that is one forest, by their names; without them, there are those that a forest
+answers.
+
+``function(model, ask, X, *args, **kwargs)`` gives what the library's method gives for X and its other arguments;
+``ask(method, X)`` what the forest answers for ``"predict"``, ``"predict_raw"``, ``"apply"`` and so on, rows checked. X
+is no tensor: who gives one gets tensors. Functions are called with a fitted `model` alone, and may keep what they make
+of it.
+"""
 
 
 @dataclass(frozen=True)
@@ -338,6 +357,10 @@ class _OwnForest:
     def columns(self, model: Any) -> ColumnNames | None:
         own = getattr(type(model), "__sktensor_columns__", None)
         return own(model) if callable(own) else None
+
+    def methods(self, model: Any) -> Methods:
+        own = getattr(type(model), "__sktensor_methods__", None)
+        return own(model) if callable(own) else {}
 
     def fingerprint(self, model: Any) -> Fingerprint:
         ask = getattr(type(model), "__sktensor_fingerprint__", None)

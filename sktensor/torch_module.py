@@ -109,7 +109,8 @@ def tensorize(
     forest = model if isinstance(model, Forest) else extract_forest(model, iterations=iterations)
     if not wanted.given_by(forest):
         given = "probabilities" if output == "proba" else "such answer"
-        raise ValueError(f"output={output!r}: {type(model).__name__} gives no {given}. Use 'value' or 'raw'.")
+        instead = "'value' or 'raw'" if outputs.OUTPUTS["value"].given_by(forest) else "'raw'"
+        raise ValueError(f"output={output!r}: {type(model).__name__} gives no {given}. Use {instead}.")
     if wanted.needs == "sums" and forest.trees.aggregate != "sum":
         raise UnsupportedModelError(
             f"output={output!r}: {type(model).__name__} has Trees.aggregate={forest.trees.aggregate!r}, and modules "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.metadata_routing import UNUSED, MetadataRequest, MetadataRouter, get_routing_for_object
 from sklearn.utils.metaestimators import available_if
@@ -14,15 +14,16 @@ from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.compiling import hold, is_outdated, publish, recompiled, shown, withdraw_outdated
 from sktensor.estimator.composite import Composite
 from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
+from sktensor.estimator.library_methods import LibraryMethods, answer_of_library, further_method, given_beside_X
 from sktensor.estimator.outliers import OutlierMethods
 from sktensor.estimator.pipeline import PipelineProgram
-from sktensor.estimator.refusals import check_arguments, check_parameters, why_missing
+from sktensor.estimator.refusals import check_arguments, check_parameters
 from sktensor.estimator.scoring import score
 from sktensor.estimator.tensors import as_scikit_learn_answers
 from sktensor.estimator.training import check_trainable, fitted_clone, unfitted
 from sktensor.estimator.transformer import TransformerMethods
 from sktensor.estimator.trees import TreeMethods
-from sktensor.estimator.wrapped import METHODS, with_tags_of, wrapped_has
+from sktensor.estimator.wrapped import has_score, with_tags_of, wrapped_has
 from sktensor.forest import Forest
 from sktensor.inputs.rows import as_rows
 from sktensor.inputs.tensors import on_host
@@ -35,11 +36,9 @@ from sktensor.runtime.settings import Settings
 __all__ = ["FITTED_ATTRIBUTES", "TensorizedEstimator"]
 
 
-def _has_score(self: TensorizedEstimator) -> bool:
-    return is_classifier(self) or is_regressor(self) or wrapped_has("score")(self)
-
-
-class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaEstimatorMixin, BaseEstimator):
+class TensorizedEstimator(
+    TreeMethods, TransformerMethods, OutlierMethods, LibraryMethods, MetaEstimatorMixin, BaseEstimator
+):
     """A tree model that predicts through a tensor program, bit for bit as before.
 
     Wrap a model, fitted or not, and use the wrapper in its place: alone, in a
@@ -336,11 +335,10 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         if fitted is None:
             fitted = self._current()
         program: Any = fitted.program
+        if method in fitted.methods:
+            return answer_of_library(fitted, method, self._settings(), X, **given_beside_X(base_margin, params))
         if not isinstance(program, Program):
-            given = params or {}
-            if base_margin is not None:
-                given = {**given, "base_margin": base_margin}
-            found = program.ask(method, self._settings(), X, **given)
+            found = program.ask(method, self._settings(), X, **given_beside_X(base_margin, params))
             return found if method == "predict_raw" else as_scikit_learn_answers(found)
         if params:
             check_arguments(fitted.model, method, params)
@@ -350,7 +348,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
             program = Watched(program)
         return ANSWERS[method](fitted, program, self._settings(), X, base_margin)
 
-    @available_if(_has_score)
+    @available_if(has_score)
     def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:
         """The wrapped model's own score: accuracy of a classifier, R² of a regressor in most cases.
 
@@ -383,6 +381,8 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         given = {name: on_host(value) for name, value in params.items()}
         if sample_weight is not None:
             given["sample_weight"] = on_host(sample_weight)
+        if "score" in fitted.methods:
+            return answer_of_library(fitted, "score", self._settings(), X, on_host(y), **given)  # type: ignore[no-any-return]
         if not isinstance(fitted.program, Program):
             return fitted.program.ask("score", self._settings(), X, on_host(y), **given)  # type: ignore[no-any-return]
 
@@ -459,8 +459,7 @@ class TensorizedEstimator(TreeMethods, TransformerMethods, OutlierMethods, MetaE
         # Reached only for names that are not set: a wrapper around a fitted model shows what that model has.
         if name in ("estimator_", "forest_", *FITTED_ATTRIBUTES) and (found := shown(self, name)) is not None:
             return found
-        why = f": {why_missing(self.estimator, name)}." if name in METHODS else ""
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{why}")
+        return further_method(self, name)
 
     @property
     def feature_importances_(self) -> npt.NDArray[Any]:

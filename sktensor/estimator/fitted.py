@@ -12,13 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.composite import Composite
-from sktensor.registry import Fingerprint, find_extractor
+from sktensor.registry import Fingerprint, Methods, find_extractor
 from sktensor.runtime.program import Program
 
 if TYPE_CHECKING:
     from sktensor.estimator.pipeline import PipelineProgram
 
-__all__ = ["FITTED_ATTRIBUTES", "Fitted", "is_fitted", "is_trained_booster"]
+__all__ = ["FITTED_ATTRIBUTES", "Fitted", "is_fitted", "is_trained_booster", "library_methods"]
 
 # What a wrapper around a fitted model shows of it before anything is compiled.
 FITTED_ATTRIBUTES = ("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_classes_", "offset_")
@@ -41,18 +41,22 @@ class Fitted:
         What scikit-learn compares X with, in the wrapper's name: its ``n_features_in_`` and ``feature_names_in_``.
     prefit : bool
         Whether the model came fitted, so that this is of use only while it is the wrapper's parameter.
+    methods : mapping
+        What the library makes of leaves or sums itself.
     """
 
     model: Any
     program: Program | Composite | PipelineProgram
     columns: Any
     prefit: bool = False
+    methods: Methods = field(init=False, repr=False)
     _ask: Callable[[Any], Fingerprint] | None = field(init=False, repr=False)
     _seen: Fingerprint | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ask = getattr(_extractor(self.model), "fingerprint", None)
-        self.__dict__.update(_ask=ask, _seen=None if ask is None else ask(self.model))
+        methods = library_methods(self.model) if isinstance(self.program, Program) else {}
+        self.__dict__.update(methods=methods, _ask=ask, _seen=None if ask is None else ask(self.model))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in ("model", "program", "columns", "prefit")}
@@ -76,6 +80,8 @@ def is_fitted(model: Any) -> bool:
     try:
         check_is_fitted(model)
     except (NotFittedError, TypeError):
+        if (ask := getattr(_extractor(model), "is_fitted", None)) is not None:
+            return bool(ask(model))
         # CatBoost's models made of others have no fitted attributes, but say that they are fitted.
         own = getattr(model, "is_fitted", None)
         return bool(callable(own) and own())
@@ -86,6 +92,15 @@ def is_trained_booster(model: Any) -> bool:
     """Whether a model is what a library trains, not an estimator: it has no parameters, and no ``fit``."""
     kind = type(model)
     return not hasattr(kind, "fit") and hasattr(kind, "predict") and _extractor(model) is not None
+
+
+def library_methods(model: Any) -> Methods:
+    """Methods of a model, fitted or not, that its library makes of leaves or sums."""
+    try:
+        ask = getattr(find_extractor(model), "methods", None)
+        return {} if ask is None else ask(model)
+    except UnsupportedModelError:
+        return {}
 
 
 def _extractor(model: Any) -> Any:

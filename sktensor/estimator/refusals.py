@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
+from sktensor.estimator.wrapped import METHODS
+
 __all__ = ["check_arguments", "check_n_rows", "check_parameters", "why_missing"]
 
 ROUNDS = (
@@ -114,19 +116,28 @@ def _parameters_of(model: Any) -> set[str]:
 
 
 def why_missing(model: Any, method: str) -> str:
-    """Why a wrapper around a model has no such method, in a sentence.
+    """Why a wrapper around a model has no such method, for the end of an error.
 
     Parameters
     ----------
     model : object
         What is wrapped, of any kind.
     method : str
-        A method of :class:`~sktensor.TensorizedEstimator`.
+        A method of :class:`~sktensor.TensorizedEstimator`, or any other name.
 
     Returns
     -------
     str
+        A colon and a sentence; empty for a name of which nothing is known.
     """
+    if method in METHODS:
+        return f": {_why_missing(model, method)}."
+    if not method.startswith("_") and callable(getattr(type(model), method, None)):
+        return f": it is a method of {type(model).__name__} that nothing here makes faster. Call estimator_.{method}."
+    return ""
+
+
+def _why_missing(model: Any, method: str) -> str:
     name = model.__name__ if isinstance(model, type) else type(model).__name__
     if isinstance(model, type) or not hasattr(type(model), "predict"):
         return f"what it wraps is no model with predictions but {_shown(model)}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils import Tags, get_tags
 
 from sktensor.estimator.fitted import is_trained_booster
 
-__all__ = ["METHODS", "with_tags_of", "wrapped_has"]
+__all__ = ["METHODS", "has_score", "with_tags_of", "wrapped_has"]
 
 # Methods that a wrapper has if the wrapped model has them.
 METHODS = (
@@ -21,6 +22,11 @@ METHODS = (
 def wrapped_has(method: str) -> Callable[[Any], bool]:
     """For ``available_if``: whether the wrapped model, the fitted one if there is one, has a method."""
     return lambda self: hasattr(self.__dict__.get("estimator_", self.estimator), method)
+
+
+def has_score(self: Any) -> bool:
+    """For ``available_if``: whether a wrapper has ``score``, as all classifiers and regressors do."""
+    return is_classifier(self) or is_regressor(self) or wrapped_has("score")(self)
 
 
 def with_tags_of(model: Any, tags: Tags) -> Tags:

@@ -42,8 +42,8 @@ def check_outputs(outputs: OutputSpec, trees: Trees) -> None:
         fail("classes", f"expected the labels that decision {outputs.decision!r} chooses from, got none")
     if outputs.label_shape not in ((), (1,)):
         fail("label_shape", f"expected () or (1,), got {outputs.label_shape}")
-    if outputs.link == "mean_variance" and n_outputs != 2:
-        fail("link", f"'mean_variance' needs 2 outputs, got {n_outputs}")
+    if outputs.link in ("mean_variance", "location") and n_outputs != 2:
+        fail("link", f"{outputs.link!r} needs 2 outputs, got {n_outputs}")
     if outputs.link == "isolation" and outputs.link_param < 0:
         fail("link_param", f"expected a number from 0 on for link 'isolation', got {outputs.link_param}")
     if outputs.proba == "ada_softmax" and len(slices) > 1:
@@ -60,7 +60,7 @@ def check_outputs(outputs: OutputSpec, trees: Trees) -> None:
         fail("leaf_shape", f"expected {trees.n_trees} numbers, one for each tree, got {outputs.leaf_shape}")
     if trees.aggregate == "per_tree":
         return  # what comes out is no row of outputs
-    single = outputs.link == "argmax"  # the number of a column: one value, whatever the number of outputs
+    single = outputs.link in ("argmax", "location")  # one value, whatever the number of outputs
     for name, sizes in (("raw_shape", {n_outputs}), ("value_shape", {1} if single else {n_outputs})):
         shape = getattr(outputs, name)
         if len(shape) > 1 or math.prod(shape) not in sizes:

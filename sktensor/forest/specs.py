@@ -23,6 +23,7 @@ NO_FLUSH = -1.0  # no absolute value is at most that
 Link = Literal[
     "identity", "sigmoid", "clipped_sigmoid", "softmax", "row_softmax", "c_softmax", "table_softmax", "exp", "c_exp",
     "table_exp", "mean_variance", "log1p_exp", "sign_square", "hinge", "argmax", "isolation",
+    "location", "none",
 ]  # fmt: skip
 Decision = Literal[
     "none", "index", "half", "multilabel_half", "raw_positive", "multilabel_raw_positive", "raw_nonnegative",
@@ -196,7 +197,9 @@ class OutputSpec:
         exponential and its sum of scores that lie class after class, in ``"row_softmax"`` row after row;
         ``"c_softmax"`` and ``"c_exp"`` by the C library's; ``"log1p_exp"``;
         ``"sign_square"``; ``"hinge"``, ``raw > 0``; ``"argmax"``, the column number as a float;
-        ``"isolation"``, ``-(2 ** -(raw / link_param))``, or -0.5 if `link_param` is 0.
+        ``"isolation"``, ``-(2 ** -(raw / link_param))``, or -0.5 if `link_param` is 0; ``"location"``, the first of
+        two raw scores, NaN where the ``exp`` of the second is not positive and finite; ``"none"``, there are no values
+        but those that the library makes of raw scores itself.
         With CatBoost's own ``exp`` from a table, which is hundreds of ulp off the true one for large arguments:
         ``"table_exp"``; ``"table_softmax"``; ``"mean_variance"``, the first raw score and the ``exp`` of twice the
         second.

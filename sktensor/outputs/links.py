@@ -64,7 +64,7 @@ def values(forest: Forest, raw: Rows) -> Rows:
     Returns
     -------
     ndarray or Tensor of the forest's acc_dtype, shape (n, K)
-        Of link ``"argmax"`` (n, 1).
+        Of links ``"argmax"`` and ``"location"`` (n, 1).
     """
     if forest.outputs.raw_is_pre_div:
         raw = _after_sum(forest, raw)
@@ -104,6 +104,11 @@ def values(forest: Forest, raw: Rows) -> Rows:
         case "isolation":
             exponent = raw / forest.outputs.link_param if forest.outputs.link_param else xp.ones_like(raw)
             return -(2**-exponent)
+        case "location":
+            scale = exp(raw[:, 1:])
+            return xp.where((scale > 0) & (scale < xp.inf), raw[:, :1] + 0.0, xp.nan)
+        case "none":
+            raise AttributeError("The values of this model are made of its raw scores by its library. Ask for those.")
     raise ValueError(f"unknown link {forest.outputs.link!r}")
 
 

@@ -20,6 +20,10 @@ def _always(forest: Forest) -> bool:
     return True
 
 
+def _has_values(forest: Forest) -> bool:
+    return forest.outputs.link != "none"
+
+
 class Output(NamedTuple):
     """One answer of a forest.
 
@@ -44,8 +48,8 @@ def _of_raw(finish: Callable[[Forest, Rows], Any]) -> Callable[[Forest, Rows], A
 
 
 OUTPUTS = {
-    "value": Output("sums", _of_raw(shaped_values)),
-    "label": Output("sums", _of_raw(labels)),
+    "value": Output("sums", _of_raw(shaped_values), _has_values),
+    "label": Output("sums", _of_raw(labels), _has_values),
     "proba": Output("sums", _of_raw(probabilities), lambda forest: forest.outputs.proba != "none"),
     "log_proba": Output(
         "sums",

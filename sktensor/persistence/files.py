@@ -122,6 +122,11 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
         )
     forest = program.forest
     model = est.estimator_
+    if made := [name for name in METHODS if name in est._current().methods]:
+        raise UnsupportedModelError(
+            f"sktensor.save keeps trees; the library of a {type(model).__name__} makes {', '.join(made)} of more than "
+            "these. Save it with joblib or skops."
+        )
     # The offset is the forest's threshold.
     fitted = {name: vars(est)[name] for name in FITTED_ATTRIBUTES if name in vars(est) and name != "offset_"}
     importances = _importances(model)

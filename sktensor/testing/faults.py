@@ -190,7 +190,7 @@ def why_values(forest: Forest, name: str, raw: Array, theirs: Array, raw_agree: 
     if forest.outputs.link == "sigmoid" and explains(forest.replace(link_param=1.0)):
         return "the link (Forest.link_param): with link_param=1.0, all rows would agree"
     for link in get_args(Link):
-        if link == "argmax" or (link == "mean_variance" and forest.n_outputs != 2):
+        if link in ("argmax", "location", "none") or (link == "mean_variance" and forest.n_outputs != 2):
             continue  # they give another number of values
         if explains(forest.replace(link=link)):
             return (

@@ -10,12 +10,12 @@ import pytest
 
 from sktensor import extending
 
-HEAVY = {"torch", "sklearn", "pandas", "scipy", "narwhals", "xgboost", "lightgbm", "catboost"}
+HEAVY = {"torch", "sklearn", "pandas", "scipy", "narwhals", "xgboost", "lightgbm", "catboost", "sksurv", "imblearn"}
 
 
 def test_everything_for_plug_in_authors_is_there():
     promised = {
-        *("Extractor", "Submodels", "ColumnNames", "Fingerprint", "register_extractor"),
+        *("Extractor", "Submodels", "ColumnNames", "Fingerprint", "Methods", "register_extractor"),
         *("Strategy", "Cost", "Shape", "register_strategy"),
         *("Backend", "Runner", "Workload", "Option", "BACKENDS"),
         *("Output", "OUTPUTS"),

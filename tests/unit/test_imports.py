@@ -21,7 +21,7 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 
-LIBRARIES = {"xgboost", "lightgbm", "catboost"}
+LIBRARIES = {"xgboost", "lightgbm", "catboost", "imblearn", "ngboost", "quantile_forest", "sksurv"}
 
 # The house: a stage may import what stands left of it; stages in braces do not know each other.
 # "" is sktensor/__init__.py.

@@ -4,10 +4,11 @@ from sktensor.extractors.sklearn.model import (
     check_class,
     extract,
     fingerprint,
+    methods,
     predict_leaves,
     predict_raw,
     steps,
     submodels,
 )
 
-__all__ = ["check_class", "extract", "fingerprint", "predict_leaves", "predict_raw", "steps", "submodels"]
+__all__ = ["check_class", "extract", "fingerprint", "methods", "predict_leaves", "predict_raw", "steps", "submodels"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import sklearn
+from sklearn.frozen import FrozenEstimator
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import check_answers, reading
@@ -16,9 +18,9 @@ from sktensor.extractors.sklearn import adaboost, bagging, boosting, hist_gradie
 from sktensor.extractors.sklearn.pipelines import check_pipeline, is_pipeline, steps
 from sktensor.extractors.sklearn.submodels import SUBMODELS, delegate_of, fingerprint, in_columns, own_class, submodels
 from sktensor.forest import Forest
-from sktensor.registry import find_extractor
+from sktensor.registry import Methods, find_extractor
 
-__all__ = ["check_class", "extract", "fingerprint", "predict_leaves", "predict_raw", "steps", "submodels"]
+__all__ = ["check_class", "extract", "fingerprint", "methods", "predict_leaves", "predict_raw", "steps", "submodels"]
 
 Array = npt.NDArray[Any]
 
@@ -135,6 +137,18 @@ def check_class(model: Any) -> None:
         inside = model.estimator
         if (check := getattr(find_extractor(inside), "check_class", None)) is not None:
             check(inside)
+
+
+def methods(model: Any) -> Methods:
+    """Methods that the library of a frozen model makes of leaves or sums; scikit-learn's own models have none."""
+    if not isinstance(model, FrozenEstimator):
+        return {}
+    offered = getattr(find_extractor(model.estimator), "methods", None)
+    return {} if offered is None else {name: partial(_of_frozen, f) for name, f in offered(model.estimator).items()}
+
+
+def _of_frozen(function: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
+    return function(model.estimator, *args, **kwargs)
 
 
 def predict_raw(model: Any, X: Array) -> Array:

@@ -15,7 +15,15 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.sklearn.nodes import numbering
 from sktensor.forest import Forest
 
-__all__ = ["accepts_nan", "extract_embedding", "extract_forest", "extract_tree", "leaf_rows", "tree_arrays"]
+__all__ = [
+    "accepts_nan",
+    "extract_embedding",
+    "extract_forest",
+    "extract_tree",
+    "leaf_rows",
+    "node_arrays",
+    "tree_arrays",
+]
 
 Array = npt.NDArray[Any]
 
@@ -139,6 +147,12 @@ def tree_arrays(trees: Sequence[Any], columns: Sequence[Array] | None = None) ->
             f"Supported: sklearn.tree._tree.Tree."
         )
     states = [tree.tree_.__getstate__() for tree in trees]
+    fields = node_arrays(states, columns)
+    return fields, [state["values"][state["nodes"]["left_child"] == TREE_LEAF] for state in states]
+
+
+def node_arrays(states: Sequence[Any], columns: Sequence[Array] | None = None) -> dict[str, Any]:
+    """What nodes determine, without values; as :func:`tree_arrays`, but of the state of each tree's ``tree_``."""
 
     def joined(field: str) -> Array:
         return np.concatenate([state["nodes"][field] for state in states])  # whole records would be mostly ballast
@@ -149,9 +163,9 @@ def tree_arrays(trees: Sequence[Any], columns: Sequence[Array] | None = None) ->
     feature = joined("feature")[at.inner]
     if columns is not None:
         widths = np.array([len(given) for given in columns])
-        tree = np.repeat(np.arange(len(trees)), sizes)[at.inner]
+        tree = np.repeat(np.arange(len(states)), sizes)[at.inner]
         feature = np.concatenate(columns)[(np.cumsum(widths) - widths)[tree] + feature]
-    fields = {
+    return {
         # X is cast to float32, thresholds stay float64 [sklearn/tree/_tree.pyx, _apply_dense].
         "feature_dtype": "float32",
         "cmp": "le",
@@ -171,4 +185,3 @@ def tree_arrays(trees: Sequence[Any], columns: Sequence[Array] | None = None) ->
         "root": at.root,
         "leaf_id": at.leaf_id,
     }
-    return fields, [state["values"][state["nodes"]["left_child"] == TREE_LEAF] for state in states]

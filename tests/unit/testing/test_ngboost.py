@@ -33,8 +33,9 @@ def ngboost_example():
 
 @pytest.fixture
 def ngboost_extractor(ngboost_example):
-    register_extractor("ngboost", ngboost_example[0])
-    return ngboost_example[0]
+    from sktensor.extractors import ngboost
+
+    return ngboost
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def ngboost_models(ngboost_example):
 
 
 @pytest.mark.slow
-def test_ngboost_conforms_through_the_registry(ngboost_extractor, ngboost_models):
+def test_ngboost_conforms(ngboost_extractor, ngboost_models):
     for model, X in ngboost_models:
         assert find_extractor(model) is ngboost_extractor
         check_extractor(model, X)
@@ -84,21 +85,3 @@ def test_what_is_wrong_with_an_extractor_of_ngboost_is_named(ngboost_extractor, 
 
 
 @pytest.mark.slow
-def test_what_the_extractor_of_ngboost_does_not_know_it_refuses(ngboost_extractor):
-    ngboost = pytest.importorskip("ngboost")
-    from ngboost.distns import Bernoulli, Laplace
-    from sklearn.exceptions import NotFittedError
-    from sklearn.linear_model import Ridge
-
-    X, _ = data()
-    X = np.nan_to_num(X)
-    few = {"n_estimators": 2, "verbose": False}
-    with pytest.raises(NotFittedError, match="not fitted"):
-        extract_forest(ngboost.NGBRegressor(**few))
-    with pytest.raises(ValueError, match="Dist=Laplace is not supported"):
-        extract_forest(ngboost.NGBRegressor(Dist=Laplace, **few).fit(X, X[:, 0]))
-    strange = type("Strange", (Bernoulli,), {})
-    with pytest.raises(ValueError, match="Dist=Strange is not supported"):
-        extract_forest(ngboost.NGBClassifier(Dist=strange, **few).fit(X, (X[:, 0] > 0).astype(int)))
-    with pytest.raises(ValueError, match="Base=Ridge is not supported"):
-        extract_forest(ngboost.NGBRegressor(Base=Ridge(), **few).fit(X, X[:, 0]))
