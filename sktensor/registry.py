@@ -59,6 +59,8 @@ class Extractor(Protocol):
       It is asked for with each prediction.
     * ``columns(model)``: :class:`ColumnNames`, the library's own rules about the names of columns in frames; without
       it, or where it gives None, scikit-learn's.
+    * ``is_fitted(model)``: whether a model is fitted, where :func:`sklearn.utils.validation.check_is_fitted` cannot
+      tell; asked for only where that says that it is not.
     * ``score(model, X, y, predict, sample_weight=None)``: what the library's ``score`` makes of ``predict(X)``, where
       it has rules of its own.
     """
@@ -79,7 +81,8 @@ class Submodels:
     Attributes
     ----------
     attributes : tuple of str
-        The model's attributes, each of them a fitted model or a list of fitted models.
+        The model's attributes, each of them a fitted model or a list of fitted models; with a dot, a list of objects
+        and the attribute of each that is a fitted model.
     delegates : bool
         Whether there is one, and the model's predictions are those of that one.
     rows : callable, optional
@@ -89,6 +92,9 @@ class Submodels:
     adds : callable, optional
         ``adds(model, total)``, beside `alone`: has `model`, a copy, call ``total(start, X)`` for the sums over these
         trees of rows X, from `start` on, shape (n, K).
+    quicken : callable, optional
+        ``quicken(model)``: has `model`, a copy with what answers in the place of its submodels, do once what its
+        library does in each call; no answer and no error of its methods may become another.
     """
 
     attributes: tuple[str, ...]
@@ -96,6 +102,7 @@ class Submodels:
     rows: Callable[[Any, Any], Any] | None = None
     alone: Callable[[Any], Any] | None = None
     adds: Callable[[Any, Callable[[Any, Any], Any]], None] | None = None
+    quicken: Callable[[Any], None] | None = None
 
 
 RuleOfNames = Literal["scikit-learn", "same", "name", "position"]
@@ -317,6 +324,10 @@ class _OwnForest:
     def fingerprint(self, model: Any) -> Fingerprint:
         ask = getattr(type(model), "__sktensor_fingerprint__", None)
         return ((), ()) if ask is None else ask(model)
+
+    def check_class(self, model: Any) -> None:
+        if (check := getattr(type(model), "__sktensor_check_class__", None)) is not None:
+            check(model)
 
 
 def _packages(model: Any) -> list[str]:

@@ -73,6 +73,8 @@ def is_fitted(model: Any) -> bool:
     try:
         check_is_fitted(model)
     except (NotFittedError, TypeError):
+        if (ask := getattr(_extractor(model), "is_fitted", None)) is not None:
+            return bool(ask(model))
         # CatBoost's models made of others have no fitted attributes, but say that they are fitted.
         own = getattr(model, "is_fitted", None)
         return bool(callable(own) and own())

@@ -1,5 +1,13 @@
 """Models of scikit-learn as forests, and where those made of other models keep them."""
 
-from sktensor.extractors.sklearn.model import check_class, extract, fingerprint, predict_leaves, predict_raw, submodels
+from sktensor.extractors.sklearn.model import (
+    check_class,
+    extract,
+    fingerprint,
+    is_fitted,
+    predict_leaves,
+    predict_raw,
+    submodels,
+)
 
-__all__ = ["check_class", "extract", "fingerprint", "predict_leaves", "predict_raw", "submodels"]
+__all__ = ["check_class", "extract", "fingerprint", "is_fitted", "predict_leaves", "predict_raw", "submodels"]
