@@ -156,6 +156,8 @@ def unfitted_submodels(model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, default in MADE_OF.get(known.__name__, (("estimator", ""),)):
         given = getattr(model, name, None)
+        if given is None and name == "estimator":  # of chains before scikit-learn 1.7
+            given = getattr(model, "base_estimator", None)
         if isinstance(given, (list, tuple)):
             found |= {f"{name} {pair[0]!r}": pair[1] for pair in given if pair[1] != "drop"}
         elif given is not None or default:
