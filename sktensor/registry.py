@@ -95,6 +95,9 @@ class Submodels:
     quicken : callable, optional
         ``quicken(model)``: has `model`, a copy with what answers in the place of its submodels, do once what its
         library does in each call; no answer and no error of its methods may become another.
+    constant : bool
+        Whether all of them are constants, since the data had no more to learn: a model without any program, which is
+        refused otherwise.
     """
 
     attributes: tuple[str, ...]
@@ -103,6 +106,7 @@ class Submodels:
     alone: Callable[[Any], Any] | None = None
     adds: Callable[[Any, Callable[[Any, Any], Any]], None] | None = None
     quicken: Callable[[Any], None] | None = None
+    constant: bool = False
 
 
 RuleOfNames = Literal["scikit-learn", "same", "name", "position"]

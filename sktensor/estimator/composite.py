@@ -132,7 +132,7 @@ def compose(model: Any, where: Submodels, tensorized: Callable[[Any], Any]) -> C
         If none of them can have a program.
     """
     submodels = tuple(_submodels(model, where, tensorized))
-    if all(submodel.refused for submodel in submodels):
+    if all(submodel.refused for submodel in submodels) and not where.constant:
         of_them = "its model is not" if len(submodels) == 1 else f"none of its {len(submodels)} models is"
         raise UnsupportedModelError(
             f"Nothing in this {type(model).__name__} would be any faster: {of_them} supported. "

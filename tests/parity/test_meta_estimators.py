@@ -60,6 +60,7 @@ TARGETS = {
     "strings": np.array(["no", "perhaps", "yes"])[THREE],
     "two strings": np.array(["no", "yes"])[TWO],
     "labels": np.stack([TWO, X[:, 0] > 0, X[:, 1] > 0.3], axis=1).astype(int),
+    "one label": np.ones(len(X), dtype=int),
     "labels, one always": np.stack([np.ones(len(X)), TWO, X[:, 0] > 0], axis=1).astype(int),
     "two targets": np.stack([THREE, TWO], axis=1),
     "numbers": SCORE,
@@ -100,6 +101,7 @@ CASES = {
     "one against the rest, decisions": (OneVsRestClassifier(BOOSTED), "three"),
     "one against the rest, labels": (OneVsRestClassifier(XGB), "labels"),
     "one against the rest, one always": (OneVsRestClassifier(LGBM), "labels, one always"),
+    "one against the rest, nothing to learn": (OneVsRestClassifier(FOREST), "one label"),
     "one against the rest, two": (OneVsRestClassifier(HIST), "two strings"),
     "one against the rest, numbers": (OneVsRestClassifier(NUMBERS), "three"),
     "one against one": (OneVsOneClassifier(FOREST), "strings"),
@@ -163,6 +165,7 @@ def forests(model):
 def rows_that_hurt(name, nan=False):
     """The thresholds of all submodels, the numbers beside them, denormals and so on; NaN and infinities on demand."""
     pairs = [(forest.trees.feature, forest.trees.threshold) for forest in forests(fitted(name))]
+    pairs.append((np.empty(0), np.empty(0)))
     feature, threshold = (np.concatenate(found) for found in zip(*pairs, strict=True))
     of_X = feature < X.shape[1]  # others are answers of earlier links
     trees = SimpleNamespace(feature=feature[of_X], threshold=threshold[of_X])
@@ -238,19 +241,22 @@ def test_missing_values_and_infinities_are_answered_or_refused_as_by_the_library
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_rows_of_another_shape_are_refused(name):
+def test_rows_of_another_shape_are_answered_or_refused_as_by_the_library(name):
     model, fast = fitted(name), TensorizedEstimator(fitted(name))
     method = "predict" if hasattr(model, "predict") else "transform"
-    for given, said in ((X[:, :3], "features"), (X[0], "Reshape your data|2D|1D")):
-        with pytest.raises(ValueError, match=said):
-            getattr(fast, method)(given)
-    try:
-        expected = getattr(model, method)(X[:0])
-    except ValueError:
-        with pytest.raises(ValueError, match=r"0 sample|is required|zero-size|empty"):
-            getattr(fast, method)(X[:0])
-    else:
-        same_bits(getattr(fast, method)(X[:0]), expected)
+    shapes = [
+        (X[:, :3], "features"),
+        (X[0], "Reshape your data|2D|1D"),
+        (X[:0], "0 sample|is required|zero-size|empty"),
+    ]
+    for given, said in shapes:
+        try:
+            expected = getattr(model, method)(given)
+        except (ValueError, IndexError):
+            with pytest.raises(ValueError, match=said):
+                getattr(fast, method)(given)
+        else:
+            same_bits(getattr(fast, method)(given), expected)
 
 
 @pytest.mark.parametrize(

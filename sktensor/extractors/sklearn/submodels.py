@@ -96,6 +96,9 @@ IS_ONE_FOREST = {
     "GradientBoostingRegressor": starts_from_a_constant,
 }
 
+# Which have constants where they saw one label only [sklearn/multiclass.py, _fit_binary].
+OF_CONSTANTS = ("OneVsRestClassifier", "OneVsOneClassifier", "OutputCodeClassifier")
+
 # What answers in these when they have been given a fitted model, and are not fitted themselves
 # [sklearn/model_selection/_classification_threshold.py, sklearn/feature_selection/_from_model.py].
 GIVEN = {"FixedThresholdClassifier": "estimator", "SelectFromModel": "estimator"}
@@ -141,6 +144,8 @@ def submodels(model: Any) -> Submodels | None:
         check_is_fitted(model.estimator)
         return dataclasses.replace(found, attributes=(given,))
     check_is_fitted(model)
+    if known.__name__ in OF_CONSTANTS and all(type(one).__name__ == "_ConstantPredictor" for one in model.estimators_):
+        return dataclasses.replace(found, constant=True)
     is_one_forest = IS_ONE_FOREST.get(known.__name__)
     return None if is_one_forest is not None and is_one_forest(model) else found
 
