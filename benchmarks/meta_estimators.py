@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gc
 import statistics
+import sys
 import time
 import warnings
 
@@ -94,8 +95,8 @@ def medians(calls, clock, seconds):
     return [statistics.median(times) / 1e3 for times in taken]
 
 
-def main() -> None:
-    """Print a table."""
+def main() -> int:
+    """Print a table; 1 if the library is faster anywhere."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--only", default="")
@@ -106,6 +107,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     clock = time.thread_time_ns if given.cpu_time else time.perf_counter_ns
     print(describe())
+    slower = 0
     print(f"{'':36}{'':14}{'rows':>8}{'library us':>14}{'sktensor us':>14}{'ratio':>8}")
     X = rows(max(given.rows, 2_000))
     y = targets(X[:2_000])
@@ -123,7 +125,9 @@ def main() -> None:
                 calls = [lambda one=one, n=n, method=method: getattr(one, method)(X[:n]) for one in (model, fast)]
                 library, ours = medians(calls, clock, given.seconds)
                 print(f"{name:36}{method:14}{n:8}{library:14.0f}{ours:14.0f}{library / ours:8.1f}", flush=True)
+                slower += ours > 1.05 * library
+    return int(slower > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
