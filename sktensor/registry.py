@@ -100,7 +100,8 @@ class Submodels:
     Attributes
     ----------
     attributes : tuple of str
-        The model's attributes, each of them a fitted model or a list of fitted models.
+        The model's attributes, each of them a fitted model or a list of fitted models; with a dot, a list of objects
+        and the attribute of each that is a fitted model.
     delegates : bool
         Whether there is one, and the model's predictions are those of that one.
     rows : callable, optional
@@ -110,6 +111,12 @@ class Submodels:
     adds : callable, optional
         ``adds(model, total)``, beside `alone`: has `model`, a copy, call ``total(start, X)`` for the sums over these
         trees of rows X, from `start` on, shape (n, K).
+    quicken : callable, optional
+        ``quicken(model)``: has `model`, a copy with what answers in the place of its submodels, do once what its
+        library does in each call; no answer and no error of its methods may become another.
+    constant : bool
+        Whether all of them are constants, since the data had no more to learn: a model without any program, which is
+        refused otherwise.
     """
 
     attributes: tuple[str, ...]
@@ -117,6 +124,8 @@ class Submodels:
     rows: Callable[[Any, Any], Any] | None = None
     alone: Callable[[Any], Any] | None = None
     adds: Callable[[Any, Callable[[Any, Any], Any]], None] | None = None
+    quicken: Callable[[Any], None] | None = None
+    constant: bool = False
 
 
 @dataclass(frozen=True)
@@ -365,6 +374,10 @@ class _OwnForest:
     def fingerprint(self, model: Any) -> Fingerprint:
         ask = getattr(type(model), "__sktensor_fingerprint__", None)
         return ((), ()) if ask is None else ask(model)
+
+    def check_class(self, model: Any) -> None:
+        if (check := getattr(type(model), "__sktensor_check_class__", None)) is not None:
+            check(model)
 
 
 def _packages(model: Any) -> list[str]:

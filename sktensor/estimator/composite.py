@@ -65,7 +65,8 @@ class Submodel:
     @property
     def name(self) -> str:
         """Where it is, for instance ``"estimators_[0]"``."""
-        return self.attribute if self.index is None else f"{self.attribute}[{self.index}]"
+        attribute, dot, within = self.attribute.partition(".")
+        return attribute + ("" if self.index is None else f"[{self.index}]") + dot + within
 
     def running(self, settings: Settings) -> Any:
         """What answers in its place, with these settings if it follows them; programs are shared."""
@@ -131,7 +132,7 @@ def compose(model: Any, where: Submodels, tensorized: Callable[[Any], Any]) -> C
         If none of them can have a program.
     """
     submodels = tuple(_submodels(model, where, tensorized))
-    if all(submodel.refused for submodel in submodels):
+    if all(submodel.refused for submodel in submodels) and not where.constant:
         of_them = "its model is not" if len(submodels) == 1 else f"none of its {len(submodels)} models is"
         raise UnsupportedModelError(
             f"Nothing in this {type(model).__name__} would be any faster: {of_them} supported. "
@@ -245,10 +246,17 @@ class Composite:
         for attribute in self._where.attributes:
             inside = [submodel for submodel in self.submodels if submodel.attribute == attribute]
             running = [submodel.running(settings) for submodel in inside]
-            setattr(twin, attribute, running[0] if inside[0].index is None else running)
+            name, _, within = attribute.partition(".")
+            if within:
+                running = [
+                    _with(copy.copy(one), within, two) for one, two in zip(getattr(twin, name), running, strict=True)
+                ]
+            setattr(twin, name, running[0] if inside[0].index is None else running)
         for submodel in self.submodels:
             if submodel.attribute == OWN_TREES and not submodel.refused:
                 self._where.adds(twin, submodel.running(settings)._total_from)  # type: ignore[misc]
+        if self._where.quicken is not None:
+            self._where.quicken(twin)
         self._twin = settings, twin
         return twin
 
@@ -257,21 +265,31 @@ def _submodels(model: Any, where: Submodels, tensorized: Callable[[Any], Any]) -
     """The models inside a model, each with its program or the reason why it has none."""
     places: list[tuple[str, int | None, Any]] = []
     for attribute in where.attributes:
-        inside = getattr(model, attribute)
-        many = isinstance(inside, list)
-        places += (
-            [(attribute, i, submodel) for i, submodel in enumerate(inside)] if many else [(attribute, None, inside)]
-        )
+        name, _, within = attribute.partition(".")
+        inside = getattr(model, name)
+        if not isinstance(inside, (list, tuple)):
+            places.append((attribute, None, inside))
+            continue
+        places += [(attribute, i, getattr(one, within) if within else one) for i, one in enumerate(inside)]
     if where.alone is not None:
         places.append((OWN_TREES, None, where.alone(model)))
+    known: dict[int, Any] = {}  # frozen ones may be in several places
     for attribute, index, submodel in places:
         place = attribute, index, type(submodel).__name__
         try:
-            estimator = tensorized(submodel)
+            if id(submodel) not in known:
+                known[id(submodel)] = tensorized(submodel)
         except UnsupportedModelError as error:
             yield Submodel(*place, submodel, refused=str(error))
         else:
+            estimator = known[id(submodel)]
             yield Submodel(*place, estimator, follows=estimator is not submodel)
+
+
+def _with(holder: Any, attribute: str, value: Any) -> Any:
+    """An object with an attribute set."""
+    setattr(holder, attribute, value)
+    return holder
 
 
 def _threads_instead_of_processes(model: Any) -> AbstractContextManager[Any]:

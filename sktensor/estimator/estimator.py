@@ -455,6 +455,9 @@ class TensorizedEstimator(
     def __sktensor_fingerprint__(self) -> Fingerprint:
         return (self._current(),), ()
 
+    def __sktensor_check_class__(self) -> None:
+        check_trainable(self.estimator)
+
     def __getattr__(self, name: str) -> Any:
         # Reached only for names that are not set: a wrapper around a fitted model shows what that model has.
         if name in ("estimator_", "forest_", *FITTED_ATTRIBUTES) and (found := shown(self, name)) is not None:

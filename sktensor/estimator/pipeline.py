@@ -152,10 +152,10 @@ class PipelineProgram:
         self._ready: dict[Any, _Ready | None] = {}
         self.why_run = ""
         self._places: tuple[Any, list[int] | None] = None, None
-        first = steps[0][1] if steps else None
+        first = next((step for _, step in steps if step is not None and not isinstance(step, str)), None)
         self._by_name = type(first).__name__ == "ColumnTransformer"
-        self._names = _text_names(model)
-        known = getattr(model, "n_features_in_", None) if steps else None
+        self._names = _text_names(first)
+        known = getattr(first, "n_features_in_", None)  # without any step, the last one takes X as it is
         self._n_columns = known if isinstance(known, int) else -1
         self._passed: list[Passed] | None = None
         self.notes: list[Note] = []

@@ -138,7 +138,7 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
         "sktensor": sktensor.__version__,
         "model": _class_name(model),
         "methods": [name for name in METHODS if hasattr(model, name)],
-        "tags": encode_tags(est.estimator),
+        "tags": encode_tags(est),  # those of the model; a booster has none of its own
         "output": dict(getattr(innermost(est), "_sklearn_output_config", {})),
         "adopted": "_prefit" in vars(est),
         "parameters": encode_parameters(est),

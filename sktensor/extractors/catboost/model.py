@@ -24,9 +24,11 @@ from sktensor.extractors.guards import check_answers, reading
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
 
-__all__ = ["extract", "predict_leaves", "predict_raw"]
+__all__ = ["ANSWERING", "NOT_NUMBERS", "extract", "predict_leaves", "predict_raw"]
 
 Array = npt.NDArray[Any]
+
+NOT_NUMBERS = "of CatBoost: text and embedding features are not covered. Turn them into numbers before fitting."
 
 CUSTOM = ("PythonUserDefinedPerObject", "PythonUserDefinedMultiTarget")
 REGRESSION = (
@@ -112,10 +114,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
         raise UnsupportedModelError("The model has no trees, and CatBoost itself does not predict with such a one.")
     for kind in ("text", "embedding"):
         if columns := getattr(model, f"get_{kind}_feature_indices")():
-            raise UnsupportedModelError(
-                f"{kind}_features={columns} of CatBoost: text and embedding features are not covered. "
-                "Turn them into numbers before fitting."
-            )
+            raise UnsupportedModelError(f"{kind}_features={columns} {NOT_NUMBERS}")
     saved = _saved(model)
     if unknown := saved.keys() - SECTIONS:
         raise UnsupportedModelError(f"{', '.join(sorted(unknown))} in the saved CatBoost model: not known.")

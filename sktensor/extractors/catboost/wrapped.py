@@ -10,6 +10,8 @@ import catboost
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from sktensor.errors import UnsupportedModelError
+from sktensor.extractors.catboost.model import ANSWERING, NOT_NUMBERS
+from sktensor.extractors.guards import check_answers
 from sktensor.registry import Fingerprint
 
 __all__ = ["check_class", "fingerprint", "score", "unfitted"]
@@ -21,13 +23,17 @@ def check_class(model: Any) -> None:
     Raises
     ------
     UnsupportedModelError
-        If it is none of CatBoost's.
+        If it is none of CatBoost's or replaces what that answers, or is to look at texts or embeddings.
     """
     if not isinstance(model, catboost.CatBoost):
         raise UnsupportedModelError(
             f"{type(model).__name__} is no CatBoost model. "
             "Supported: CatBoostClassifier, CatBoostRegressor, CatBoostRanker, CatBoost."
         )
+    check_answers(model, next(cls for cls in type(model).__mro__ if cls.__module__.startswith("catboost")), ANSWERING)
+    for name in ("text_features", "embedding_features"):
+        if columns := model.get_params().get(name):
+            raise UnsupportedModelError(f"{name}={columns} {NOT_NUMBERS}")
 
 
 def unfitted(model: Any) -> Any:

@@ -19,7 +19,7 @@ from sktensor.extractors.lightgbm.text import ModelText, ParsedTrees, parse_mode
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
 
-__all__ = ["extract", "predict_leaves", "predict_raw"]
+__all__ = ["ANSWERING", "check_prediction_parameters", "extract", "predict_leaves", "predict_raw"]
 
 Array = npt.NDArray[Any]
 
@@ -103,7 +103,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
             "Use its model instead: model.to_local()."
         )
     check_answers(model, known, ANSWERING)
-    _refuse_early_stop(predict_params)
+    check_prediction_parameters(predict_params)
     # Before the text is asked for: the library cannot write all kinds of categories that it takes.
     tables = [_table(values, i) for i, values in enumerate(booster.pandas_categorical or [])]
 
@@ -187,7 +187,8 @@ def _threads(model: Any) -> dict[str, Any]:
     return {"num_threads": int(n_jobs)} if isinstance(n_jobs, int) and n_jobs > 0 else {}
 
 
-def _refuse_early_stop(params: Mapping[str, Any]) -> None:
+def check_prediction_parameters(params: Mapping[str, Any]) -> None:
+    """Refuse parameters of an estimator with which its library predicts otherwise than by all trees."""
     value = params.get("pred_early_stop")
     if value is not None and str(value).lower() not in ("false", "-"):
         raise UnsupportedModelError(

@@ -7,6 +7,8 @@ from typing import Any
 import lightgbm
 
 from sktensor.errors import UnsupportedModelError
+from sktensor.extractors.guards import check_answers
+from sktensor.extractors.lightgbm.model import ANSWERING, check_prediction_parameters
 from sktensor.registry import Fingerprint
 
 __all__ = ["check_class", "fingerprint"]
@@ -18,13 +20,18 @@ def check_class(model: Any) -> None:
     Raises
     ------
     UnsupportedModelError
-        If it is one of dask's.
+        If it is one of dask's or replaces what its library answers, or a parameter says that trees are skipped.
     """
     if any(cls.__module__ == "lightgbm.dask" for cls in type(model).__mro__):
         raise UnsupportedModelError(
             f"{type(model).__name__} predicts on dask collections, which is not supported. Fit it by itself, and wrap "
             "its model: model.to_local()."
         )
+    known = next((cls for cls in type(model).__mro__ if cls.__module__.startswith("lightgbm.")), None)
+    if known is not None:
+        check_answers(model, known, ANSWERING)
+    if isinstance(model, lightgbm.LGBMModel):
+        check_prediction_parameters(model.get_params())
 
 
 def fingerprint(model: Any) -> Fingerprint:

@@ -4,6 +4,7 @@ from sktensor.extractors.sklearn.model import (
     check_class,
     extract,
     fingerprint,
+    is_fitted,
     methods,
     predict_leaves,
     predict_raw,
@@ -11,4 +12,14 @@ from sktensor.extractors.sklearn.model import (
     submodels,
 )
 
-__all__ = ["check_class", "extract", "fingerprint", "methods", "predict_leaves", "predict_raw", "steps", "submodels"]
+__all__ = [
+    "check_class",
+    "extract",
+    "fingerprint",
+    "is_fitted",
+    "methods",
+    "predict_leaves",
+    "predict_raw",
+    "steps",
+    "submodels",
+]

@@ -16,11 +16,30 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import check_answers, reading
 from sktensor.extractors.sklearn import adaboost, bagging, boosting, hist_gradient_boosting, trees
 from sktensor.extractors.sklearn.pipelines import check_pipeline, is_pipeline, steps
-from sktensor.extractors.sklearn.submodels import SUBMODELS, delegate_of, fingerprint, in_columns, own_class, submodels
+from sktensor.extractors.sklearn.submodels import (
+    SUBMODELS,
+    delegate_of,
+    fingerprint,
+    in_columns,
+    is_fitted,
+    own_class,
+    submodels,
+    unfitted_submodels,
+)
 from sktensor.forest import Forest
 from sktensor.registry import Methods, find_extractor
 
-__all__ = ["check_class", "extract", "fingerprint", "methods", "predict_leaves", "predict_raw", "steps", "submodels"]
+__all__ = [
+    "check_class",
+    "extract",
+    "fingerprint",
+    "is_fitted",
+    "methods",
+    "predict_leaves",
+    "predict_raw",
+    "steps",
+    "submodels",
+]
 
 Array = npt.NDArray[Any]
 
@@ -122,7 +141,7 @@ def extract(model: Any) -> Forest:
 
 
 def check_class(model: Any) -> None:
-    """Refuse a model, fitted or not, of a class that is not supported.
+    """Refuse a model, fitted or not, of a class that is not supported, or one of which no submodel is.
 
     Raises
     ------
@@ -131,12 +150,26 @@ def check_class(model: Any) -> None:
     """
     if is_pipeline(model):
         check_pipeline(model)
-    elif (known := own_class(model, SUBMODELS)) is None:
+        return
+    if own_class(model, SUBMODELS) is None:
         _known_class(model)
-    elif SUBMODELS[known.__name__].delegates:
-        inside = model.estimator
-        if (check := getattr(find_extractor(inside), "check_class", None)) is not None:
-            check(inside)
+        return
+    refused = []
+    for name, inside in unfitted_submodels(model).items():
+        if isinstance(inside, str):
+            refused.append(f"{name}, by default {inside}, is no model of trees.")
+            continue
+        try:
+            if (check := getattr(find_extractor(inside), "check_class", None)) is not None:
+                check(inside)
+            return  # that one is, or will be known when it is fitted
+        except UnsupportedModelError as error:
+            refused.append(f"{name}: {error}")
+    if refused:
+        of_them = "its model is not" if len(refused) == 1 else f"none of its {len(refused)} models is"
+        raise UnsupportedModelError(
+            f"Nothing in this {type(model).__name__} would be any faster: {of_them} supported. {refused[0]}"
+        )
 
 
 def methods(model: Any) -> Methods:
@@ -223,6 +256,11 @@ def _check_base(known: type, tree: Any) -> None:
 def _known_class(model: Any) -> type:
     """The class of scikit-learn that a model behaves as, or a refusal."""
     kind = type(model)
+    if own_class(model, ("SequentialFeatureSelector",)) is not None:
+        raise UnsupportedModelError(
+            f"{kind.__name__} keeps no model: it selects columns, and asks no trees when it transforms. Put a "
+            "TensorizedEstimator around the model inside it, which its fit asks many times."
+        )
     if (known := own_class(model, READERS)) is None:
         raise UnsupportedModelError(
             f"{kind.__module__}.{kind.__qualname__} is not supported. Supported scikit-learn models: "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterable
-from typing import Any
+import functools
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.tree import BaseDecisionTree
 from sklearn.utils import get_tags
@@ -17,11 +19,12 @@ from sklearn.utils.validation import check_is_fitted
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import replaced_methods
 from sktensor.extractors.sklearn.boosting import starts_from_a_constant
+from sktensor.extractors.sklearn.checked_once import check_once
 from sktensor.forest import Forest
 from sktensor.forest.transform import map_columns
 from sktensor.registry import Fingerprint, Submodels, find_extractor
 
-__all__ = ["delegate_of", "fingerprint", "in_columns", "own_class", "submodels"]
+__all__ = ["delegate_of", "fingerprint", "in_columns", "is_fitted", "own_class", "submodels", "unfitted_submodels"]
 
 Array = npt.NDArray[Any]
 
@@ -53,9 +56,24 @@ SUBMODELS = {
     "BaggingRegressor": Submodels(("estimators_",)),
     "AdaBoostClassifier": Submodels(("estimators_",)),
     "AdaBoostRegressor": Submodels(("estimators_",)),
+    "CalibratedClassifierCV": Submodels(("calibrated_classifiers_.estimator",)),
+    "ClassifierChain": Submodels(("estimators_",)),
+    "RegressorChain": Submodels(("estimators_",)),
+    "MultiOutputClassifier": Submodels(("estimators_",)),
+    "MultiOutputRegressor": Submodels(("estimators_",)),
+    "OneVsRestClassifier": Submodels(("estimators_",)),
+    "OneVsOneClassifier": Submodels(("estimators_",)),
+    "OutputCodeClassifier": Submodels(("estimators_",)),
+    "TransformedTargetRegressor": Submodels(("regressor_",)),
+    "TunedThresholdClassifierCV": Submodels(("estimator_",)),
+    "FixedThresholdClassifier": Submodels(("estimator_",)),
+    "SelfTrainingClassifier": Submodels(("estimator_",)),
+    "SelectFromModel": Submodels(("estimator_",)),
+    "RANSACRegressor": Submodels(("estimator_",)),
     "GradientBoostingClassifier": Submodels(("init_",), alone=_trees_alone, adds=_raw_scores_by),
     "GradientBoostingRegressor": Submodels(("init_",), alone=_trees_alone, adds=_raw_scores_by),
 }
+SUBMODELS = {name: dataclasses.replace(found, quicken=check_once) for name, found in SUBMODELS.items()}
 
 
 def _of_trees(model: Any) -> bool:
@@ -76,6 +94,27 @@ IS_ONE_FOREST = {
     "AdaBoostRegressor": _of_trees,
     "GradientBoostingClassifier": starts_from_a_constant,
     "GradientBoostingRegressor": starts_from_a_constant,
+}
+
+# Which have constants where they saw one label only [sklearn/multiclass.py, _fit_binary].
+OF_CONSTANTS = ("OneVsRestClassifier", "OneVsOneClassifier", "OutputCodeClassifier")
+
+# What answers in these when they have been given a fitted model, and are not fitted themselves
+# [sklearn/model_selection/_classification_threshold.py, sklearn/feature_selection/_from_model.py].
+GIVEN = {"FixedThresholdClassifier": "estimator", "SelectFromModel": "estimator"}
+
+# Which parameters submodels are made of, of all others `estimator`, and what they are where these are None: trees,
+# or models that are not supported. Gradient boosting has trees of its own, whatever it starts from.
+MADE_OF: dict[str, tuple[tuple[str, str], ...]] = {
+    "VotingClassifier": (("estimators", ""),),
+    "VotingRegressor": (("estimators", ""),),
+    "StackingClassifier": (("estimators", ""), ("final_estimator", "LogisticRegression")),
+    "StackingRegressor": (("estimators", ""), ("final_estimator", "RidgeCV")),
+    "CalibratedClassifierCV": (("estimator", "LinearSVC"),),
+    "TransformedTargetRegressor": (("regressor", "LinearRegression"),),
+    "RANSACRegressor": (("estimator", "LinearRegression"),),
+    "GradientBoostingClassifier": (),
+    "GradientBoostingRegressor": (),
 }
 
 # What a subclass must not replace, if its submodel is to be asked in its place.
@@ -100,10 +139,46 @@ def submodels(model: Any) -> Submodels | None:
         if known.__name__ == "FrozenEstimator" and _submodels_of(inside) is None:
             return None
         # A subclass with answers of its own gives them itself, with a program inside it.
-        return Submodels(found.attributes) if replaced_methods(model, known, DELEGATED) else found
+        return Submodels(found.attributes, quicken=check_once) if replaced_methods(model, known, DELEGATED) else found
+    if (given := GIVEN.get(known.__name__)) is not None and not hasattr(model, found.attributes[0]):
+        check_is_fitted(model.estimator)
+        return dataclasses.replace(found, attributes=(given,))
     check_is_fitted(model)
+    if known.__name__ in OF_CONSTANTS and all(type(one).__name__ == "_ConstantPredictor" for one in model.estimators_):
+        return dataclasses.replace(found, constant=True)
     is_one_forest = IS_ONE_FOREST.get(known.__name__)
     return None if is_one_forest is not None and is_one_forest(model) else found
+
+
+def unfitted_submodels(model: Any) -> dict[str, Any]:
+    """What the submodels of a model will be copies of, or the name of their class, by where that stands.
+
+    Nothing for a model that has trees in any case, and where nobody can tell.
+    """
+    known = own_class(model, SUBMODELS)
+    if known is None or (known.__name__ == "BaseSearchCV" and _searches_models(model)):
+        return {}
+    found: dict[str, Any] = {}
+    for name, default in MADE_OF.get(known.__name__, (("estimator", ""),)):
+        given = getattr(model, name, None)
+        if given is None and name == "estimator":  # of chains before scikit-learn 1.7
+            given = getattr(model, "base_estimator", None)
+        if isinstance(given, (list, tuple)):
+            found |= {f"{name} {pair[0]!r}": pair[1] for pair in given if pair[1] != "drop"}
+        elif given is not None or default:
+            found[name] = default if given is None else given
+    return found
+
+
+def _searches_models(search: Any) -> bool:
+    """Whether a search tries other models in the place of those that it is given."""
+    for name in ("param_grid", "param_distributions"):
+        spaces = getattr(search, name, ())
+        for space in [spaces] if isinstance(spaces, dict) else spaces:
+            for values in space.values():
+                if isinstance(values, Iterable) and any(hasattr(value, "fit") for value in values):
+                    return True
+    return False
 
 
 def delegate_of(model: Any) -> tuple[Any, Array | None] | None:
@@ -174,9 +249,27 @@ def _submodels_of(model: Any) -> Submodels | None:
     return None if ask is None else ask(model)
 
 
+def is_fitted(model: Any) -> bool:
+    """Whether a model that is not fitted itself answers through a fitted one that it has been given."""
+    known = own_class(model, GIVEN)
+    if known is None or (known.__name__ == "SelectFromModel" and not model.prefit):
+        return False
+    try:
+        check_is_fitted(model.estimator)
+    except (NotFittedError, TypeError):
+        return False
+    return True
+
+
 # What fits replace: trees, or the models that are asked in their place. Warm starts append to some of the lists.
-REPLACED = ("tree_", "estimators_", "_predictors", "best_estimator_", "estimator_", "final_estimator_", "init_")
+REPLACED = (
+    "tree_", "estimators_", "_predictors", "best_estimator_", "estimator_", "final_estimator_", "init_", "regressor_",
+    "calibrated_classifiers_",
+)  # fmt: skip
 LISTS = ("estimators_", "_predictors")
+
+# And parameters that the library looks at whenever it predicts.
+LOOKED_AT = ("threshold", "pos_label", "response_method", "voting", "weights", "flatten_transform", "max_features")
 
 
 def fingerprint(model: Any) -> Fingerprint:
@@ -186,4 +279,14 @@ def fingerprint(model: Any) -> Fingerprint:
         inside = state["estimator"]
         ask = getattr(find_extractor(inside), "fingerprint", None)
         return ((inside,), ()) if ask is None else ask(inside)
-    return tuple(map(state.get, REPLACED)), tuple(map(len, map(state.get, LISTS, ((), ()))))
+    return tuple(map(state.get, _looked_at(cast(Hashable, type(model))))), tuple(
+        map(len, map(state.get, LISTS, ((), ())))
+    )
+
+
+@functools.cache
+def _looked_at(kind: Hashable) -> tuple[str, ...]:
+    """The attributes of models of a class that another fit replaces, and parameters that count afterwards."""
+    names = {cls.__name__ for cls in kind.__mro__}  # type: ignore[attr-defined]
+    combined = names & SUBMODELS.keys() and not names & IS_ONE_FOREST.keys()
+    return (*REPLACED, "estimator", *LOOKED_AT) if combined else REPLACED

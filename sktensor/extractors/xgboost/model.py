@@ -23,7 +23,7 @@ from sktensor.extractors.xgboost.ubjson import parse
 from sktensor.forest import Forest
 from sktensor.registry import chosen_rounds
 
-__all__ = ["extract", "predict_leaves", "predict_raw"]
+__all__ = ["ANSWERING", "extract", "predict_leaves", "predict_raw"]
 
 Array = npt.NDArray[Any]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from agreement import same_bits
-from other_library import broken, data, reversed_trees
+from other_library import broken, reversed_trees
 
-from sktensor import TensorizedEstimator, extract_forest, register_extractor, tensorize
+from sktensor import TensorizedEstimator, tensorize
 from sktensor.registry import find_extractor
 from sktensor.testing import check_extractor
 
@@ -82,6 +82,3 @@ def test_what_is_wrong_with_an_extractor_of_ngboost_is_named(ngboost_extractor, 
             continue
         with pytest.raises(AssertionError, match=f"(?s){said}"):
             check_extractor(model, X, extractor=broken(ngboost_extractor, **changes))
-
-
-@pytest.mark.slow
