@@ -1,4 +1,4 @@
-"""Rows of a CSR matrix as a dense block of some columns, by a CPU kernel."""
+"""Rows of a CSR matrix as a dense block of some columns, and what is to be known of its indices, by CPU kernels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sktensor.native import abi, loader
 
-__all__ = ["Gatherer", "gathers"]
+__all__ = ["Gatherer", "gathers", "indices_ascend"]
 
 Array = npt.NDArray[Any]
 
@@ -28,6 +28,28 @@ def gathers(X: Any) -> bool:
         and all(part.flags.c_contiguous for part in parts)
         and loader.library() is not None
     )
+
+
+def indices_ascend(X: Any) -> bool:
+    """Whether the indices of a CSR matrix are known to be in range and to ascend within each row.
+
+    False, too, where no kernel can tell.
+    """
+    kernels = loader.library()
+    ends, indices = X.indptr, X.indices
+    if (
+        kernels is None
+        or indices.dtype not in _indices
+        or ends.dtype != indices.dtype
+        or len(ends) != X.shape[0] + 1
+        or len(X.data) != len(indices)
+        or not (ends.flags.c_contiguous and indices.flags.c_contiguous)
+    ):
+        return False
+    rows = abi.CsrStructure(
+        loader.address(ends), loader.address(indices), None, *X.shape, len(indices), indices.itemsize, 0
+    )
+    return bool(kernels.indices_ascend(ctypes.addressof(rows), kernels.isa))
 
 
 class Gatherer:
