@@ -258,7 +258,7 @@ class Rows:
         return isinstance(data, Columns)
 
     def is_narrow(self, forest: Forest) -> bool:
-        """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: of rows that it casts, if they are few."""
+        """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: where it casts, if those are few."""
         if self.lie() or isinstance(self.data, KeyedColumns):
             return False
         n_used = len(forest.trees.used_columns)

@@ -121,7 +121,7 @@ def work(name: str, trees: Trees, shape: Shape, n_rows: int, *, compact: bool = 
     """Amounts of work that a kernel does for trees of such shapes in a forest, and so many rows."""
     n_nodes = float(np.sum(shape.n_leaves - 1))
     columns = min(float(trees.n_columns), n_nodes)
-    # Rows that no cache holds come a line at a time: columns that lie apart each alone, all of them together many at once.
+    # Rows that no cache holds come a line at a time: a column that lies apart alone, neighbours together.
     far = 4.0 * n_rows * trees.n_columns > FAR_BYTES and trees.n_columns >= FAR_COLUMNS and not compact
     lines = 8.0 * trees.n_columns / LINE_BYTES
     if name == DIRECT:

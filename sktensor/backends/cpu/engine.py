@@ -85,8 +85,8 @@ def _fastest(work: Workload, n_rows: int, names: tuple[str, ...], compact: bool)
 class ByRows:
     """Walking, or what is faster for the rows at hand: they may be read where they lie, or be cast first.
 
-    Sparse rows, integers and the like are handed over a block at a time: where columns lie apart in X, they no longer do
-    in the block.
+    Sparse rows, integers and the like are handed over a block at a time, in which columns do not lie as far apart as in
+    X.
 
     Parameters
     ----------
