@@ -55,8 +55,8 @@ def as_csr(X: Any, forest: Forest) -> Any:
         If indices point outside of X, which would read memory that is not its own, or do not hold together; or if
         the library refuses repeated entries.
     """
-    if X.format == "csr" and indices_ascend(X):
-        return X
+    if X.format in ("csr", "csc") and indices_ascend(X):  # then no entry is repeated
+        return X.tocsr()
     _check_indices(X)
     rule, given = forest.inputs.sparse_repeated, X
     if rule == "last_or_first" and is_csc_matrix(X):
@@ -64,6 +64,8 @@ def as_csr(X: Any, forest: Forest) -> Any:
     X = X.tocsr()  # of a COO matrix that is not marked as canonical, this adds, as in the libraries
     if given.format not in ("csr", "csc", "coo"):
         _check_indices(X)
+    elif X.nnz == given.nnz and indices_ascend(X):
+        return X
     if rule == "sum":
         if _least_step(X) <= 0:
             X = X.copy()

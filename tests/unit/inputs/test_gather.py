@@ -82,8 +82,8 @@ def test_gathering_refuses_rows_that_are_not_there(first, n):
         gatherer.write(first, n)
 
 
-def csr(indices, indptr, shape, index=np.int32):
-    X = scipy.sparse.csr_matrix(shape)
+def csr(indices, indptr, shape, index=np.int32, kind=scipy.sparse.csr_matrix):
+    X = kind(shape)
     X.indices, X.indptr = np.array(indices, dtype=index), np.array(indptr, dtype=index)
     X.data = np.ones(len(indices))
     return X
@@ -114,7 +114,10 @@ ISAS = [] if loader.library() is None else range(loader.library().best + 1)
 )
 def test_indices_ascend_within_rows_and_are_in_range(indices, indptr, ascend, index, isa, monkeypatch):
     monkeypatch.setattr(loader.library(), "isa", isa)
-    assert gather.indices_ascend(csr(indices, indptr, (len(indptr) - 1, 3), index)) == ascend
+    X = csr(indices, indptr, (len(indptr) - 1, 3), index)
+    assert gather.indices_ascend(X) == ascend
+    columns = csr(indices, indptr, (3, len(indptr) - 1), index, scipy.sparse.csc_matrix)  # of the same arrays
+    assert gather.indices_ascend(columns) == ascend
 
 
 @pytest.mark.parametrize("isa", ISAS)
