@@ -68,6 +68,11 @@ bool find(const Feature *x, int n, bool zeros, Feature limit, uint8_t *is) {
   return any != 0;
 }
 
+// A code for the rows that `is` marks with 1.
+inline void put_where(const uint8_t *is, int n, uint8_t value, uint8_t *code) {
+  for (int i = 0; i < n; i++) code[i] = static_cast<uint8_t>((code[i] & (is[i] - 1)) | (value & -is[i])); // vectors of bytes, not branches
+}
+
 // All numeric planes of a block, from its values.
 template <bool kRightIfEqual, class Feature>
 void numeric_planes(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int n, Panel<Feature> &panel, Bits *planes) {
@@ -101,10 +106,9 @@ void numeric_planes(const skt_bitsliced &t, const skt_rows &rows, int64_t first_
           planes_of(bits, levels, t.plane_rank + from, count, planes + from);
           continue;
         }
-        for (int i = 0; i < n; i++) {
-          const uint8_t known = any_zero && zero[i] ? static_cast<uint8_t>(t.code_zero[c]) : rank[i];
-          code[i] = any_missing && missing[i] ? t.code_nan[c] : known;
-        }
+        std::memcpy(code, rank, sizeof code);
+        if (any_zero) put_where(zero, n, static_cast<uint8_t>(t.code_zero[c]), code);
+        if (any_missing) put_where(missing, n, t.code_nan[c], code);
         std::memset(code + n, 0, kBlock - n);
         Bits changed[8];
         bits_of_bytes(code, levels, changed);

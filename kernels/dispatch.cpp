@@ -13,6 +13,7 @@
   void traversal_leaves(const skt_traversal &, const skt_rows &, int32_t features, int64_t first, int64_t last, const int32_t *trees,   \
                         int32_t *out, Scratch &);                                                                                      \
   bool all_finite(const skt_rows &, int32_t features, int64_t first, int64_t last);                                                    \
+  bool indices_ascend(const skt_csr &);                                                                                                \
   void derive(const skt_keys &, const skt_rows &, const uint64_t *const *hashes, int64_t first, int64_t n, int64_t begin, int64_t end, float *out); \
   void sigmoid32(const skt_expf &, const float *raw, int64_t first, int64_t last, float *out);                                         \
   void sigmoid64(const double *raw, int64_t first, int64_t last, double factor, double *out);                                          \
@@ -235,6 +236,11 @@ int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t n, uint6
 int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa) {
   const IeeeMode mode;
   return !check_rows(rows, features, isa) && SKT_WITH(isa, all_finite, *rows, features, 0, rows->n_rows);
+}
+
+int32_t skt_indices_ascend(const skt_csr *rows, int32_t isa) {
+  if (!rows || !rows->indptr || rows->n_rows < 0 || rows->n_columns < 0 || rows->n_entries < 0 || (rows->n_entries && !rows->indices)) return 0;
+  return (rows->index_bytes == 4 || rows->index_bytes == 8) && !check_isa(isa) && SKT_WITH(isa, indices_ascend, *rows);
 }
 
 int32_t skt_sigmoid32(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t n_threads, int32_t isa) {

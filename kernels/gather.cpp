@@ -3,6 +3,10 @@
 // Entries are written one after the other, so that the last of repeated ones counts. Where they went is written over afterwards, so that a
 // block is filled with the value of absent entries once and not for each few rows.
 #define SKT_ISA gathering // names the namespace of rows.h
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
 #include "check.h"
 #include "float_mode.h"
 #include "rows.h"
@@ -11,19 +15,44 @@ namespace {
 
 using gathering::read;
 
+constexpr int kEntries = 512; // looked at before any of them is used: their numbers fit into the first-level cache
+
 // Calls use(row, place, entry) for the entries of n rows from `first` on in columns that have a place.
+//
+// Which of them have one cannot be foreseen, so that a branch for each would cost more than all else: those that do are listed first.
 template <class Index, class Use>
 int32_t each_entry(const skt_csr &x, const skt_dense &block, int64_t first, int64_t n, Use use) {
   const char *const ends = static_cast<const char *>(x.indptr), *const indices = static_cast<const char *>(x.indices);
   constexpr int64_t size = sizeof(Index);
+  using Unsigned = std::make_unsigned_t<Index>;
+  int32_t entries[kEntries];
+  const uint64_t n_columns = static_cast<uint64_t>(x.n_columns), n_places = static_cast<uint64_t>(block.n_places);
+  // As an unsigned number, a negative one is beyond all columns.
+  const Unsigned most = static_cast<Unsigned>(std::min<int64_t>(x.n_columns, std::numeric_limits<Index>::max()));
   for (int64_t row = 0; row < n; row++) {
     const int64_t begin = read<Index>(ends + (first + row) * size), end = read<Index>(ends + (first + row + 1) * size);
     if (begin < 0 || begin > end || end > x.n_entries) return kNoRows;
-    for (int64_t entry = begin; entry < end; entry++) {
-      const int64_t column = read<Index>(indices + entry * size);
-      if (column < 0 || column >= x.n_columns) return kWidth;
-      const int64_t place = block.place ? block.place[column] : column;
-      if (place >= 0 && place < block.n_places) use(row, place, entry);
+    if (!block.place) {
+      for (int64_t entry = begin; entry < end; entry++) {
+        const int64_t column = read<Index>(indices + entry * size);
+        if (static_cast<uint64_t>(column) >= n_columns) return kWidth;
+        if (static_cast<uint64_t>(column) < n_places) use(row, column, entry);
+      }
+      continue;
+    }
+    for (int64_t start = begin; start < end; start += kEntries) {
+      const int32_t n_here = static_cast<int32_t>(std::min<int64_t>(kEntries, end - start));
+      int32_t n_kept = 0;
+      const char *const here = indices + start * size;
+      int outside = 0; // a loop of its own, which vectors do
+      for (int32_t i = 0; i < n_here; i++) outside |= static_cast<Unsigned>(read<Index>(here + i * size)) >= most;
+      if (outside) return kWidth;
+#pragma GCC unroll 4
+      for (int32_t i = 0; i < n_here; i++) {
+        entries[n_kept] = i;
+        n_kept += static_cast<uint32_t>(block.place[read<Index>(here + i * size)]) < n_places;
+      }
+      for (int32_t i = 0; i < n_kept; i++) use(row, block.place[read<Index>(here + entries[i] * size)], start + entries[i]);
     }
   }
   return kFine;

@@ -24,6 +24,7 @@ constexpr int kFewRowsOfLarge = 192;   // ... whose blocks come from memory far 
 constexpr int kPairs = 2048;           // then: rows times trees on their way
 constexpr int kCacheBytes = 400 << 10; // tables beyond this size do not stay in the second-level cache by themselves
 constexpr int kChunk = 64;             // values of a column that become codes at once
+constexpr int kSlots = 16;             // columns whose codes are written at once
 
 // Widths of a row's codes that are known at run time only; the latter with slots of 16 bits.
 constexpr int kAnyWidth = 0, kWide = -1;
@@ -92,8 +93,14 @@ void encode_categories(const skt_traversal &t, int32_t g, const Feature *x, int 
   for (int i = 0; i < n; i++) code[i] = answers[category_of(x[i], t.category_count[g], truncate, t.category_limit)];
 }
 
-inline void put(const uint32_t *code, int n, int64_t width, uint32_t *slot) {
-  for (int i = 0; i < n; i++) slot[i * width] = code[i];
+inline void put(const uint32_t (*code)[kChunk], int n_codes, int n, int64_t width, uint32_t *slot) {
+  if (n_codes == kSlots) { // a cache line
+    for (int i = 0; i < n; i++)
+      for (int k = 0; k < kSlots; k++) slot[i * width + k] = code[k][i];
+    return;
+  }
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < n_codes; k++) slot[i * width + k] = code[k][i];
 }
 
 // The codes of n rows in the slots below `width`; whether a value is missing or counts as zero, so that the slots beyond differ.
@@ -102,19 +109,24 @@ bool encode(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, 
   const Treatment<Feature> treatment(rows);
   bool special = false;
   Feature x[kChunk];
-  uint32_t code[kChunk];
+  uint32_t code[kSlots][kChunk];
   for (int begin = 0; begin < n; begin += kChunk) {
     const int m = std::min(kChunk, n - begin);
     uint32_t *row = codes + begin * width;
-    for (int32_t c = 0; c < t.n_codes && t.code_slot[c] < width; c++) {
-      load_column(column_of(rows, t.code_column[c]), first + begin, m, treatment, x);
-      special |= encode_values(t, c, x, m, code);
-      put(code, m, width, row + t.code_slot[c]);
+    int32_t c = 0;
+    while (c < t.n_codes && t.code_slot[c] < width) { // neighbouring slots together: each alone would touch a cache line of every row
+      const int32_t slot = t.code_slot[c];
+      int k = 0;
+      for (; k < kSlots && c < t.n_codes && t.code_slot[c] < width && t.code_slot[c] == slot + k; k++, c++) {
+        load_column(column_of(rows, t.code_column[c]), first + begin, m, treatment, x);
+        special |= encode_values(t, c, x, m, code[k]);
+      }
+      put(code, k, m, width, row + slot);
     }
     for (int32_t g = 0; g < t.n_category_codes; g++) {
       load_column(column_of(rows, t.category_column[g]), first + begin, m, treatment, x);
-      encode_categories(t, g, x, m, code);
-      put(code, m, width, row + t.category_slot[g]);
+      encode_categories(t, g, x, m, code[0]);
+      put(code, 1, m, width, row + t.category_slot[g]);
     }
   }
   return special;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils.validation import validate_data
 
 from sktensor.forest import NO_FLUSH, Forest
@@ -27,6 +28,7 @@ from sktensor.inputs.names import known_columns, take_columns
 from sktensor.inputs.rows import IN_PLACE, Rows, as_rows, exchanged, from_sequence, is_exchangeable
 from sktensor.inputs.sparse import as_csr, is_csc_matrix, is_sparse
 from sktensor.inputs.tensors import is_tensor
+from sktensor.native.finite import all_finite
 from sktensor.registry import ColumnNames
 
 __all__ = ["read"]
@@ -62,8 +64,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
         check_tensor(X, forest, type(fitted).__name__, allow_nan=allow_nan)
         return as_rows(X, forest)
     if is_sparse(X):
-        rows = _sparse_rows(X, forest, fitted)
-    elif not isinstance(X, (list, tuple)) and is_frame(X):
+        return _sparse_rows(X, forest, fitted, name, allow_nan=allow_nan)
+    if not isinstance(X, (list, tuple)) and is_frame(X):
         places = known_columns(X, names, forest.n_features, type(fitted).__name__)
         check_container(X, forest)
         if places is not None:
@@ -126,7 +128,7 @@ def _plain_rows(X: Any, forest: Forest, fitted: Any, allow_nan: bool) -> Rows | 
     return Rows(X, inputs.flush_limit, inputs.missing_value, check, in_place)
 
 
-def _sparse_rows(X: Any, forest: Forest, fitted: Any) -> Rows:
+def _sparse_rows(X: Any, forest: Forest, fitted: Any, name: str, *, allow_nan: bool) -> Rows:
     """Rows of a sparse matrix or array."""
     check_container(X, forest)
     check_sparse(X, forest)
@@ -143,7 +145,14 @@ def _sparse_rows(X: Any, forest: Forest, fitted: Any) -> Rows:
         check_width(X.shape[1], forest, type(fitted).__name__)
     check_some(X, forest)
     data = as_csr(X, forest)
-    check_sparse_missing(data, forest)
+    if not _are_finite(data.data, forest):  # otherwise neither finds anything, in several times what that takes
+        check_sparse_missing(data, forest)
+        check_finite(data, forest, name, allow_nan=allow_nan)
     # LightGBM makes CSR rows of all but a csc_matrix [python-package/lightgbm/basic.py, _InnerPredictor.predict].
     flush_limit = forest.inputs.flush_limit if is_csc_matrix(X) else NO_FLUSH
     return Rows(data, flush_limit, forest.inputs.missing_value)
+
+
+def _are_finite(values: npt.NDArray[Any], forest: Forest) -> bool:
+    """Whether values are known to be finite as features."""
+    return values.dtype.kind in "biu" or all_finite(values[:, None], forest.trees.feature_dtype)

@@ -42,9 +42,12 @@ IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
 ROWS_CAST_TOGETHER = 16_384
 BYTES_CAST_TOGETHER = 8 * 2**20
 
-# Of sparse rows, written here and there: what a second-level cache holds, but no fewer than kernels take at once.
-BYTES_GATHERED = 2**20
-LEAST_GATHERED = 512
+# Of rows that a kernel reads next: what a second-level cache holds, but no fewer than kernels take at once.
+BYTES_NEAR = 2**20
+LEAST_NEAR = 512
+
+# Columns of an array that are cast together, whatever is in them, in the time in which one is picked out and cast.
+FASTER_TOGETHER = 8
 
 # The kind of device that DLPack calls kDLCPU.
 HOST = 1
@@ -245,7 +248,7 @@ class Rows:
             return "float32" if self.data.dtype == IN_PLACE[0] else "float64"
         return "float32" if str(self.data.dtype) == "torch.float32" else "float64"
 
-    def _lie(self) -> bool:
+    def lie(self) -> bool:
         """Whether the rows can be read where they lie, rather than have to be cast."""
         data = self.data
         if isinstance(data, np.ndarray):
@@ -255,10 +258,11 @@ class Rows:
         return isinstance(data, Columns)
 
     def is_narrow(self, forest: Forest) -> bool:
-        """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: of all rows that it casts."""
-        if self._lie() or isinstance(self.data, CtrColumns):
+        """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: where it casts, if those are few."""
+        if self.lie() or isinstance(self.data, CtrColumns):
             return False
-        return len(forest.trees.used_columns) < forest.n_features
+        n_used = len(forest.trees.used_columns)
+        return n_used < forest.n_features if is_sparse(self.data) else n_used * FASTER_TOGETHER <= forest.n_features
 
     def arrays(self, forest: Forest) -> Iterator[tuple[int, npt.NDArray[Any] | Columns]]:
         """The rows as arrays or columns of float32 or float64 numbers, and the number of the first row of each.
@@ -267,15 +271,15 @@ class Rows:
         is cast a part at a time, and of it the columns that the trees look at. A part may be overwritten when the next
         one is asked for.
         """
-        if self._lie():
+        if self.lie():
             yield 0, on_host(self.data)
             return
         columns = forest.trees.used_columns if self.is_narrow(forest) else None
         n_columns = forest.trees.n_columns if columns is None else len(columns)
         together = min(ROWS_CAST_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(n_columns, 1))))
+        together = min(together, max(LEAST_NEAR, BYTES_NEAR // (8 * max(n_columns, 1))))
         if is_sparse(self.data):
-            near = max(LEAST_GATHERED, BYTES_GATHERED // (8 * max(n_columns, 1)))
-            yield from dense_blocks(self.data, forest, columns, min(together, near))
+            yield from dense_blocks(self.data, forest, columns, together)
             return
         for start in range(0, len(self), together):
             yield start, _cast(self.data[start : start + together], forest, columns)
@@ -308,7 +312,7 @@ def _cast(part: Any, forest: Forest, columns: npt.NDArray[Any] | None = None) ->
     """Some rows of an array or tensor, or some columns of them, as an array in the forest's feature dtype."""
     part = on_host(part)
     if columns is not None:
-        part = part[:, columns]
+        part = part.take(columns, axis=1)
     with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
         if forest.inputs.ints_as_float32 and part.dtype not in (np.float32, np.float64):
             # LightGBM's Python package hands anything else over as float32 [basic.py, _data_from_numpy].

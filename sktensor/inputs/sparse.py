@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import Forest
-from sktensor.native.gather import Gatherer, gathers
+from sktensor.native.gather import Gatherer, gathers, indices_ascend
 
 __all__ = ["as_csr", "dense_blocks", "is_csc_matrix", "is_sparse"]
 
@@ -55,6 +55,8 @@ def as_csr(X: Any, forest: Forest) -> Any:
         If indices point outside of X, which would read memory that is not its own, or do not hold together; or if
         the library refuses repeated entries.
     """
+    if X.format in ("csr", "csc") and indices_ascend(X):  # then no entry is repeated
+        return X.tocsr()
     _check_indices(X)
     rule, given = forest.inputs.sparse_repeated, X
     if rule == "last_or_first" and is_csc_matrix(X):
@@ -62,6 +64,8 @@ def as_csr(X: Any, forest: Forest) -> Any:
     X = X.tocsr()  # of a COO matrix that is not marked as canonical, this adds, as in the libraries
     if given.format not in ("csr", "csc", "coo"):
         _check_indices(X)
+    elif X.nnz == given.nnz and indices_ascend(X):
+        return X
     if rule == "sum":
         if _least_step(X) <= 0:
             X = X.copy()
@@ -100,13 +104,12 @@ def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> 
     ------
     start : int
         The number of the first row.
-    block : ndarray of the forest's feature dtype, shape (m, U) or (m, F)
+    block : ndarray of the forest's feature dtype, shape (m, U) or (m, F), C order
         Overwritten when the next one is asked for: only the cells of entries are, since most have none.
     """
     n, width = X.shape[0], X.shape[1] if columns is None else len(columns)
     absent = np.nan if forest.inputs.sparse_absent == "missing" else 0.0
-    # Column after column, which is how kernels read what is not far from the cache.
-    dense = np.full((min(n, n_rows), width), absent, dtype=forest.trees.feature_dtype, order="F")
+    dense = np.full((min(n, n_rows), width), absent, dtype=forest.trees.feature_dtype)
     if gathers(X) and (columns is None or forest.n_features <= MOST_TABLED):
         gatherer = Gatherer(X, None if columns is None else forest.trees.place, dense, absent)
         for start in range(0, n, n_rows):
@@ -121,7 +124,7 @@ def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> 
             else:
                 gatherer.clear(start, n_here)
         return
-    cells, height = dense.reshape(-1, order="F"), len(dense)  # a view
+    cells = dense.reshape(-1)  # a view
     for start in range(0, n, n_rows):
         ends = X.indptr[start : start + n_rows + 1]
         column, values = X.indices[ends[0] : ends[-1]], X.data[ends[0] : ends[-1]]
@@ -130,7 +133,7 @@ def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> 
             column = _places(column, forest, columns)
             kept = np.flatnonzero(column < width)
             column, values, cell = column[kept], values[kept], cell[kept]
-        cell += column.astype(np.int64) * height
+        cell = cell * width + column
         with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
             if forest.inputs.ints_as_float32 and values.dtype not in (np.float32, np.float64):
                 # LightGBM's Python package hands anything else over as float32 [basic.py, _data_from_numpy].

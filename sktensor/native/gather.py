@@ -1,4 +1,4 @@
-"""Rows of a CSR matrix as a dense block of some columns, by a CPU kernel."""
+"""Rows of a CSR matrix as a dense block of some columns, and what is to be known of its indices, by CPU kernels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sktensor.native import abi, loader
 
-__all__ = ["Gatherer", "gathers"]
+__all__ = ["Gatherer", "gathers", "indices_ascend"]
 
 Array = npt.NDArray[Any]
 
@@ -28,6 +28,29 @@ def gathers(X: Any) -> bool:
         and all(part.flags.c_contiguous for part in parts)
         and loader.library() is not None
     )
+
+
+def indices_ascend(X: Any) -> bool:
+    """Whether the indices of a CSR or CSC matrix are known to be in range and to ascend within each row or column.
+
+    False, too, where no kernel can tell.
+    """
+    kernels = loader.library()
+    ends, indices = X.indptr, X.indices
+    n_major, n_minor = X.shape if X.format == "csr" else X.shape[::-1]
+    if (
+        kernels is None
+        or indices.dtype not in _indices
+        or ends.dtype != indices.dtype
+        or len(ends) != n_major + 1
+        or len(X.data) != len(indices)
+        or not (ends.flags.c_contiguous and indices.flags.c_contiguous)
+    ):
+        return False
+    rows = abi.CsrStructure(
+        loader.address(ends), loader.address(indices), None, n_major, n_minor, len(indices), indices.itemsize, 0
+    )
+    return bool(kernels.indices_ascend(ctypes.addressof(rows), kernels.isa))
 
 
 class Gatherer:
@@ -50,12 +73,12 @@ class Gatherer:
         self._kernels, self._kept = kernels, (X.indptr, X.indices, X.data, place, block)
         item = block.itemsize
         self._rows = abi.CsrStructure(
-            X.indptr.ctypes.data, X.indices.ctypes.data, X.data.ctypes.data, len(X.indptr) - 1, X.shape[1],
+            loader.address(X.indptr), loader.address(X.indices), loader.address(X.data), len(X.indptr) - 1, X.shape[1],
             min(len(X.indices), len(X.data)), X.indices.itemsize, abi.DTYPES[X.data.dtype.name],
         )  # fmt: skip
         self._block = abi.DenseStructure(
-            None if place is None else place.ctypes.data, block.ctypes.data, *block.shape, block.strides[0] // item,
-            block.strides[1] // item, absent, abi.DTYPES[block.dtype.name], 0,
+            None if place is None else loader.address(place), loader.address(block), *block.shape,
+            block.strides[0] // item, block.strides[1] // item, absent, abi.DTYPES[block.dtype.name], 0,
         )  # fmt: skip
         self._addresses = ctypes.addressof(self._rows), ctypes.addressof(self._block)
 

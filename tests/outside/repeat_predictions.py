@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import threading
 import warnings
 from collections import Counter
@@ -87,13 +88,28 @@ def _compared(model, method, original, args, kwargs):
 
 def _is_comparable(model, method, args, kwargs):
     """Whether this is a call that the wrapper has: one X, of a fitted model."""
-    if len(args) != 1 or kwargs or (method == "transform" and not hasattr(TensorizedEstimator(model), "transform")):
+    if (
+        len(args) != 1
+        or kwargs
+        or _is_being_fitted(model)
+        or (method == "transform" and not hasattr(TensorizedEstimator(model), "transform"))
+    ):
         return False
     try:
         check_is_fitted(model)
     except Exception:
         return False
     return True
+
+
+def _is_being_fitted(model):
+    """Whether the model's own fit is asking, which the wrapper never sees: the model is not complete yet."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name in ("fit", "fit_transform") and frame.f_locals.get("self") is model:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _compare(model, method, original, args, theirs, error):

@@ -35,7 +35,14 @@ FEW_ROWS = 96  # up to here, traversal takes many trees at once instead of many 
 CACHE_BYTES = 400 << 10  # tables beyond that do not stay in the second-level cache by themselves
 NODE_BYTES = 12.0  # of traversal's tables, a node
 FAR_BYTES, FAR_COLUMNS = 4 << 20, 128  # rows beyond are not in the cache when a column is read, and share no lines
-FAR_NS = 5.0  # what such a value takes beside its rank, at least: 5 to 50 were measured, of 300 to 4,000 columns
+LINE_BYTES = 64  # of a cache
+REGISTER_CODES = 64  # of a row, which traversal keeps in registers; of more it looks each up
+# Constants that are not fitted with the others, which are of rows of few columns in the cache.
+UNFITTED = {
+    "far line": 5.0,  # of rows beyond: at least, 5 to 50 were measured, of 300 to 4,000 columns
+    "near step": 3.0,  # of walking rows that have just been copied into the cache
+    "level of many codes": 2.5,  # beside what a level takes
+}
 MOST_RUNS = 9  # of trees for one kernel, then for the other; each looks at all rows again
 
 
@@ -95,7 +102,7 @@ def _some(shape: Shape, numbers: npt.NDArray[Any]) -> Shape:
 
 def _expected(name: str, trees: Trees, shape: Shape, n_rows: int, compact: bool) -> float:
     """Nanoseconds of one core."""
-    each = {"far value": FAR_NS, **constants()[name]}
+    each = UNFITTED | constants()[name]
     return sum(each[kind] * amount for kind, amount in work(name, trees, shape, n_rows, compact=compact).items())
 
 
@@ -114,11 +121,14 @@ def work(name: str, trees: Trees, shape: Shape, n_rows: int, *, compact: bool = 
     """Amounts of work that a kernel does for trees of such shapes in a forest, and so many rows."""
     n_nodes = float(np.sum(shape.n_leaves - 1))
     columns = min(float(trees.n_columns), n_nodes)
-    # Columns that lie apart in rows that no cache holds: each value of them comes alone.
+    # Rows that no cache holds come a line at a time: a column that lies apart alone, neighbours together.
     far = 4.0 * n_rows * trees.n_columns > FAR_BYTES and trees.n_columns >= FAR_COLUMNS and not compact
+    lines = 8.0 * trees.n_columns / LINE_BYTES
     if name == DIRECT:
-        steps = n_rows * _steps(trees, shape)
-        return {"call": 1.0, "step": steps, "far value": far * steps}
+        steps = _steps(trees, shape)
+        kind = "near step" if compact else "step"
+        return {"call": 1.0, kind: n_rows * steps, "far line": far * n_rows * min(steps, lines)}
+    far_lines = far * n_rows * min(columns, lines)
     if name == "bitsliced":
         wide = float(trees.leaf_value.dtype.itemsize == 8)
         blocks = float(-(-n_rows // BLOCK))
@@ -126,7 +136,7 @@ def work(name: str, trees: Trees, shape: Shape, n_rows: int, *, compact: bool = 
         return {
             "call": 1.0,
             "value": n_rows * columns,  # its rank
-            "far value": far * n_rows * columns,
+            "far line": far_lines,
             "plane": blocks * min(n_nodes, 255.0 * trees.n_columns),
             "multiplexer": blocks * n_nodes,  # about one a node
             "float32 look-up": lookups * (1.0 - wide),
@@ -138,7 +148,8 @@ def work(name: str, trees: Trees, shape: Shape, n_rows: int, *, compact: bool = 
     return {
         "call": 1.0,
         "value": n_rows * columns,
-        "far value": far * n_rows * columns,
+        "far line": far_lines,
         f"tree, {regime}": float(n_rows * len(shape.depth)),
         f"level, {regime}": n_rows * levels,
+        "level of many codes": 0.0 if few or columns <= REGISTER_CODES else n_rows * levels,
     }

@@ -56,11 +56,15 @@ def options(work: Workload, n_rows: int, device: str) -> Iterator[Option]:
 
 
 def _walker(work: Workload) -> str | None:
-    """What finds leaves for circuits, which answer with sums."""
-    if not traversal.refusal(work.forest.trees):
-        return "tree_traversal"
-    refused = walk.refusal(work.forest.trees) or work.forest.inputs.derived_key is not None
-    return None if refused else costs.DIRECT
+    """What finds leaves for circuits, which answer with sums.
+
+    Over so many columns that traversal has no registers for their codes, walking may be faster, which goes by the rows.
+    """
+    trees, can_traverse = work.forest.trees, not traversal.refusal(work.forest.trees)
+    can_walk = not walk.refusal(trees) and work.forest.inputs.derived_key is None
+    if can_walk and not (can_traverse and len(trees.used_columns) <= costs.REGISTER_CODES):
+        return costs.DIRECT
+    return "tree_traversal" if can_traverse else None
 
 
 def build(work: Workload, option: Option, device: str) -> Any:
@@ -68,43 +72,38 @@ def build(work: Workload, option: Option, device: str) -> Any:
     if option.name == "bitsliced":
         return BitslicedKernel(work.forest, work.shape)
     if option.name == costs.DIRECT:
-        return WideRows(work)
+        return ByRows(work)
     return TraversalKernel(work.forest)
 
 
-def _fastest_of_compact(work: Workload, n_rows: int, names: tuple[str, ...]) -> Option:
-    """Of some kernels that which is expected to be fastest on so many rows of few columns; walking is never refused."""
-    seen = [costs.option(name, work.forest.trees, work.shape, n_rows, compact=True) for name in names]
+def _fastest(work: Workload, n_rows: int, names: tuple[str, ...], compact: bool) -> Option:
+    """Of some kernels that which is expected to be fastest on so many rows; walking is never refused."""
+    seen = [costs.option(name, work.forest.trees, work.shape, n_rows, compact=compact) for name in names]
     return min((option for option in seen if not option.refused), key=lambda option: option.expected_ns or 0.0)
 
 
-class WideRows:
-    """Walking for rows that are read where they lie; what is fastest on few columns for those that are cast.
+class ByRows:
+    """Walking, or what is faster for the rows at hand: they may be read where they lie, or be cast first.
 
-    Sparse rows, integers and the like are handed over a block at a time, of the columns that the trees look at: where
-    they lie apart in X, they no longer do in the block.
+    Sparse rows, integers and the like are handed over a block at a time, in which columns do not lie as far apart as in
+    X.
 
     Parameters
     ----------
     work : Workload
-        What to run.
+        What to run, that can be walked.
     """
 
     def __init__(self, work: Workload) -> None:
         self._work = work
-        self._walk = WalkKernel(work.forest)
-        self._compact: dict[str, Any] = {}
-        self._choice = lru_cache(CHOICES_KEPT)(partial(_fastest_of_compact, work))
+        self._kernels: dict[str, Any] = {costs.DIRECT: WalkKernel(work.forest)}
+        self._choice = lru_cache(CHOICES_KEPT)(partial(_fastest, work))
 
     def _for(self, rows: Rows, names: tuple[str, ...]) -> Any:
         """The kernel for these rows; threads may build one twice, and one of the two stays."""
-        if not rows.is_narrow(self._work.forest):
-            return self._walk
-        best = self._choice(len(rows), names)
-        if best.name == costs.DIRECT:
-            return self._walk
-        if (found := self._compact.get(best.name)) is None:
-            found = self._compact.setdefault(best.name, build(self._work, best, "cpu"))
+        best = self._choice(len(rows), names, not rows.lie())
+        if (found := self._kernels.get(best.name)) is None:
+            found = self._kernels.setdefault(best.name, build(self._work, best, "cpu"))
         return found
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:

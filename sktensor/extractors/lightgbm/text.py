@@ -45,14 +45,15 @@ class ModelText:
     ----------
     header : dict of str
         What holds for the model as a whole, by key.
-    trees : list of dict of str
-        The lines of each tree that predictions depend on, by key.
+    trees : list of str
+        The lines of each tree that predictions depend on, each behind a line break: a string for each line would take
+        several times as much, of thousands of small trees.
     parameters : dict of str
         The training parameters at the end; empty where the text has none.
     """
 
     header: dict[str, str]
-    trees: list[dict[str, str]]
+    trees: list[str]
     parameters: dict[str, str]
 
 
@@ -116,7 +117,7 @@ def parse_model(text: str) -> ModelText:
     for t, (begin, stop) in enumerate(itertools.pairwise([*begins, end])):
         # The first line of a block is "Tree=<number>", behind a line break.
         found = _fields(text[begin + 1 : stop].partition("\n")[2], TREE_KEYS, f"tree {t}")
-        trees.append({key: value for key, value in found.items() if key not in UNREAD_KEYS})
+        trees.append("".join(f"\n{key}={value}" for key, value in found.items() if key not in UNREAD_KEYS))
     return ModelText(header, trees, _parameters(text[end:]))
 
 
@@ -141,12 +142,22 @@ def _parameters(tail: str) -> dict[str, str]:
     return {name: value.strip() for name, _, value in pairs}
 
 
-def parse_trees(trees: Sequence[dict[str, str]]) -> ParsedTrees:
+def _value(tree: str, key: str) -> str | None:
+    """What stands behind a key in the lines of a tree; None where the key is not there."""
+    begin = tree.find(f"\n{key}=")
+    if begin < 0:
+        return None
+    begin += len(key) + 2
+    end = tree.find("\n", begin)
+    return tree[begin:end] if end >= 0 else tree[begin:]
+
+
+def parse_trees(trees: Sequence[str]) -> ParsedTrees:
     """Read the numbers of all trees.
 
     Parameters
     ----------
-    trees : sequence of dict of str
+    trees : sequence of str
         ``ModelText.trees`` or some of them.
 
     Returns
@@ -196,13 +207,14 @@ def parse_trees(trees: Sequence[dict[str, str]]) -> ParsedTrees:
     )
 
 
-def _numbers(trees: Sequence[dict[str, str]], key: str, counts: Array, dtype: Any) -> Array:
+def _numbers(trees: Sequence[str], key: str, counts: Array, dtype: Any) -> Array:
     """The entries of one key over all trees, parsed at once; `counts` says how many each tree has."""
     lines = []
     for t, (tree, count) in enumerate(zip(trees, counts.tolist(), strict=True)):
-        if key not in tree and count:
+        line = _value(tree, key)
+        if line is None and count:
             raise UnsupportedModelError(f"Tree {t} of the LightGBM model text has no line {key!r}.")
-        line = tree.get(key, "")
+        line = line or ""
         if "  " in line:  # between linear leaves
             line = " ".join(line.split())
         if (found := line.count(" ") + bool(line)) != count:
@@ -221,7 +233,7 @@ def _numbers(trees: Sequence[dict[str, str]], key: str, counts: Array, dtype: An
     return numbers[:-1]
 
 
-def _cover(trees: Sequence[dict[str, str]], nodes: Array, leaves: Array) -> Array | None:
+def _cover(trees: Sequence[str], nodes: Array, leaves: Array) -> Array | None:
     """Number of training rows at each node, then each leaf."""
     try:
         inner = _numbers(trees, "internal_count", nodes, np.float64)
@@ -230,9 +242,7 @@ def _cover(trees: Sequence[dict[str, str]], nodes: Array, leaves: Array) -> Arra
         return None  # a tree that old versions wrote as a single leaf has no counts, and no prediction needs them
 
 
-def _categorical_splits(
-    trees: Sequence[dict[str, str]], tree_of_node: Array, is_cat: Array, threshold: Array
-) -> dict[str, Array]:
+def _categorical_splits(trees: Sequence[str], tree_of_node: Array, is_cat: Array, threshold: Array) -> dict[str, Array]:
     """Where the set of each categorical node stands, and the words of all sets."""
     if not is_cat.any():
         return {}
@@ -259,11 +269,9 @@ def _categorical_splits(
     return {"cat_off": offset, "cat_words": size, "cat_bits": words}
 
 
-def _linear_leaves(
-    trees: Sequence[dict[str, str]], leaves: Array, tree_of_leaf: Array, leaf_value: Array
-) -> dict[str, Array]:
+def _linear_leaves(trees: Sequence[str], leaves: Array, tree_of_leaf: Array, leaf_value: Array) -> dict[str, Array]:
     """Constants and terms of linear leaves; leaves of other trees have no terms and their value as constant."""
-    linear = np.array([tree.get("is_linear", "0") == "1" for tree in trees], dtype=bool)  # absent before 3.2
+    linear = np.array([_value(tree, "is_linear") == "1" for tree in trees], dtype=bool)  # absent before 3.2
     if not linear.any():
         return {}
     of_linear = linear[tree_of_leaf]

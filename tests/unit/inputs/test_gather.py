@@ -92,6 +92,61 @@ def test_gathering_refuses_a_block_that_lies_where_its_items_may_not():
     assert not block.any()
 
 
+def csr(indices, indptr, shape, index=np.int32, kind=scipy.sparse.csr_matrix):
+    X = kind(shape)
+    X.indices, X.indptr = np.array(indices, dtype=index), np.array(indptr, dtype=index)
+    X.data = np.ones(len(indices))
+    return X
+
+
+ISAS = [] if loader.library() is None else range(loader.library().best + 1)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize(
+    ("indices", "indptr", "ascend"),
+    [
+        ([0, 2, 1, 2, 0], [0, 2, 4, 5], True),
+        ([0, 2, 0], [0, 0, 2, 2, 3, 3], True),  # rows without entries, the first and the last among them
+        ([], [0, 0], True),
+        ([2, 0], [0, 1, 2], True),
+        ([0, 2, 1], [0, 3], False),
+        ([0, 1, 1], [0, 1, 3], False),
+        ([0, 1, 2, 2], [0, 3, 3, 4], True),
+        ([0, 3], [0, 1, 2], False),
+        ([3, 0], [0, 1, 2], False),
+        ([-1, 0], [0, 1, 2], False),
+        ([0, 1], [1, 1, 2], False),
+        ([0, 1], [0, 2, 1], False),
+        ([0, 1], [0, 1, 3], False),
+    ],
+)
+def test_indices_ascend_within_rows_and_are_in_range(indices, indptr, ascend, index, isa, monkeypatch):
+    monkeypatch.setattr(loader.library(), "isa", isa)
+    X = csr(indices, indptr, (len(indptr) - 1, 3), index)
+    assert gather.indices_ascend(X) == ascend
+    columns = csr(indices, indptr, (3, len(indptr) - 1), index, scipy.sparse.csc_matrix)  # of the same arrays
+    assert gather.indices_ascend(columns) == ascend
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_one_fall_in_many_indices_is_found(isa, monkeypatch):
+    monkeypatch.setattr(loader.library(), "isa", isa)
+    X = sparse_rows(3000, 200)
+    assert gather.indices_ascend(X)
+    row = int(np.flatnonzero(np.diff(X.indptr) > 1)[-1])
+    first = X.indptr[row]
+    X.indices[[first, first + 1]] = X.indices[[first + 1, first]]
+    assert not gather.indices_ascend(X)
+
+
+def test_indices_are_not_known_to_ascend_where_lengths_differ():
+    X = csr([0, 1], [0, 1, 2], (2, 3))
+    X.data = np.ones(1)
+    assert not gather.indices_ascend(X)
+
+
 def test_kernel_does_not_gather_integers():
     assert not gather.gathers(sparse_rows(dtype=np.int32))
 
