@@ -39,10 +39,10 @@ struct Panel {
   void load_rows(const skt_rows &rows, int64_t first_row, int n, const int32_t *columns, int n_columns) {
     const char *at = static_cast<const char *>(rows.data) + first_row * rows.row_stride + columns[0] * rows.column_stride;
     int i = 0;
-    if constexpr (sizeof(Feature) == 4 && kTileRows > 0) {
+    if constexpr (kTileRows<Feature> > 0) {
       const int width = columns[n_columns - 1] - columns[0] + 1;
-      for (; i + kTileRows <= n; i += kTileRows) {
-        Tile tile;
+      for (; i + kTileRows<Feature> <= n; i += kTileRows<Feature>) {
+        Tile<Feature> tile;
         load_tile(at + i * rows.row_stride, rows, width, tile);
         for (int c = 0; c < n_columns; c++) store_tile(tile, columns[c] - columns[0], values[c] + i);
       }

@@ -161,15 +161,17 @@ struct Path {
 
 // ----------------------------------------------------------------------------------------------------------------------- rows
 
-constexpr int kTileRows = 16;
+template <class Feature>
+constexpr int kTileRows = 64 / sizeof(Feature);
 
-// 16 rows by 16 columns, a column a register.
+// 16 columns, each a register: of 16 rows of float32, or 8 of float64.
+template <class Feature>
 struct Tile {
-  __m512 column[16];
+  std::conditional_t<sizeof(Feature) == 4, __m512, __m512i> column[16];
 };
 
 // `width` neighbouring columns of 16 rows that begin at `at`, as float32.
-inline void load_tile(const char *at, const skt_rows &rows, int width, Tile &tile) {
+inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<float> &tile) {
   const __mmask16 there = static_cast<__mmask16>((1u << width) - 1);
   __m512 r[16];
   __m512 *const t = tile.column;
@@ -204,7 +206,20 @@ inline void load_tile(const char *at, const skt_rows &rows, int width, Tile &til
   }
 }
 
-inline void store_tile(const Tile &tile, int column, float *to) { _mm512_store_ps(to, tile.column[column]); }
+// The same of 8 rows of float64, which rows of float32 are not asked for.
+inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<double> &tile) {
+  const __mmask16 there = static_cast<__mmask16>((1u << width) - 1);
+  for (int half = 0; half < 2; half++) {
+    __m512i *const t = tile.column + 8 * half;
+    const __mmask8 columns = static_cast<__mmask8>(there >> (8 * half));
+    if (!columns) return; // nobody asks for the others
+    for (int i = 0; i < 8; i++) t[i] = _mm512_maskz_loadu_epi64(columns, at + i * rows.row_stride + 64 * half);
+    transpose_words(t);
+  }
+}
+
+inline void store_tile(const Tile<float> &tile, int column, float *to) { _mm512_store_ps(to, tile.column[column]); }
+inline void store_tile(const Tile<double> &tile, int column, double *to) { _mm512_store_si512(to, tile.column[column]); }
 
 // ----------------------------------------------------------------------------------------------------------------------- sums
 

@@ -111,12 +111,16 @@ struct Path {
 
 // ----------------------------------------------------------------------------------------------------------------------- rows
 
+template <class Feature>
 constexpr int kTileRows = 0;
 
+template <class Feature>
 struct Tile {};
 
-inline void load_tile(const char *, const skt_rows &, int, Tile &) {}
-inline void store_tile(const Tile &, int, float *) {}
+template <class Feature>
+inline void load_tile(const char *, const skt_rows &, int, Tile<Feature> &) {}
+template <class Feature>
+inline void store_tile(const Tile<Feature> &, int, Feature *) {}
 
 // ----------------------------------------------------------------------------------------------------------------------- sums
 

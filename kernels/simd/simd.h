@@ -14,7 +14,7 @@
 //   goes_right<kRightIfEqual>(x, t), equals(x, t), lanes_of(mask)
 //   kRounds<Value>                       whether values are rounded to float32, so that equal ones have to be looked at again
 //
-//   kTileRows, load_tile, store_tile     rows of X turned into columns in registers, where kTileRows is not 0
+//   kTileRows<Feature>, Tile<Feature>, load_tile, store_tile   rows of X turned into columns in registers, where kTileRows is not 0
 //   Sums<Acc>, place_of<Acc>             sums of some rows in registers, to which values of leaves are added; where they stand
 //   exponentials(table, x, n, out)       the C library's expf
 //
