@@ -20,7 +20,7 @@ from sktensor.forest import NO_FLUSH, Forest
 from sktensor.inputs.layouts import NUMBERS, FrameLayout, columns_of, layout_of
 from sktensor.inputs.rows import IN_PLACE, Rows, exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
-from sktensor.inputs.views import NotForViews, read_views
+from sktensor.inputs.views import NotForViews, ViewReader
 from sktensor.pipelines.arrays import ArrayProbe, in_place
 from sktensor.pipelines.domains import Domain
 from sktensor.pipelines.features import Features
@@ -99,6 +99,7 @@ class _Ready:
 
     folded: Folded
     program: Program
+    reader: ViewReader
     in_place: bool  # whether the trees read X itself
     takes_all_finite: bool  # and refuse no number of it but infinite ones, which their kernels find
     low: float
@@ -301,7 +302,15 @@ class PipelineProgram:
             forest = in_place(folded, self._n_columns)
             if forest is not None and np.dtype(probe.dtype) in IN_PLACE:
                 all_finite = limits == (float(np.finfo(probe.dtype).min), float(np.finfo(probe.dtype).max))
-        ready = _Ready(folded, Program(forest or folded.forest), forest is not None, all_finite, *limits)
+        reader = ViewReader(
+            folded.views,
+            folded.columns,
+            folded.lowest,
+            folded.highest,
+            folded.takes_missing,
+            folded.forest.trees.feature_dtype,
+        )
+        ready = _Ready(folded, Program(forest or folded.forest), reader, forest is not None, all_finite, *limits)
         if self.last.verify:
             self._verify(probe, ready)
         return ready
@@ -344,10 +353,8 @@ class PipelineProgram:
             if ready.in_place:
                 return Rows(X, NO_FLUSH, None, None, X.dtype in IN_PLACE)
             columns = X.T
-        else:
-            _check_columns(columns, folded)
         given = _run_steps(X, folded, self.last) if folded.runs else None
-        data = read_views(columns, folded.views, len(X), given, ready.program.forest.trees.feature_dtype)
+        data = ready.reader.read(columns, len(X), given)
         return Rows(data, NO_FLUSH, None, None, isinstance(data, np.ndarray))
 
     # --- what else an estimator asks ----------------------------------------------------------------------------------
@@ -407,23 +414,6 @@ def _check_array(X: Array, ready: _Ready) -> None:
         raise NotForViews
     if not (((X >= folded.lowest) & (X <= folded.highest)) | absent).all():
         raise NotForViews
-
-
-def _check_columns(columns: list[Any], folded: Folded) -> None:
-    """Have the library asked about numbers that it would refuse, in any column."""
-    for c in folded.columns:
-        values = columns[c]
-        if not isinstance(values, np.ndarray):
-            continue
-        low, high = folded.lowest[c], folded.highest[c]
-        least, most = (values.min(), values.max()) if len(values) > 1 else (values[0], values[0])
-        if least >= low and most <= high:
-            continue
-        absent = np.isnan(values)
-        if not absent.any() or not folded.takes_missing[c]:
-            raise NotForViews
-        if not (((values >= low) & (values <= high)) | absent).all():
-            raise NotForViews
 
 
 def _run_steps(X: Any, folded: Folded, last: Any) -> Array:

@@ -6,7 +6,7 @@ What steps give depends on the dtypes of all columns together, for instance wher
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.inputs.texts import text_column
+from sktensor.inputs.views import FEW_ROWS
 
 __all__ = ["FrameLayout", "columns_of", "layout_of"]
 
@@ -21,6 +22,11 @@ Array = npt.NDArray[Any]
 
 # Dtypes of native numbers, by the character that numpy has for them.
 NUMBERS = "?bBhHiIlLqQfd"
+
+# What pandas' columns of numpy's dtypes are of.
+KINDS: dict[type, str] = {type(np.dtype(char)): np.dtype(char).name for char in NUMBERS} | {
+    type(np.dtype("O")): "object"
+}
 
 POLARS_NUMBERS = {
     "Float32": "float32", "Float64": "float64", "Boolean": "bool", "Int8": "int8", "Int16": "int16", "Int32": "int32",
@@ -114,39 +120,82 @@ def columns_of(X: Any, places: Sequence[int], read: Sequence[int]) -> tuple[list
     Returns
     -------
     columns : list
-        Of all columns of the steps: an array of numbers, a :class:`~sktensor.inputs.texts.TextColumn`, or None.
+        Of all columns of the steps: numbers, a :class:`~sktensor.inputs.texts.TextColumn`, or None.
     kinds : tuple of str
         As :class:`FrameLayout` has them.
     """
     columns: list[Any] = [None] * len(places)
     kinds = [""] * len(places)
-    take = _pandas_column if type(X).__module__.startswith("pandas") else _polars_column
-    asked = getattr(X, "_get_column_array", None) or X
+    found: Callable[[int], tuple[Any, str] | None]
+    found = _pandas_columns(X) if type(X).__module__.startswith("pandas") else _polars_columns(X)
     for column in read:
-        if (found := take(asked, places[column])) is None:
+        if (one := found(places[column])) is None:
             return None
-        columns[column], kinds[column] = found
+        columns[column], kinds[column] = one
     return columns, tuple(kinds)
 
 
-def _pandas_column(asked: Any, place: int) -> tuple[Any, str] | None:
-    values = asked(place) if callable(asked) else asked.iloc[:, place].array
-    dtype = values.dtype
-    if isinstance(dtype, np.dtype):
-        if dtype.char in NUMBERS and dtype.isnative:
-            return np.asarray(values), dtype.name
-        return (text_column(np.asarray(values), "object"), "object") if dtype.kind == "O" else None
-    pandas = sys.modules["pandas"]
-    if isinstance(dtype, pandas.StringDtype):
-        missing = "nan" if dtype.na_value is np.nan else "NA"
-        return text_column(values, "string"), f"string {dtype.storage} {missing}"
-    if isinstance(dtype, pandas.CategoricalDtype) and _are_text(values.categories, pandas):
-        return text_column(values, "category"), "category"
-    return None
+def _pandas_columns(X: Any) -> Callable[[int], tuple[Any, str] | None]:
+    """What gives a column of a frame of pandas, and its kind."""
+    arrays = _arrays(X)
+    string, categorical = sys.modules["pandas"].StringDtype, sys.modules["pandas"].CategoricalDtype
+
+    def column(place: int) -> tuple[Any, str] | None:
+        values = arrays(place)
+        dtype = values.dtype
+        if (kind := KINDS.get(type(dtype))) is not None:
+            if kind == "object":
+                return text_column(values, kind), kind
+            return (values, kind) if dtype.isnative else None
+        if isinstance(dtype, string):
+            missing = "nan" if dtype.na_value is np.nan else "NA"
+            return text_column(values, "string"), f"string {dtype.storage} {missing}"
+        if isinstance(dtype, categorical) and _are_text(values.categories):
+            return text_column(values, "category"), "category"
+        return None
+
+    return column
 
 
-def _are_text(categories: Any, pandas: Any) -> bool:
-    return isinstance(categories.dtype, pandas.StringDtype) or all(isinstance(value, str) for value in categories)
+def _arrays(X: Any) -> Callable[[int], Any]:
+    """What gives the array of a column of a frame of pandas, which holds columns of one dtype together.
+
+    These blocks have no public name: for one row, asking for a column in public takes longer than the rest.
+    """
+    blocks = getattr(getattr(X, "_mgr", None), "blocks", None)
+    if blocks is None:
+        return lambda place: X.iloc[:, place].array if X.dtypes.iloc[place].kind == "O" else X.iloc[:, place].to_numpy()
+    found: dict[int, Any] = {}
+    for block in blocks:
+        values = block.values
+        for i, place in enumerate(block.mgr_locs):
+            found[place] = values[i] if values.ndim == 2 else values
+    return found.__getitem__
+
+
+def _polars_columns(X: Any) -> Callable[[int], tuple[Any, str] | None]:
+    """What gives a column of a frame of polars, and its kind."""
+    few = list(zip(*X.rows(), strict=True)) if len(X) <= FEW_ROWS else None
+    columns = X.get_columns()
+
+    def column(place: int) -> tuple[Any, str] | None:
+        series = columns[place]
+        dtype = series.dtype
+        kind = (dtype if isinstance(dtype, type) else type(dtype)).__name__
+        if (number := POLARS_NUMBERS.get(kind)) is not None:
+            if number[0] != "f" and series.null_count():
+                return None
+            return (few[place] if few is not None else np.asarray(series.to_numpy())), number
+        if kind not in ("String", "Categorical", "Enum"):
+            return None
+        return (text_column(few[place], "list") if few is not None else text_column(series, "polars")), kind
+
+    return column
+
+
+def _are_text(categories: Any) -> bool:
+    is_string = isinstance(categories.dtype, sys.modules["pandas"].StringDtype)
+    return is_string or all(isinstance(value, str) for value in categories)
 
 
 def _polars_column(X: Any, place: int) -> tuple[Any, str] | None:

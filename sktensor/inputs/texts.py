@@ -31,10 +31,10 @@ def text_column(values: Any, kind: str) -> TextColumn:
 
     Parameters
     ----------
-    values : ndarray, pandas array or polars Series
+    values : ndarray, sequence, pandas array or polars Series
         The values.
-    kind : {"object", "string", "category", "polars"}
-        An array of objects; pandas' own text or categories; a column of polars.
+    kind : {"object", "list", "string", "category", "polars"}
+        An array of objects; a sequence of them; pandas' own text or categories; a column of polars.
 
     Returns
     -------
@@ -62,6 +62,16 @@ class _Objects:
         return codes
 
 
+class _Listed:
+    """Values of a few rows."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def codes(self, view: CategoryView) -> Array:
+        return _one_by_one(self._values, view)
+
+
 class _Strings:
     """Text of pandas, kept by Arrow or as objects; what is missing there is NaN to scikit-learn."""
 
@@ -70,7 +80,11 @@ class _Strings:
 
     def codes(self, view: CategoryView) -> Array:
         if len(self._values) <= FEW_ROWS or not _has_arrow():
-            return _one_by_one([value if isinstance(value, str) else np.nan for value in self._values.tolist()], view)
+            if hasattr(self._values, "__arrow_array__"):
+                listed = self._values.__arrow_array__().to_pylist()
+            else:
+                listed = self._values.tolist()
+            return _one_by_one([value if isinstance(value, str) else np.nan for value in listed], view)
         return _by_arrow(self._values.__arrow_array__(), view, view.nan)
 
 
@@ -99,7 +113,13 @@ class _OfPolars:
         return _by_arrow(values.to_arrow(), view, view.none)
 
 
-KINDS: Mapping[str, Any] = {"object": _Objects, "string": _Strings, "category": _Categories, "polars": _OfPolars}
+KINDS: Mapping[str, Any] = {
+    "object": _Objects,
+    "list": _Listed,
+    "string": _Strings,
+    "category": _Categories,
+    "polars": _OfPolars,
+}
 
 
 def _one_by_one(values: list[Any], view: CategoryView) -> Array:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from sktensor.forest.views import BinView, CategoryView, NumberView, StepView, View
 from sktensor.inputs.rows import IN_PLACE, Columns
 
-__all__ = ["NotForViews", "read_views"]
+__all__ = ["NotForViews", "ViewReader"]
 
 Array = npt.NDArray[Any]
 
-# Up to so many rows, values are looked up one by one, in less time than libraries take to begin.
+# Up to so many rows, columns of numbers are put into one array, and texts are looked up one by one.
 FEW_ROWS = 64
 
 
@@ -23,40 +23,121 @@ class NotForViews(Exception):
     """X holds what steps refuse, warn of, or read in ways of their own: they have to be asked."""
 
 
-def read_views(
-    columns: Sequence[Any], views: Sequence[View], n_rows: int, given: Array | None, dtype: str
-) -> Array | Columns:
-    """Columns of X as a forest's views.
+class ViewReader:
+    """What makes columns of X the views of a forest.
 
     Parameters
     ----------
-    columns : sequence
-        By the number of the column: an array of numbers, or a column of values; None for those that no view reads.
     views : sequence of View
-        What is to be made of them.
-    n_rows : int
-        Their length.
-    given : ndarray of shape (n, S), optional
-        What the steps give that are run.
+        What is to be made.
+    columns : sequence of int
+        The columns of X that steps look at.
+    lowest, highest : ndarray of float64, shape (F,)
+        Between which numbers steps and model take those of each column of X.
+    takes_missing : ndarray of bool, shape (F,)
+        Whether they take missing ones.
     dtype : {"float32", "float64"}
         The forest's feature dtype.
-
-    Returns
-    -------
-    ndarray or Columns of shape (n, V)
-
-    Raises
-    ------
-    NotForViews
-        If a value is none that the views were made for.
     """
-    if n_rows <= FEW_ROWS:
-        out = np.empty((n_rows, len(views)), dtype=dtype)
-        for i, view in enumerate(views):
-            out[:, i] = _read(columns, view, given)
+
+    def __init__(
+        self,
+        views: Sequence[View],
+        columns: Sequence[int],
+        lowest: Array,
+        highest: Array,
+        takes_missing: Array,
+        dtype: str,
+    ) -> None:
+        self.views, self.columns, self.dtype = views, columns, dtype
+        self.lowest, self.highest, self.takes_missing = lowest, highest, takes_missing
+        of = [i for i, view in enumerate(views) if isinstance(view, NumberView)]
+        self._of_numbers = np.array(of, dtype=np.intp)
+        self._others = [(i, view) for i, view in enumerate(views) if not isinstance(view, NumberView)]
+        of_numbers = [views[i] for i in of]
+        self._low = np.array([view.low for view in of_numbers])  # type: ignore[union-attr]
+        self._high = np.array([view.high for view in of_numbers])  # type: ignore[union-attr]
+        fills = [np.nan if view.fill is None else view.fill for view in of_numbers]  # type: ignore[union-attr]
+        self._fill = np.array(fills)
+        self._has_holes = bool((self._low < self._high).any())
+        self._has_fills = not bool(np.isnan(self._fill).all())
+        self._numeric: list[int] | None = None
+
+    def read(self, columns: Sequence[Any], n_rows: int, given: Array | None) -> Array | Columns:
+        """Columns of X as views.
+
+        Parameters
+        ----------
+        columns : sequence
+            By the number of the column: numbers or a :class:`~sktensor.inputs.texts.TextColumn`; None for those that
+            no step looks at.
+        n_rows : int
+            Their length.
+        given : ndarray of shape (n, S), optional
+            What the steps give that are run.
+
+        Returns
+        -------
+        ndarray or Columns of shape (n, V)
+
+        Raises
+        ------
+        NotForViews
+            If a value is none that the views were made for.
+        """
+        if n_rows <= FEW_ROWS:
+            return self._few(columns, n_rows, given)
+        for c in self.columns:
+            if isinstance(columns[c], np.ndarray):
+                self._check(columns[c], c)
+        found = [_read(columns, view, given) for view in self.views]
+        return Columns(tuple(c if c.dtype in IN_PLACE else c.astype(self.dtype) for c in found), n_rows)
+
+    def _few(self, columns: Sequence[Any], n_rows: int, given: Array | None) -> Array:
+        """All columns of numbers at once, in one array of float64, which holds what is looked for exactly."""
+        if self._numeric is None:  # the first rows say which columns hold numbers, and so do all after them
+            self._choose_numeric(columns)
+        assert self._numeric is not None
+        x = np.empty((n_rows, len(self._numeric)))
+        try:
+            for i, c in enumerate(self._numeric):
+                x[:, i] = columns[c]
+        except TypeError as error:  # None
+            raise NotForViews from error
+        absent = np.isnan(x)
+        if not (((x >= self._lowest) & (x <= self._highest)) | (absent & self._takes)).all():
+            raise NotForViews
+        out = np.empty((n_rows, len(self.views)), dtype=self.dtype)
+        z = x[:, self._place]
+        if self._has_fills:
+            z = np.where(np.isnan(z), self._fill, z)
+        if self._has_holes:
+            z = np.where((z >= self._low) & (z < self._high), np.nan, z)
+        out[:, self._of_numbers] = z  # in range, as has been seen
+        for i, view in self._others:
+            if isinstance(view, CategoryView):
+                out[:, i] = columns[view.column].codes(view)
+            elif isinstance(view, BinView):
+                out[:, i] = _bins(x[:, self._numeric.index(view.column)], view)
+            else:
+                out[:, i] = _read(columns, view, given)
         return out
-    found = [_read(columns, view, given) for view in views]
-    return Columns(tuple(c if c.dtype in IN_PLACE else c.astype(dtype) for c in found), n_rows)
+
+    def _choose_numeric(self, columns: Sequence[Any]) -> None:
+        numeric = [c for c in self.columns if isinstance(columns[c], (np.ndarray, tuple))]
+        self._lowest, self._highest = self.lowest[numeric], self.highest[numeric]
+        self._takes = self.takes_missing[numeric]
+        self._place = np.array([numeric.index(self.views[i].column) for i in self._of_numbers.tolist()], dtype=np.intp)
+        self._numeric = numeric
+
+    def _check(self, values: Array, c: int) -> None:
+        """Have the library asked about numbers that it would refuse."""
+        low, high = self.lowest[c], self.highest[c]
+        if values.min() >= low and values.max() <= high:
+            return
+        absent = np.isnan(values)
+        if not self.takes_missing[c] or not (((values >= low) & (values <= high)) | absent).all():
+            raise NotForViews
 
 
 def _read(columns: Sequence[Any], view: View, given: Array | None) -> Array:
