@@ -15,7 +15,8 @@ HEAVY = {"torch", "sklearn", "pandas", "scipy", "narwhals", "xgboost", "lightgbm
 
 def test_everything_for_plug_in_authors_is_there():
     promised = {
-        *("Extractor", "Submodels", "ColumnNames", "Fingerprint", "Methods", "register_extractor"),
+        *("Extractor", "Submodels", "ColumnNames", "Fingerprint", "Methods", "Steps", "register_extractor"),
+        *("Column", "register_transformer"),
         *("Strategy", "Cost", "Shape", "register_strategy"),
         *("Backend", "Runner", "Workload", "Option", "BACKENDS"),
         *("Output", "OUTPUTS"),

@@ -27,7 +27,7 @@ from sktensor.extractors.sklearn.submodels import (
     unfitted_submodels,
 )
 from sktensor.forest import Forest
-from sktensor.registry import Methods, find_extractor
+from sktensor.registry import Methods, find_extractor, forest_of
 
 __all__ = [
     "check_class",
@@ -122,7 +122,7 @@ def extract(model: Any) -> Forest:
     """
     if (one := delegate_of(model)) is not None:
         inside, columns = one
-        forest = find_extractor(inside).extract(inside)  # which may be another library's
+        forest = forest_of(inside, find_extractor(inside))  # which may be another library's
         return forest if columns is None else in_columns(forest, columns, model)
     if (where := submodels(model)) is not None:
         raise UnsupportedModelError(
@@ -264,8 +264,8 @@ def _known_class(model: Any) -> type:
     if (known := own_class(model, READERS)) is None:
         raise UnsupportedModelError(
             f"{kind.__module__}.{kind.__qualname__} is not supported. Supported scikit-learn models: "
-            f"{', '.join(READERS)}, also in a FrozenEstimator, a search or an RFE. If a supported fitted model is "
-            "inside, take it out; in a pipeline, put a TensorizedEstimator around the last step."
+            f"{', '.join(READERS)}, also at the end of a Pipeline, and in a FrozenEstimator, a search or an RFE. If a "
+            "supported fitted model is inside, take it out."
         )
     check_answers(model, known, ANSWERING)
     return known
