@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.compiling import hold, is_outdated, publish, recompiled, shown, withdraw_outdated
 from sktensor.estimator.composite import Composite
+from sktensor.estimator.fit_signature import WeightsAsWrapped
 from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
 from sktensor.estimator.library_methods import LibraryMethods, answer_of_library, further_method, given_beside_X
 from sktensor.estimator.outliers import OutlierMethods
@@ -132,6 +133,7 @@ class TensorizedEstimator(
 
     # --- fitting ----------------------------------------------------------------------------------------------------
 
+    @WeightsAsWrapped
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **fit_params: Any) -> TensorizedEstimator:
         """Fit a clone of the wrapped model and compile it.
 
@@ -338,7 +340,8 @@ class TensorizedEstimator(
         if method in fitted.methods:
             return answer_of_library(fitted, method, self._settings(), X, **given_beside_X(base_margin, params))
         if not isinstance(program, Program):
-            found = program.ask(method, self._settings(), X, **given_beside_X(base_margin, params))
+            ask = program.ask_watched if self.verbose and isinstance(program, PipelineProgram) else program.ask
+            found = ask(method, self._settings(), X, **given_beside_X(base_margin, params))
             return found if method == "predict_raw" else as_scikit_learn_answers(found)
         if params:
             check_arguments(fitted.model, method, params)

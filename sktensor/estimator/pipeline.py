@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils._set_output import _get_output_config
 
 from sktensor.errors import UnsupportedModelError, VerificationError
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.composite import CompositePlan
+from sktensor.estimator.progress import Watched
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
+from sktensor.estimator.transformer import innermost
 from sktensor.forest import NO_FLUSH, Forest
 from sktensor.inputs.layouts import NUMBERS, FrameLayout, columns_of, layout_of
 from sktensor.inputs.rows import IN_PLACE, Rows, exchanged, is_exchangeable
@@ -148,11 +151,12 @@ class PipelineProgram:
         self, model: Any, steps: list[tuple[str, Any]], last: Any, with_last: Callable[[Any, Any], Any]
     ) -> None:
         self.model, self.steps, self.last, self._with_last = copy.copy(model), steps, last, with_last
-        self._twin: tuple[Settings, Any] | None = None
+        self._twin: tuple[Settings, tuple[Any, Any]] | None = None
         self._ready: dict[Any, _Ready | None] = {}
         self.why_run = ""
         self._places: tuple[Any, list[int] | None] = None, None
         first = next((step for _, step in steps if step is not None and not isinstance(step, str)), None)
+        self._hands_on = first is None  # X to the last step, as it is
         self._by_name = type(first).__name__ == "ColumnTransformer"
         self._names = _text_names(first)
         known = getattr(first, "n_features_in_", None)  # without any step, the last one takes X as it is
@@ -162,7 +166,8 @@ class PipelineProgram:
         if self._n_columns >= 0:
             self._passed, self.notes = way_through(steps, self._n_columns)
         self._read = _looked_at(self._passed)
-        self._last_answers = last._compiled() if self._passed is not None else None
+        self._fitted_last = last._current()  # with which the steps are folded, whatever becomes of the model meanwhile
+        self._last_answers = self._fitted_last.program if self._passed is not None else None
 
     def __getstate__(self) -> dict[str, Any]:
         return stamp({"model": self.model, "steps": self.steps, "last": self.last, "with_last": self._with_last})
@@ -195,21 +200,42 @@ class PipelineProgram:
         object
             The method's answer; where X is a tensor, arrays of numbers as tensors on its device.
         """
-        if method in ANSWERS and not args and (not kwargs or set(kwargs) == {"base_margin"}):
-            ready, columns = self._ready_for(X)
-            if ready is not None:
-                try:
-                    rows = self._rows(X, columns, ready)
-                    return ANSWERS[method](
-                        self.last._current(), ready.program, settings, rows, kwargs.get("base_margin")
-                    )
-                except NotForViews:
-                    pass
+        return self._asked(method, settings, X, args, kwargs, lambda program: program)
+
+    def ask_watched(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the pipeline as :meth:`ask` does, while a bar shows how far its trees are."""
+        return self._asked(method, settings, X, args, kwargs, Watched)
+
+    def _asked(
+        self,
+        method: str,
+        settings: Settings,
+        X: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        run: Callable[[Program], Any],
+    ) -> Any:
+        last = self._fitted_last
+        if method in ANSWERS and not args and method not in last.methods and self._is_plain(method):
+            if self._hands_on and not kwargs:
+                return getattr(self._with_program(settings)[1], method)(X)
+            if not kwargs or kwargs.keys() == {"base_margin"}:
+                ready, columns = self._ready_for(X)
+                if ready is not None:
+                    try:
+                        rows = self._rows(X, columns, ready)
+                        return ANSWERS[method](last, run(ready.program), settings, rows, kwargs.get("base_margin"))
+                    except NotForViews:
+                        pass
         return self._run(method, settings, X, *args, **kwargs)
+
+    def _is_plain(self, method: str) -> bool:
+        """Whether a method gives what trees come to as it is, and not in a container that `set_output` has chosen."""
+        return method != "transform" or _get_output_config("transform", innermost(self.last))["dense"] == "default"
 
     def _run(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Have the library run all steps but the last one."""
-        twin = self._with_program(settings)
+        twin, running = self._with_program(settings)
         if is_exchangeable(X):
             X = exchanged(X)
         rows = on_host(X)
@@ -217,17 +243,18 @@ class PipelineProgram:
             for _, step in self.steps:
                 if step is not None and not isinstance(step, str):
                     rows = step.transform(rows)
-            found = getattr(twin.steps[-1][1], method)(rows, *args, **kwargs)
+            found = getattr(running, method)(rows, *args, **kwargs)
         else:
             found = getattr(twin, method)(rows, *args, **kwargs)
         return like_tensor(X, found) if is_tensor(X) else as_scikit_learn_answers(found)
 
-    def _with_program(self, settings: Settings) -> Any:
+    def _with_program(self, settings: Settings) -> tuple[Any, Any]:
+        """A copy of the pipeline with a program in the place of its last step, and that."""
         if (last := self._twin) is not None and last[0] == settings:
             return last[1]
         running = copy.copy(self.last)
         running = running.set_params(**settings._asdict())
-        twin = self._with_last(self.model, running)
+        twin = self._with_last(self.model, running), running
         self._twin = settings, twin
         return twin
 
@@ -323,7 +350,8 @@ class PipelineProgram:
             if step is not None and not isinstance(step, str):
                 rows = step.transform(rows)
         settings = self.last._settings()
-        expected = np.asarray(self.last.predict_raw(rows)).reshape(n_rows, -1)
+        asked = self.last.predict_raw(rows)  # of several targets a list
+        expected = np.concatenate(asked, axis=1) if isinstance(asked, list) else np.asarray(asked).reshape(n_rows, -1)
         got, _ = ready.program.raw_scores(self._rows(X, columns, ready), settings)
         bits = f"u{expected.dtype.itemsize}"
         same = expected.view(bits) == np.asarray(got).astype(expected.dtype, copy=False).view(bits)
@@ -363,7 +391,7 @@ class PipelineProgram:
 
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
         """Build what predictions of `n_rows` rows will use, or raise the error that they would."""
-        self._with_program(settings).steps[-1][1].warmup([n_rows])
+        self._with_program(settings)[1].warmup([n_rows])
         for ready in self._ready.values():
             if ready is not None:
                 ready.program.prepare(settings, n_rows)
@@ -378,7 +406,7 @@ class PipelineProgram:
             n_rows=n_rows,
             steps=tuple(self.notes),
             folded_for=tuple(str(key) for key, ready in self._ready.items() if ready is not None),
-            model=self._with_program(settings).steps[-1][1].explain_plan(n_rows),
+            model=self._with_program(settings)[1].explain_plan(n_rows),
         )
 
 

@@ -15,19 +15,19 @@ from sklearn.frozen import FrozenEstimator
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import check_answers, reading
 from sktensor.extractors.sklearn import adaboost, bagging, boosting, hist_gradient_boosting, trees
-from sktensor.extractors.sklearn.pipelines import check_pipeline, is_pipeline, steps
+from sktensor.extractors.sklearn.pipelines import check_pipeline, fingerprint_of, is_pipeline, steps
 from sktensor.extractors.sklearn.submodels import (
     SUBMODELS,
     delegate_of,
-    fingerprint,
     in_columns,
     is_fitted,
     own_class,
     submodels,
     unfitted_submodels,
 )
+from sktensor.extractors.sklearn.submodels import fingerprint as of_model
 from sktensor.forest import Forest
-from sktensor.registry import Methods, find_extractor
+from sktensor.registry import Fingerprint, Methods, find_extractor, forest_of
 
 __all__ = [
     "check_class",
@@ -122,7 +122,7 @@ def extract(model: Any) -> Forest:
     """
     if (one := delegate_of(model)) is not None:
         inside, columns = one
-        forest = find_extractor(inside).extract(inside)  # which may be another library's
+        forest = forest_of(inside, find_extractor(inside))  # which may be another library's
         return forest if columns is None else in_columns(forest, columns, model)
     if (where := submodels(model)) is not None:
         raise UnsupportedModelError(
@@ -170,6 +170,11 @@ def check_class(model: Any) -> None:
         raise UnsupportedModelError(
             f"Nothing in this {type(model).__name__} would be any faster: {of_them} supported. {refused[0]}"
         )
+
+
+def fingerprint(model: Any) -> Fingerprint:
+    """What another fit of a model replaces."""
+    return fingerprint_of(model) if is_pipeline(model) else of_model(model)
 
 
 def methods(model: Any) -> Methods:
