@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
@@ -33,6 +33,9 @@ from sktensor.runtime.devices import device_here
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from sktensor.estimator.saved_pipeline import SavedPipeline
 
 __all__ = ["FITTED_ATTRIBUTES", "TensorizedEstimator"]
 
@@ -191,7 +194,7 @@ class TensorizedEstimator(
             return recompiled(self)
         return fitted
 
-    def _compiled(self) -> Program | Composite | PipelineProgram:
+    def _compiled(self) -> Program | Composite | PipelineProgram | SavedPipeline:
         """The program, or those of a meta-estimator or pipeline; compiled now if it has not been."""
         return self._current().program
 
@@ -340,7 +343,7 @@ class TensorizedEstimator(
         if method in fitted.methods:
             return answer_of_library(fitted, method, self._settings(), X, **given_beside_X(base_margin, params))
         if not isinstance(program, Program):
-            ask = program.ask_watched if self.verbose and isinstance(program, PipelineProgram) else program.ask
+            ask = getattr(program, "ask_watched", program.ask) if self.verbose else program.ask
             found = ask(method, self._settings(), X, **given_beside_X(base_margin, params))
             return found if method == "predict_raw" else as_scikit_learn_answers(found)
         if params:
