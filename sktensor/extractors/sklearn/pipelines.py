@@ -112,13 +112,15 @@ def _add_states(transformers: Iterable[Any], found: list[Any]) -> None:
         found.append(step)
         if step is None or isinstance(step, str):
             continue
-        module, state = type(step).__module__, vars(step)
+        module, state = type(step).__module__, getattr(step, "__dict__", {})
         if module == "sklearn.pipeline" or module.startswith("sklearn.compose"):
             if (inside := state.get("transformers_")) is not None:
                 found.append(inside)
                 _add_states((one for _, one, _ in inside), found)
             else:
                 _add_states((one for _, one in state.get("steps", state.get("transformer_list", ()))), found)
+        elif module.startswith("sklearn.frozen"):
+            _add_states([state["estimator"]], found)
         elif module.startswith("sklearn.") and not module.startswith("sklearn.feature_extraction"):
             found += state.values()  # which transform leaves as they are
         else:

@@ -284,6 +284,16 @@ def test_another_fit_of_a_branch_is_noticed():
     assert before.tobytes() != fast.predict_proba(X).tobytes()
 
 
+def test_another_fit_in_a_frozen_step_is_noticed():
+    scaler = StandardScaler().fit(X)
+    whole = make_pipeline(FrozenEstimator(scaler), xgboost()).fit(X, Y)
+    fast = TensorizedEstimator(whole)
+    before = fast.predict_proba(X)
+    scaler.fit(X * 3 + 1)
+    same_bits(whole.predict_proba(X), fast.predict_proba(X))
+    assert before.tobytes() != fast.predict_proba(X).tobytes()
+
+
 def test_another_fit_of_a_step_that_is_run_is_noticed():
     whole = make_pipeline(PCA(2), xgboost()).fit(X, Y)
     fast = TensorizedEstimator(whole)
