@@ -81,6 +81,7 @@ def in_place(folded: Folded, n_columns: int) -> Forest | None:
         accepts_inf=not len(looked_at),
         no_rows=folded.forest.inputs.no_rows,
         sparse_absent="refused",
+        accepts_margin=folded.forest.inputs.accepts_margin,
     )
     return Forest(trees=trees, inputs=inputs, outputs=folded.forest.outputs).validate()
 

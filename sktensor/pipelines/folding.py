@@ -109,6 +109,8 @@ def fold(columns: list[Passed], forest: Forest, probe: Probe, n_columns: int) ->
     check_inputs(forest)
     if len(columns) != forest.n_features:
         raise UnsupportedModelError(f"the steps give {len(columns)} columns, and the model has {forest.n_features}")
+    if not len(forest.trees.used_columns):
+        raise UnsupportedModelError("its trees ask nothing")
     if all(isinstance(column, Opaque) for column in columns):
         raise UnsupportedModelError("all steps are run")
     return _Folding(columns, forest, probe, n_columns).folded()
@@ -168,7 +170,8 @@ class _Folding:
                 self._categories(c, [j for j in by_source[c] if j in used], by_source[c])
         runs = self._step_views()
         trees = self.questions.trees(len(self.views), self._dtype(numeric))
-        inputs = InputSpec(n_features=len(self.views), no_rows=self.forest.inputs.no_rows)
+        of_model = self.forest.inputs
+        inputs = InputSpec(n_features=len(self.views), no_rows=of_model.no_rows, accepts_margin=of_model.accepts_margin)
         return Folded(
             forest=Forest(trees=trees, inputs=inputs, outputs=self.forest.outputs).validate(),
             views=tuple(self.views),

@@ -136,7 +136,7 @@ def submodels(model: Any) -> Submodels | None:
     found = SUBMODELS[known.__name__]
     if found.delegates:
         inside = _delegate(model, found)
-        if known.__name__ == "FrozenEstimator" and _submodels_of(inside) is None:
+        if known.__name__ == "FrozenEstimator" and not _has_steps(inside) and _submodels_of(inside) is None:
             return None
         # A subclass with answers of its own gives them itself, with a program inside it.
         return Submodels(found.attributes, quicken=check_once) if replaced_methods(model, known, DELEGATED) else found
@@ -247,6 +247,12 @@ def _submodels_of(model: Any) -> Submodels | None:
     """The submodels of a model of any library."""
     ask = getattr(find_extractor(model), "submodels", None)
     return None if ask is None else ask(model)
+
+
+def _has_steps(model: Any) -> bool:
+    """Whether a model of any library is a pipeline."""
+    ask = getattr(find_extractor(model), "steps", None)
+    return ask is not None and ask(model) is not None
 
 
 def is_fitted(model: Any) -> bool:
