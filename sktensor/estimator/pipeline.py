@@ -29,7 +29,7 @@ from sktensor.pipelines.domains import Domain
 from sktensor.pipelines.features import Features
 from sktensor.pipelines.folding import Folded, fold
 from sktensor.pipelines.probe import probe_values
-from sktensor.pipelines.walk import Note, Passed, way_through
+from sktensor.pipelines.walk import Note, Way, way_through
 from sktensor.registry import extract_forest
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan
@@ -146,14 +146,16 @@ class PipelineProgram:
         self._hands_on = first is None  # X to the last step, as it is
         known = getattr(first, "n_features_in_", None)  # without any step, the last one takes X as it is
         self._n_columns = known if isinstance(known, int) else -1
-        self._passed: list[Passed] | None = None
-        self.notes: list[Note] = []
-        if self._n_columns >= 0:
-            self._passed, self.notes = way_through(steps, self._n_columns)
+        self._way = way_through(steps, self._n_columns) if self._n_columns >= 0 else Way(None, [], [])
         by_name = type(first).__name__ == "ColumnTransformer"
-        self._kinds = RowKinds(_text_names(first), by_name, self._n_columns, _looked_at(self._passed))
+        self._kinds = RowKinds(_text_names(first), by_name, self._n_columns, self._way.sources)
         self._fitted_last = last._current()  # with which the steps are folded, whatever becomes of the model meanwhile
-        self._last_answers = self._fitted_last.program if self._passed is not None else None
+        self._last_answers = self._fitted_last.program if self._way.columns is not None else None
+
+    @property
+    def notes(self) -> list[Note]:
+        """What becomes of each step."""
+        return self._way.notes
 
     def __getstate__(self) -> dict[str, Any]:
         return stamp({"model": self.model, "steps": self.steps, "last": self.last, "with_last": self._with_last})
@@ -248,7 +250,7 @@ class PipelineProgram:
 
     def _ready_for(self, X: Any) -> tuple[Ready | None, Any]:
         """The program for rows like X, None where the steps have to be run, and the columns of a frame."""
-        if self._passed is None or not isinstance(self._last_answers, Program):
+        if self._way.columns is None or not isinstance(self._last_answers, Program):
             return None, None
         if (found := self._kinds.of(X)) is None:
             return None, None
@@ -264,43 +266,63 @@ class PipelineProgram:
             probe = ArrayProbe(X.dtype.name, self._n_columns)
         else:
             probe = FrameProbe(FrameLayout(key[0], self._kinds.names or (), key[1]))
-        ready = self._ready[key] = self._folded(probe, key)
+        ready = self._ready[key] = self._folded(probe, key, X)
         return ready, columns
 
-    def _folded(self, probe: ArrayProbe | FrameProbe, key: Kind) -> Ready | None:
+    def _folded(self, probe: ArrayProbe | FrameProbe, key: Kind, like: Any) -> Ready | None:
         program = self._last_answers
-        assert self._passed is not None and isinstance(program, Program)
+        assert isinstance(program, Program)
         try:
-            folded = fold(self._passed, program.forest, probe, self._n_columns)
+            folded = fold(self._way, program.forest, probe, self._n_columns)
         except UnsupportedModelError as error:
             self.why_run = str(error)
             return None
         forest = in_place(folded, self._n_columns) if isinstance(probe, ArrayProbe) else None
         ready = Ready.of(folded, Program(forest or folded.forest), key, in_place=forest is not None)
-        if self.last.verify:
-            self._verify(probe, ready)
+        if self.last.verify and not self._verify(probe, ready, like):
+            self.why_run = "the steps refuse rows that the folded forest answers"
+            return None
         return ready
 
-    def _verify(self, probe: ArrayProbe | FrameProbe, ready: Ready) -> None:
-        """Compare raw scores bit for bit with those of the steps as they are run, on rows that hurt."""
+    def _verify(self, probe: ArrayProbe | FrameProbe, ready: Ready, like: Any) -> bool:
+        """Compare raw scores bit for bit with those of the steps as they are run, on rows that hurt.
+
+        False if the steps refuse these rows.
+        """
         values, n_rows = probe_values(ready.folded)
         X = probe.rows(values, n_rows)
+        if (
+            ready.folded.runs
+        ):  # steps that are run look at columns of which nothing is known but that these rows have them
+            try:
+                X = _with_columns(self._as_fitted(like), list(values), X)
+            except NotForViews:
+                return False
         if ready.program.forest.trees.aggregate == "per_tree":
-            return
+            return True
         columns = None
         if isinstance(probe, FrameProbe):
             found = columns_of(X, range(len(probe.layout.names)), self._kinds.read)
             if found is None or found[1] != probe.layout.kinds:
-                return  # a frame of these values has other kinds of columns
+                return True  # a frame of these values has other kinds of columns
             columns = found[0]
-        rows = X
-        for _, step in self.steps:
-            if step is not None and not isinstance(step, str):
-                rows = step.transform(rows)
         settings = self.last._settings()
-        asked = self.last.predict_raw(rows)  # of several targets a list
-        expected = np.concatenate(asked, axis=1) if isinstance(asked, list) else np.asarray(asked).reshape(n_rows, -1)
-        got, _ = ready.program.raw_scores(self._rows(X, columns, ready), settings)
+        try:
+            rows = X
+            with np.errstate(all="ignore"):
+                for _, step in self.steps:
+                    if step is not None and not isinstance(step, str):
+                        rows = step.transform(rows)
+            asked = self.last.predict_raw(rows)  # of several targets a list
+            several = isinstance(asked, list)
+            expected = np.concatenate(asked, axis=1) if several else np.asarray(asked).reshape(n_rows, -1)
+        except Exception:  # whatever steps raise for rows of which they have not been asked
+            return False
+        try:
+            given = self._rows(X, columns, ready)
+        except NotForViews:
+            return False
+        got, _ = ready.program.raw_scores(given, settings)
         bits = f"u{expected.dtype.itemsize}"
         same = expected.view(bits) == np.asarray(got).astype(expected.dtype, copy=False).view(bits)
         if not (same | (np.isnan(expected) & np.isnan(got))).all():
@@ -309,10 +331,22 @@ class PipelineProgram:
                 f"The folded steps and {type(self.model).__name__} differ in {n} of {n_rows} probe rows. Please report "
                 "this with the output of sktensor.show_versions(); verify=False goes on regardless."
             )
+        return True
 
     def _rows(self, X: Any, columns: Any, ready: Ready) -> Rows:
         """Rows of X as the program's forest sees them; NotForViews where the library has to be asked."""
-        return rows_of(X, columns, ready, lambda: _run_steps(X, ready.folded, self.last))
+        return rows_of(X, columns, ready, lambda: _run_steps(self._as_fitted(X), ready.folded, self.last))
+
+    def _as_fitted(self, X: Any) -> Any:
+        """A frame with its columns as they were in training, as steps that are run alone find them by their places."""
+        if type(X) is np.ndarray or self._kinds.names is None:
+            return X
+        names = list(X.columns)
+        if tuple(names) == self._kinds.names:
+            return X
+        if not set(self._kinds.names) <= set(names):
+            raise NotForViews
+        return X[list(self._kinds.names)]
 
     # --- what else an estimator asks ----------------------------------------------------------------------------------
 
@@ -364,20 +398,28 @@ class PipelineProgram:
         """How `n_rows` rows would be predicted."""
         return PipelinePlan(
             n_rows=n_rows,
-            steps=tuple(self.notes),
+            steps=tuple(self._way.notes),
             folded_for=tuple(shown_kind(kind, self._kinds.names) for kind in self.folded()),
             model=self._with_program(settings)[1].explain_plan(n_rows),
         )
 
 
+def _with_columns(X: Any, numbers: list[int], made: Any) -> Any:
+    """The first row of X again and again, with some columns of other rows."""
+    first = [0] * len(made)
+    if isinstance(X, np.ndarray):
+        found = X[first]
+        found[:, numbers] = made[:, numbers]
+        return found
+    names = [made.columns[c] for c in numbers]
+    if hasattr(X, "with_columns"):
+        return X[first].with_columns(made[names])
+    return X.iloc[first].reset_index(drop=True).assign(**{name: made[name] for name in names})
+
+
 def _text_names(model: Any) -> tuple[str, ...] | None:
     names = getattr(model, "feature_names_in_", None)
     return None if names is None else tuple(names.tolist())
-
-
-def _looked_at(passed: list[Passed] | None) -> list[int]:
-    """The columns of X that steps look at which can be folded."""
-    return sorted({column.source for column in passed or () if hasattr(column, "source")})
 
 
 def _run_steps(X: Any, folded: Folded, last: Any) -> Array:
@@ -387,7 +429,7 @@ def _run_steps(X: Any, folded: Folded, last: Any) -> Array:
     for run, numbers in folded.runs:
         try:
             seen = Features(run(X), forest)
-        except UnsupportedModelError:
+        except Exception:  # with all steps in their order, another may be the first to refuse these rows
             raise NotForViews from None
         numbers_there, missing = seen.numbers[:, numbers], seen.missing[:, numbers]
         if not (np.isfinite(seen.numbers) | np.isnan(seen.numbers)).all() or (

@@ -144,7 +144,10 @@ def _read(columns: Sequence[Any], view: View, given: Array | None) -> Array:
     if isinstance(view, NumberView):
         return _numbers(columns[view.column], view)
     if isinstance(view, CategoryView):
-        return columns[view.column].codes(view)  # type: ignore[no-any-return]
+        codes: Array = columns[view.column].codes(view)
+        if not view.all_missing and np.isin(codes, [code for code in (view.nan, view.none) if code is not None]).all():
+            raise NotForViews
+        return codes
     if isinstance(view, BinView):
         return _bins(columns[view.column], view)
     assert isinstance(view, StepView) and given is not None
