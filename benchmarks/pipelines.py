@@ -5,7 +5,7 @@ that imputes and scales 12 numbers, imputes and one-hot encodes 6 texts, with fo
 one thread; figures are medians of the process's time, ratios those of these medians. Answers are compared to the bit
 first. And how long it takes to fold 100 columns of 255 thresholds each.
 
-Usage: python -m benchmarks.pipelines [--rows 100000] [--seconds 3] [--write FILE] [--figure FILE]
+Usage: python -m benchmarks.pipelines [--rows 100000] [--seconds 3] [--models NAME ...] [--write FILE] [--figure FILE]
 """
 
 from __future__ import annotations
@@ -160,6 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000, help="of the long calls (%(default)s)")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each cell (%(default)s)")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), help="behind the ColumnTransformer (all)")
     parser.add_argument("--write", type=Path, help="where to save the figures as JSON")
     parser.add_argument("--figure", type=Path, help="where to draw where the time of one row goes, as SVG")
     args = parser.parse_args()
@@ -177,11 +178,11 @@ def main():
     X = numbers(args.rows, 28)
     xgboost = XGBClassifier(n_estimators=100, max_depth=6, n_jobs=1)
     cell("StandardScaler, XGBoost 100 x d6", scaled(xgboost).fit(X[:N_TRAIN], labels(X)[:N_TRAIN]), X)
-    for name, make in MODELS.items():
+    for name in args.models:
         for kind in FRAMES:
             X = frame(args.rows, kind)
             y = labels(X)
-            cell(f"ColumnTransformer, {name}, {kind}", mixed(make()).fit(X[:N_TRAIN], y[:N_TRAIN]), X)
+            cell(f"ColumnTransformer, {name}, {kind}", mixed(MODELS[name]()).fit(X[:N_TRAIN], y[:N_TRAIN]), X)
     folded = folding(args.seconds)
     print(f"\nfolding 100 columns of {folded['thresholds_a_column']:.0f} thresholds: {folded['milliseconds']:.0f} ms")
     found = {

@@ -419,7 +419,7 @@ def _with_columns(X: Any, numbers: list[int], made: Any) -> Any:
 
 def _text_names(model: Any) -> tuple[str, ...] | None:
     names = getattr(model, "feature_names_in_", None)
-    return None if names is None else tuple(names.tolist())
+    return None if names is None else tuple(np.asarray(names, dtype=object).tolist())
 
 
 def _run_steps(X: Any, folded: Folded, last: Any) -> Array:

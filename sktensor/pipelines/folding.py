@@ -162,7 +162,8 @@ class _Folding:
             by_source[c] += []
         numeric = {c: domain for c in by_source if (domain := self.probe.domain(c)) is not None}
         used = set(self.used)
-        self.texts = [c for c in by_source if c not in numeric]
+        warned_of = {c for c, on_the_way in self.looked_at.items() if any(one.unknown == "run" for one in on_the_way)}
+        self.texts = [c for c in by_source if c not in numeric and c not in warned_of]
         for c in numeric:
             if any(column.unknown == "run" for column in self.looked_at[c]):
                 raise UnsupportedModelError(f"a step warns of some numbers in column {c}")
@@ -659,9 +660,11 @@ class _Folding:
             unknown, size = size, size + 1
         missing: dict[bool, int] = {}
         for value in self.probe.missing(c):
-            if not warns and ask([value], [self.usual[c]]):
+            if not warns and self._is_steady(c, value, every) and ask([value], [self.usual[c]]):
                 missing[value is None], size = size, size + 1
-        all_missing = all(self._is_itself(c, value, every) for value in self.probe.missing(c))
+        if len(missing) > 1:  # what encoders take None for beside NaN depends on the other values of a column
+            del missing[True]
+        all_missing = warns or all(self._is_itself(c, value, every) for value in self.probe.missing(c))
         if (
             not js
             and all_missing
@@ -675,6 +678,20 @@ class _Folding:
         view = self._number_of(CategoryView(c, number, missing.get(False), missing.get(True), unknown, all_missing))
         for one, j in zip(found, js, strict=True):
             self.questions.ask_sets(j, view, np.concatenate(one), None)
+
+    def _is_steady(self, c: int, value: Any, js: list[int]) -> bool:
+        """Whether a missing value means the same beside unknown texts and other missing values.
+
+        An encoder that knows NaN takes None for it where all texts beside are known [sklearn/utils/_encode.py].
+        """
+        seen = []
+        for beside in ((), (UNKNOWN,), *((other,) for other in self.probe.missing(c))):
+            try:
+                numbers, missing = self._features(self._rows({c: [*beside, self.usual[c], value]}, len(beside) + 2), js)
+            except UnsupportedModelError:
+                continue  # the steps refuse what stands beside
+            seen.append(np.where(missing[-1], np.nan, numbers[-1]))
+        return all(np.array_equal(seen[0], other, equal_nan=True) for other in seen[1:])
 
     def _is_itself(self, c: int, value: Any, js: list[int]) -> bool:
         """Whether a missing value means the same in a column, and in columns, of nothing else, as beside texts.

@@ -25,6 +25,7 @@ FOUND = {
     "categories of numbers of which a step warns": 55,
     "a frame that a step warns of": 225,
     "a column of nothing but missing texts": 733,
+    "None that an encoder takes for NaN beside known texts only": 452,
     "a step that warns of rows that are made for verification": 451,
 }
 
