@@ -115,9 +115,7 @@ class ViewReader:
             z = np.where((z >= self._low) & (z < self._high), np.nan, z)
         out[:, self._of_numbers] = z  # in range, as has been seen
         for i, view in self._others:
-            if isinstance(view, CategoryView):
-                out[:, i] = columns[view.column].codes(view)
-            elif isinstance(view, BinView):
+            if isinstance(view, BinView):
                 out[:, i] = _bins(x[:, self._numeric.index(view.column)], view)
             else:
                 out[:, i] = _read(columns, view, given)

@@ -116,7 +116,7 @@ def _encode_view(name: str, view: View, arrays: dict[str, Array]) -> dict[str, A
         "column": view.column,
         "texts": encode_value(texts, "categories"),
         "codes": list(view.codes.values()),
-        **{key: getattr(view, key) for key in ("nan", "none", "unknown")},
+        **{key: getattr(view, key) for key in ("nan", "none", "unknown", "all_missing")},
     }
 
 
@@ -280,7 +280,8 @@ def _decode_view(name: str, encoded: Any, take: Any, is_text: list[bool], legal:
 
 def _category_view(column: int, encoded: dict[str, Any]) -> CategoryView:
     special = ("nan", "none", "unknown")
-    _checked(encoded, {"column": int, "texts": dict, "codes": list, **dict.fromkeys(special, object)}, "pipeline: text")
+    types = {"column": int, "texts": dict, "codes": list, **dict.fromkeys(special, object), "all_missing": bool}
+    _checked(encoded, types, "pipeline: text")
     texts = decode_value(encoded["texts"], "categories")
     if not (isinstance(texts, np.ndarray) and texts.dtype == object and all(type(text) is str for text in texts)):
         raise ValueError(f"pipeline: the categories of column {column} are no texts")
@@ -291,4 +292,4 @@ def _category_view(column: int, encoded: dict[str, Any]) -> CategoryView:
     if not all(0 <= code < MOST_BINS + len(special) for code in given):
         raise ValueError(f"pipeline: codes of column {column} are out of range")
     known = dict(zip(texts.tolist(), codes, strict=True))
-    return CategoryView(column, known, *(encoded[name] for name in special))
+    return CategoryView(column, known, *(encoded[name] for name in special), encoded["all_missing"])

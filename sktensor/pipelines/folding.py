@@ -275,7 +275,8 @@ class _Folding:
         last = () if self.forest.inputs.accepts_inf else tuple(self.stages)
         growing = {c: dict.fromkeys(at for column in self.looked_at[c] for at in column.finite) for c in numeric}
         runs = list(dict.fromkeys(run for stages in growing.values() for run, _ in stages))
-        sources = [c for c in numeric if growing[c] or last]
+        monotone = {c: [j for j in by_source[c] if last and self._column(j).kind != "pieces"] for c in numeric}
+        sources = [c for c in numeric if growing[c] or monotone[c]]
         domains = [numeric[c] for c in sources]
         zero = [domain.place(np.zeros(1, dtype=domain.dtype))[0] for domain in domains]
 
@@ -289,9 +290,8 @@ class _Folding:
                 finite: Array = np.ones(n, dtype=bool)
                 for run, number in growing[c]:
                     finite &= _finite(column_of(given[run], number))
-                if last:
-                    js = [j for j in by_source[c] if self._column(j).kind != "pieces"]
-                    finite &= np.isfinite(self._features_once(rows, js)[0]).all(axis=1)
+                if monotone[c]:
+                    finite &= np.isfinite(self._features_once(rows, monotone[c])[0]).all(axis=1)
                 finite = finite[: p.size].reshape(p.shape)
                 found.append(np.stack([finite[0] | (p[0] >= at), ~finite[1] & (p[1] >= at)]))
             return found
