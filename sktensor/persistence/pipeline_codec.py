@@ -292,4 +292,5 @@ def _category_view(column: int, encoded: dict[str, Any]) -> CategoryView:
     if not all(0 <= code < MOST_BINS + len(special) for code in given):
         raise ValueError(f"pipeline: codes of column {column} are out of range")
     known = dict(zip(texts.tolist(), codes, strict=True))
-    return CategoryView(column, known, *(encoded[name] for name in special), encoded["all_missing"])
+    nan, none, unknown = (encoded[name] for name in special)
+    return CategoryView(column, known, nan, none, unknown, encoded["all_missing"])

@@ -15,19 +15,19 @@ from sklearn.frozen import FrozenEstimator
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import check_answers, reading
 from sktensor.extractors.sklearn import adaboost, bagging, boosting, hist_gradient_boosting, trees
-from sktensor.extractors.sklearn.pipelines import check_pipeline, fingerprint_of, is_pipeline, steps
+from sktensor.extractors.sklearn.pipelines import check_pipeline, is_pipeline, steps
 from sktensor.extractors.sklearn.submodels import (
     SUBMODELS,
     delegate_of,
+    fingerprint,
     in_columns,
     is_fitted,
     own_class,
     submodels,
     unfitted_submodels,
 )
-from sktensor.extractors.sklearn.submodels import fingerprint as of_model
 from sktensor.forest import Forest
-from sktensor.registry import Fingerprint, Methods, find_extractor, forest_of
+from sktensor.registry import Methods, find_extractor, forest_of
 
 __all__ = [
     "check_class",
@@ -170,11 +170,6 @@ def check_class(model: Any) -> None:
         raise UnsupportedModelError(
             f"Nothing in this {type(model).__name__} would be any faster: {of_them} supported. {refused[0]}"
         )
-
-
-def fingerprint(model: Any) -> Fingerprint:
-    """What another fit of a model replaces."""
-    return fingerprint_of(model) if is_pipeline(model) else of_model(model)
 
 
 def methods(model: Any) -> Methods:

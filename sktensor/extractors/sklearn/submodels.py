@@ -281,6 +281,10 @@ LOOKED_AT = ("threshold", "pos_label", "response_method", "voting", "weights", "
 def fingerprint(model: Any) -> Fingerprint:
     """What another fit of a model replaces."""
     state = vars(model)
+    if "steps" in state and own_class(model, ("Pipeline",)) is not None:
+        from sktensor.extractors.sklearn.pipelines import fingerprint_of  # which knows this module
+
+        return fingerprint_of(model)
     if isinstance(model, FrozenEstimator):
         inside = state["estimator"]
         ask = getattr(find_extractor(inside), "fingerprint", None)
