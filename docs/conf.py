@@ -37,7 +37,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
-    "ignore_pattern": r"(quickstart|ngboost_models|__init__)\.py",
+    "ignore_pattern": r"(quickstart|ngboost_models|feature_engine_steps|__init__)\.py",
     "image_scrapers": (),
     "reset_modules": (),
     "download_all_examples": False,

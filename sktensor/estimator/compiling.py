@@ -22,6 +22,7 @@ from sktensor.runtime.program import Program
 
 if TYPE_CHECKING:
     from sktensor.estimator.estimator import TensorizedEstimator
+    from sktensor.estimator.saved_pipeline import SavedPipeline
 
 __all__ = ["hold", "is_outdated", "publish", "recompiled", "shown", "withdraw_outdated"]
 
@@ -72,7 +73,12 @@ def _tensorized(est: TensorizedEstimator, submodel: Any) -> TensorizedEstimator:
     return wrapped
 
 
-def hold(est: TensorizedEstimator, model: Any, program: Program | Composite | PipelineProgram, **columns: Any) -> None:
+def hold(
+    est: TensorizedEstimator,
+    model: Any,
+    program: Program | Composite | PipelineProgram | SavedPipeline,
+    **columns: Any,
+) -> None:
     """Publish a fitted model and its program: what predictions take, and the attributes that show it.
 
     Parameters
@@ -81,7 +87,7 @@ def hold(est: TensorizedEstimator, model: Any, program: Program | Composite | Pi
         The wrapper.
     model : object
         Fitted.
-    program : Program, Composite or PipelineProgram
+    program : Program, Composite, PipelineProgram or SavedPipeline
         Compiled from it.
     **columns
         Fitted attributes, and ``_prefit=True`` if the model came fitted.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.compiling import hold, is_outdated, publish, recompiled, shown, withdraw_outdated
 from sktensor.estimator.composite import Composite
+from sktensor.estimator.fit_signature import WeightsAsWrapped
 from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
 from sktensor.estimator.library_methods import LibraryMethods, answer_of_library, further_method, given_beside_X
 from sktensor.estimator.outliers import OutlierMethods
@@ -32,6 +33,9 @@ from sktensor.runtime.devices import device_here
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from sktensor.estimator.saved_pipeline import SavedPipeline
 
 __all__ = ["FITTED_ATTRIBUTES", "TensorizedEstimator"]
 
@@ -132,6 +136,7 @@ class TensorizedEstimator(
 
     # --- fitting ----------------------------------------------------------------------------------------------------
 
+    @WeightsAsWrapped
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **fit_params: Any) -> TensorizedEstimator:
         """Fit a clone of the wrapped model and compile it.
 
@@ -189,7 +194,7 @@ class TensorizedEstimator(
             return recompiled(self)
         return fitted
 
-    def _compiled(self) -> Program | Composite | PipelineProgram:
+    def _compiled(self) -> Program | Composite | PipelineProgram | SavedPipeline:
         """The program, or those of a meta-estimator or pipeline; compiled now if it has not been."""
         return self._current().program
 
@@ -338,7 +343,8 @@ class TensorizedEstimator(
         if method in fitted.methods:
             return answer_of_library(fitted, method, self._settings(), X, **given_beside_X(base_margin, params))
         if not isinstance(program, Program):
-            found = program.ask(method, self._settings(), X, **given_beside_X(base_margin, params))
+            ask = getattr(program, "ask_watched", program.ask) if self.verbose else program.ask
+            found = ask(method, self._settings(), X, **given_beside_X(base_margin, params))
             return found if method == "predict_raw" else as_scikit_learn_answers(found)
         if params:
             check_arguments(fitted.model, method, params)

@@ -17,6 +17,7 @@ from sktensor.runtime.program import Program
 
 if TYPE_CHECKING:
     from sktensor.estimator.pipeline import PipelineProgram
+    from sktensor.estimator.saved_pipeline import SavedPipeline
 
 __all__ = ["FITTED_ATTRIBUTES", "Fitted", "is_fitted", "is_trained_booster", "library_methods"]
 
@@ -35,7 +36,7 @@ class Fitted:
     ----------
     model : object
         The fitted model.
-    program : Program, Composite or PipelineProgram
+    program : Program, Composite, PipelineProgram or SavedPipeline
         Compiled from it.
     columns : object
         What scikit-learn compares X with, in the wrapper's name: its ``n_features_in_`` and ``feature_names_in_``.
@@ -46,7 +47,7 @@ class Fitted:
     """
 
     model: Any
-    program: Program | Composite | PipelineProgram
+    program: Program | Composite | PipelineProgram | SavedPipeline
     columns: Any
     prefit: bool = False
     methods: Methods = field(init=False, repr=False)

@@ -5,28 +5,31 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from html import escape
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils._set_output import _get_output_config
 
 from sktensor.errors import UnsupportedModelError, VerificationError
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.composite import CompositePlan
+from sktensor.estimator.folded_rows import Kind, Ready, RowKinds, rows_of, shown_kind
+from sktensor.estimator.progress import Watched
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
-from sktensor.forest import NO_FLUSH, Forest
-from sktensor.inputs.layouts import NUMBERS, FrameLayout, columns_of, layout_of
-from sktensor.inputs.rows import IN_PLACE, Rows, exchanged, is_exchangeable
+from sktensor.estimator.transformer import innermost
+from sktensor.forest import Forest
+from sktensor.inputs.layouts import FrameLayout, columns_of
+from sktensor.inputs.rows import Rows, exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
-from sktensor.inputs.views import NotForViews, ViewReader
+from sktensor.inputs.views import NotForViews
 from sktensor.pipelines.arrays import ArrayProbe, in_place
 from sktensor.pipelines.domains import Domain
 from sktensor.pipelines.features import Features
 from sktensor.pipelines.folding import Folded, fold
 from sktensor.pipelines.probe import probe_values
-from sktensor.pipelines.walk import Note, Passed, way_through
+from sktensor.pipelines.walk import Note, Way, way_through
 from sktensor.registry import extract_forest
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan
@@ -94,19 +97,6 @@ def _ranges(numbers: tuple[int, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """Folded steps with a program."""
-
-    folded: Folded
-    program: Program
-    reader: ViewReader
-    in_place: bool  # whether the trees read X itself
-    takes_all_finite: bool  # and refuse no number of it but infinite ones, which their kernels find
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class FrameProbe:
     """Frames of a layout, as folding asks for their rows."""
 
@@ -149,21 +139,23 @@ class PipelineProgram:
         self, model: Any, steps: list[tuple[str, Any]], last: Any, with_last: Callable[[Any, Any], Any]
     ) -> None:
         self.model, self.steps, self.last, self._with_last = copy.copy(model), steps, last, with_last
-        self._twin: tuple[Settings, Any] | None = None
-        self._ready: dict[Any, _Ready | None] = {}
+        self._twin: tuple[Settings, tuple[Any, Any]] | None = None
+        self._ready: dict[Kind, Ready | None] = {}
         self.why_run = ""
-        self._places: tuple[Any, list[int] | None] = None, None
         first = next((step for _, step in steps if step is not None and not isinstance(step, str)), None)
-        self._by_name = type(first).__name__ == "ColumnTransformer"
-        self._names = _text_names(first)
+        self._hands_on = first is None  # X to the last step, as it is
         known = getattr(first, "n_features_in_", None)  # without any step, the last one takes X as it is
         self._n_columns = known if isinstance(known, int) else -1
-        self._passed: list[Passed] | None = None
-        self.notes: list[Note] = []
-        if self._n_columns >= 0:
-            self._passed, self.notes = way_through(steps, self._n_columns)
-        self._read = _looked_at(self._passed)
-        self._last_answers = last._compiled() if self._passed is not None else None
+        self._way = way_through(steps, self._n_columns) if self._n_columns >= 0 else Way(None, [], [])
+        by_name = type(first).__name__ == "ColumnTransformer"
+        self._kinds = RowKinds(_text_names(first), by_name, self._n_columns, self._way.sources)
+        self._fitted_last = last._current()  # with which the steps are folded, whatever becomes of the model meanwhile
+        self._last_answers = self._fitted_last.program if self._way.columns is not None else None
+
+    @property
+    def notes(self) -> list[Note]:
+        """What becomes of each step."""
+        return self._way.notes
 
     def __getstate__(self) -> dict[str, Any]:
         return stamp({"model": self.model, "steps": self.steps, "last": self.last, "with_last": self._with_last})
@@ -196,21 +188,42 @@ class PipelineProgram:
         object
             The method's answer; where X is a tensor, arrays of numbers as tensors on its device.
         """
-        if method in ANSWERS and not args and (not kwargs or set(kwargs) == {"base_margin"}):
-            ready, columns = self._ready_for(X)
-            if ready is not None:
-                try:
-                    rows = self._rows(X, columns, ready)
-                    return ANSWERS[method](
-                        self.last._current(), ready.program, settings, rows, kwargs.get("base_margin")
-                    )
-                except NotForViews:
-                    pass
+        return self._asked(method, settings, X, args, kwargs, lambda program: program)
+
+    def ask_watched(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the pipeline as :meth:`ask` does, while a bar shows how far its trees are."""
+        return self._asked(method, settings, X, args, kwargs, Watched)
+
+    def _asked(
+        self,
+        method: str,
+        settings: Settings,
+        X: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        run: Callable[[Program], Any],
+    ) -> Any:
+        last = self._fitted_last
+        if method in ANSWERS and not args and method not in last.methods and self._is_plain(method):
+            if self._hands_on and not kwargs:
+                return getattr(self._with_program(settings)[1], method)(X)
+            if not kwargs or kwargs.keys() == {"base_margin"}:
+                ready, columns = self._ready_for(X)
+                if ready is not None:
+                    try:
+                        rows = self._rows(X, columns, ready)
+                        return ANSWERS[method](last, run(ready.program), settings, rows, kwargs.get("base_margin"))
+                    except NotForViews:
+                        pass
         return self._run(method, settings, X, *args, **kwargs)
+
+    def _is_plain(self, method: str) -> bool:
+        """Whether a method gives what trees come to as it is, and not in a container that `set_output` has chosen."""
+        return method != "transform" or _get_output_config("transform", innermost(self.last))["dense"] == "default"
 
     def _run(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Have the library run all steps but the last one."""
-        twin = self._with_program(settings)
+        twin, running = self._with_program(settings)
         if is_exchangeable(X):
             X = exchanged(X)
         rows = on_host(X)
@@ -218,42 +231,30 @@ class PipelineProgram:
             for _, step in self.steps:
                 if step is not None and not isinstance(step, str):
                     rows = step.transform(rows)
-            found = getattr(twin.steps[-1][1], method)(rows, *args, **kwargs)
+            found = getattr(running, method)(rows, *args, **kwargs)
         else:
             found = getattr(twin, method)(rows, *args, **kwargs)
         return like_tensor(X, found) if is_tensor(X) else as_scikit_learn_answers(found)
 
-    def _with_program(self, settings: Settings) -> Any:
+    def _with_program(self, settings: Settings) -> tuple[Any, Any]:
+        """A copy of the pipeline with a program in the place of its last step, and that."""
         if (last := self._twin) is not None and last[0] == settings:
             return last[1]
         running = copy.copy(self.last)
         running = running.set_params(**settings._asdict())
-        twin = self._with_last(self.model, running)
+        twin = self._with_last(self.model, running), running
         self._twin = settings, twin
         return twin
 
     # --- rows for which the steps are folded -------------------------------------------------------------------------
 
-    def _ready_for(self, X: Any) -> tuple[_Ready | None, Any]:
+    def _ready_for(self, X: Any) -> tuple[Ready | None, Any]:
         """The program for rows like X, None where the steps have to be run, and the columns of a frame."""
-        if self._passed is None or not isinstance(self._last_answers, Program):
+        if self._way.columns is None or not isinstance(self._last_answers, Program):
             return None, None
-        key: Any
-        columns: Any = None
-        if type(X) is np.ndarray:
-            if X.ndim != 2 or X.shape[1] != self._n_columns or not len(X) or self._names is not None:
-                return None, None
-            if X.dtype.char not in NUMBERS or not X.dtype.isnative:
-                return None, None
-            key = X.dtype.char
-        else:
-            library = layout_of(X)
-            if not library or not len(X) or (places := self._places_in(X)) is None:
-                return None, None
-            if (found := columns_of(X, places, self._read)) is None:
-                return None, None
-            columns = found[0]
-            key = library, found[1]
+        if (found := self._kinds.of(X)) is None:
+            return None, None
+        key, columns = found
         try:
             return self._ready[key], columns
         except KeyError:
@@ -264,76 +265,64 @@ class PipelineProgram:
         if isinstance(key, str):
             probe = ArrayProbe(X.dtype.name, self._n_columns)
         else:
-            probe = FrameProbe(FrameLayout(key[0], self._names or (), key[1]))
-        ready = self._ready[key] = self._folded(probe)
+            probe = FrameProbe(FrameLayout(key[0], self._kinds.names or (), key[1]))
+        ready = self._ready[key] = self._folded(probe, key, X)
         return ready, columns
 
-    def _places_in(self, X: Any) -> list[int] | None:
-        """Where the columns of the steps are in a frame; None where the library has something to say about that."""
-        columns = X.columns
-        known, places = self._places
-        if columns is known:
-            return places
-        names = columns if isinstance(columns, list) else columns.tolist()
-        found: list[int] | None = None
-        if self._names is not None:
-            if tuple(names) == self._names:
-                found = list(range(len(names)))
-            elif self._by_name and all(isinstance(name, str) for name in names) and len(set(names)) == len(names):
-                place = {name: i for i, name in enumerate(names)}
-                found = [place.get(name, -1) for name in self._names]
-                if any(found[c] < 0 for c in self._read):
-                    found = None
-        if not isinstance(columns, list):
-            self._places = columns, found
-        return found
-
-    def _folded(self, probe: ArrayProbe | FrameProbe) -> _Ready | None:
+    def _folded(self, probe: ArrayProbe | FrameProbe, key: Kind, like: Any) -> Ready | None:
         program = self._last_answers
-        assert self._passed is not None and isinstance(program, Program)
+        assert isinstance(program, Program)
         try:
-            folded = fold(self._passed, program.forest, probe, self._n_columns)
+            folded = fold(self._way, program.forest, probe, self._n_columns)
         except UnsupportedModelError as error:
             self.why_run = str(error)
             return None
-        forest, all_finite = None, False
-        limits = float(folded.lowest.max(initial=-np.inf)), float(folded.highest.min(initial=np.inf))
-        if isinstance(probe, ArrayProbe):
-            forest = in_place(folded, self._n_columns)
-            if forest is not None and np.dtype(probe.dtype) in IN_PLACE:
-                all_finite = limits == (float(np.finfo(probe.dtype).min), float(np.finfo(probe.dtype).max))
-        reader = ViewReader(
-            folded.views,
-            folded.columns,
-            folded.lowest,
-            folded.highest,
-            folded.takes_missing,
-            folded.forest.trees.feature_dtype,
-        )
-        ready = _Ready(folded, Program(forest or folded.forest), reader, forest is not None, all_finite, *limits)
-        if self.last.verify:
-            self._verify(probe, ready)
+        forest = in_place(folded, self._n_columns) if isinstance(probe, ArrayProbe) else None
+        ready = Ready.of(folded, Program(forest or folded.forest), key, in_place=forest is not None)
+        if self.last.verify and not self._verify(probe, ready, like):
+            self.why_run = "the steps refuse rows that the folded forest answers"
+            return None
         return ready
 
-    def _verify(self, probe: ArrayProbe | FrameProbe, ready: _Ready) -> None:
-        """Compare raw scores bit for bit with those of the steps as they are run, on rows that hurt."""
+    def _verify(self, probe: ArrayProbe | FrameProbe, ready: Ready, like: Any) -> bool:
+        """Compare raw scores bit for bit with those of the steps as they are run, on rows that hurt.
+
+        False if the steps refuse these rows.
+        """
         values, n_rows = probe_values(ready.folded)
         X = probe.rows(values, n_rows)
+        if (
+            ready.folded.runs
+        ):  # steps that are run look at columns of which nothing is known but that these rows have them
+            try:
+                X = _with_columns(self._as_fitted(like), list(values), X)
+            except NotForViews:
+                return False
         if ready.program.forest.trees.aggregate == "per_tree":
-            return
+            return True
         columns = None
         if isinstance(probe, FrameProbe):
-            found = columns_of(X, range(len(probe.layout.names)), self._read)
+            found = columns_of(X, range(len(probe.layout.names)), self._kinds.read)
             if found is None or found[1] != probe.layout.kinds:
-                return  # a frame of these values has other kinds of columns
+                return True  # a frame of these values has other kinds of columns
             columns = found[0]
-        rows = X
-        for _, step in self.steps:
-            if step is not None and not isinstance(step, str):
-                rows = step.transform(rows)
         settings = self.last._settings()
-        expected = np.asarray(self.last.predict_raw(rows)).reshape(n_rows, -1)
-        got, _ = ready.program.raw_scores(self._rows(X, columns, ready), settings)
+        try:
+            rows = X
+            with np.errstate(all="ignore"):
+                for _, step in self.steps:
+                    if step is not None and not isinstance(step, str):
+                        rows = step.transform(rows)
+            asked = self.last.predict_raw(rows)  # of several targets a list
+            several = isinstance(asked, list)
+            expected = np.concatenate(asked, axis=1) if several else np.asarray(asked).reshape(n_rows, -1)
+        except Exception:  # whatever steps raise for rows of which they have not been asked
+            return False
+        try:
+            given = self._rows(X, columns, ready)
+        except NotForViews:
+            return False
+        got, _ = ready.program.raw_scores(given, settings)
         bits = f"u{expected.dtype.itemsize}"
         same = expected.view(bits) == np.asarray(got).astype(expected.dtype, copy=False).view(bits)
         if not (same | (np.isnan(expected) & np.isnan(got))).all():
@@ -342,20 +331,22 @@ class PipelineProgram:
                 f"The folded steps and {type(self.model).__name__} differ in {n} of {n_rows} probe rows. Please report "
                 "this with the output of sktensor.show_versions(); verify=False goes on regardless."
             )
+        return True
 
-    def _rows(self, X: Any, columns: Any, ready: _Ready) -> Rows:
+    def _rows(self, X: Any, columns: Any, ready: Ready) -> Rows:
         """Rows of X as the program's forest sees them; NotForViews where the library has to be asked."""
-        folded = ready.folded
-        if type(X) is np.ndarray:
-            if ready.in_place and ready.takes_all_finite:
-                return Rows(X, NO_FLUSH, None, partial(_check_array, ready=ready), True)
-            _check_array(X, ready)
-            if ready.in_place:
-                return Rows(X, NO_FLUSH, None, None, X.dtype in IN_PLACE)
-            columns = X.T
-        given = _run_steps(X, folded, self.last) if folded.runs else None
-        data = ready.reader.read(columns, len(X), given)
-        return Rows(data, NO_FLUSH, None, None, isinstance(data, np.ndarray))
+        return rows_of(X, columns, ready, lambda: _run_steps(self._as_fitted(X), ready.folded, self.last))
+
+    def _as_fitted(self, X: Any) -> Any:
+        """A frame with its columns as they were in training, as steps that are run alone find them by their places."""
+        if type(X) is np.ndarray or self._kinds.names is None:
+            return X
+        names = list(X.columns)
+        if tuple(names) == self._kinds.names:
+            return X
+        if not set(self._kinds.names) <= set(names):
+            raise NotForViews
+        return X[list(self._kinds.names)]
 
     # --- what else an estimator asks ----------------------------------------------------------------------------------
 
@@ -364,13 +355,37 @@ class PipelineProgram:
         self.model.set_output(transform=transform)
         self._twin = None
 
+    @property
+    def kinds(self) -> RowKinds:
+        """How kinds of rows are told apart."""
+        return self._kinds
+
+    def folded(self) -> dict[Kind, Ready]:
+        """The folded steps, by the kind of rows that they have been folded for so far."""
+        return {kind: ready for kind, ready in self._ready.copy().items() if ready is not None}
+
+    def cannot_be_kept(self) -> str:
+        """Why its forests alone would not answer as it does; empty if they would."""
+        if not isinstance(self._last_answers, Program):
+            return "the last step is no forest, or one of the others gives nobody knows what"
+        if self._last_answers.forest.trees.aggregate == "per_tree" and not self._is_plain("transform"):
+            return "transform gives a container that set_output has chosen"
+        if made := [name for name in ANSWERS if name in self._fitted_last.methods]:
+            return f"the last step's library makes {', '.join(made)} of more than trees"
+        return self.why_run if self._ready and not self.folded() else ""
+
+    def fold_for_arrays(self) -> None:
+        """Fold the steps for arrays of float64 and float32, where they take arrays."""
+        for dtype in ("float64", "float32"):
+            self._ready_for(np.zeros((1, max(self._n_columns, 0)), dtype=dtype))
+
     def fold_for(self, X: Any) -> None:
         """Fold the steps for rows like X now, rather than when the first of them are predicted."""
         self._ready_for(X)
 
     def prepare(self, settings: Settings, n_rows: int = 1000) -> None:
         """Build what predictions of `n_rows` rows will use, or raise the error that they would."""
-        self._with_program(settings).steps[-1][1].warmup([n_rows])
+        self._with_program(settings)[1].warmup([n_rows])
         for ready in self._ready.values():
             if ready is not None:
                 ready.program.prepare(settings, n_rows)
@@ -383,37 +398,28 @@ class PipelineProgram:
         """How `n_rows` rows would be predicted."""
         return PipelinePlan(
             n_rows=n_rows,
-            steps=tuple(self.notes),
-            folded_for=tuple(str(key) for key, ready in self._ready.items() if ready is not None),
-            model=self._with_program(settings).steps[-1][1].explain_plan(n_rows),
+            steps=tuple(self._way.notes),
+            folded_for=tuple(shown_kind(kind, self._kinds.names) for kind in self.folded()),
+            model=self._with_program(settings)[1].explain_plan(n_rows),
         )
+
+
+def _with_columns(X: Any, numbers: list[int], made: Any) -> Any:
+    """The first row of X again and again, with some columns of other rows."""
+    first = [0] * len(made)
+    if isinstance(X, np.ndarray):
+        found = X[first]
+        found[:, numbers] = made[:, numbers]
+        return found
+    names = [made.columns[c] for c in numbers]
+    if hasattr(X, "with_columns"):
+        return X[first].with_columns(made[names])
+    return X.iloc[first].reset_index(drop=True).assign(**{name: made[name] for name in names})
 
 
 def _text_names(model: Any) -> tuple[str, ...] | None:
     names = getattr(model, "feature_names_in_", None)
-    return None if names is None else tuple(names.tolist())
-
-
-def _looked_at(passed: list[Passed] | None) -> list[int]:
-    """The columns of X that steps look at which can be folded."""
-    return sorted({column.source for column in passed or () if hasattr(column, "source")})
-
-
-def _check_array(X: Array, ready: _Ready) -> None:
-    """Have the library asked about numbers that it would refuse."""
-    low, high = X.min(), X.max()
-    if low >= ready.low and high <= ready.high:
-        return
-    folded = ready.folded
-    if X.dtype.kind != "f":
-        if ((X < folded.lowest) | (X > folded.highest)).any():
-            raise NotForViews
-        return
-    absent = np.isnan(X)
-    if np.any(absent[:, ~folded.takes_missing]):
-        raise NotForViews
-    if not (((X >= folded.lowest) & (X <= folded.highest)) | absent).all():
-        raise NotForViews
+    return None if names is None else tuple(np.asarray(names, dtype=object).tolist())
 
 
 def _run_steps(X: Any, folded: Folded, last: Any) -> Array:
@@ -423,7 +429,7 @@ def _run_steps(X: Any, folded: Folded, last: Any) -> Array:
     for run, numbers in folded.runs:
         try:
             seen = Features(run(X), forest)
-        except UnsupportedModelError:
+        except Exception:  # with all steps in their order, another may be the first to refuse these rows
             raise NotForViews from None
         numbers_there, missing = seen.numbers[:, numbers], seen.missing[:, numbers]
         if not (np.isfinite(seen.numbers) | np.isnan(seen.numbers)).all() or (

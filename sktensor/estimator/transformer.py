@@ -9,9 +9,9 @@ from sklearn.utils._set_output import _wrap_data_with_container  # what Transfor
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sktensor.estimator.composite import Composite
 from sktensor.estimator.wrapped import wrapped_has
 from sktensor.inputs.tensors import is_tensor, on_host
+from sktensor.runtime.program import Program
 
 if TYPE_CHECKING:
     from sktensor.estimator.estimator import TensorizedEstimator
@@ -51,7 +51,7 @@ class TransformerMethods:
         """
         fitted = self._current()
         columns = self._answer("transform", X, None, params, fitted)
-        if is_tensor(columns) or isinstance(fitted.program, Composite):
+        if is_tensor(columns) or not isinstance(fitted.program, Program):
             return columns
         return _wrap_data_with_container("transform", columns, on_host(X), innermost(fitted.model))
 

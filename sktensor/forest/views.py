@@ -73,6 +73,8 @@ class CategoryView:
         The numbers of NaN, or of whatever else is missing to the frame, and of None; None where the steps refuse them.
     unknown : int, optional
         The number of all other texts; None where the steps refuse them, or warn of them.
+    all_missing : bool
+        Whether the steps may be given a column of nothing but missing values: to some, such a column is one of numbers.
     """
 
     column: int
@@ -80,6 +82,7 @@ class CategoryView:
     nan: int | None
     none: int | None
     unknown: int | None
+    all_missing: bool = True
 
 
 @dataclass(frozen=True)

@@ -115,9 +115,7 @@ class ViewReader:
             z = np.where((z >= self._low) & (z < self._high), np.nan, z)
         out[:, self._of_numbers] = z  # in range, as has been seen
         for i, view in self._others:
-            if isinstance(view, CategoryView):
-                out[:, i] = columns[view.column].codes(view)
-            elif isinstance(view, BinView):
+            if isinstance(view, BinView):
                 out[:, i] = _bins(x[:, self._numeric.index(view.column)], view)
             else:
                 out[:, i] = _read(columns, view, given)
@@ -144,7 +142,10 @@ def _read(columns: Sequence[Any], view: View, given: Array | None) -> Array:
     if isinstance(view, NumberView):
         return _numbers(columns[view.column], view)
     if isinstance(view, CategoryView):
-        return columns[view.column].codes(view)  # type: ignore[no-any-return]
+        codes: Array = columns[view.column].codes(view)
+        if not view.all_missing and np.isin(codes, [code for code in (view.nan, view.none) if code is not None]).all():
+            raise NotForViews
+        return codes
     if isinstance(view, BinView):
         return _bins(columns[view.column], view)
     assert isinstance(view, StepView) and given is not None

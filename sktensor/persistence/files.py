@@ -14,6 +14,7 @@ import sktensor
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.estimator import FITTED_ATTRIBUTES, TensorizedEstimator
 from sktensor.estimator.pipeline import PipelineProgram
+from sktensor.estimator.saved_pipeline import SavedPipeline
 from sktensor.estimator.transformer import innermost
 from sktensor.persistence import archive
 from sktensor.persistence.codec import check_padding, encode_value
@@ -21,6 +22,7 @@ from sktensor.persistence.fitted import check_answers, decode_fitted, decode_par
 from sktensor.persistence.forest_codec import decode_forest, encode_forest
 from sktensor.persistence.names_codec import decode_names, encode_names
 from sktensor.persistence.paths import file_path, find_target
+from sktensor.persistence.pipeline_codec import decode_pipeline, encode_pipeline
 from sktensor.persistence.saved_model import METHODS, SavedModel, decode_tags, encode_tags
 from sktensor.runtime.devices import device_here
 from sktensor.runtime.program import Program
@@ -42,6 +44,7 @@ ENTRIES = {
     "fitted": dict,
     "columns": dict,  # what frames are held against
     "forest": dict,
+    "pipeline": dict,  # of a pipeline its steps, folded, and its forests
 }
 
 LONGEST_ERROR = 1000
@@ -53,7 +56,9 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
     """Save a fitted estimator in sktensor's own format: safetensors with a JSON header.
 
     What is saved is all that predictions need: the forest with every rule, the wrapper's parameters, the fitted
-    attributes and what scikit-learn asks of an estimator. The wrapped model itself is not.
+    attributes and what scikit-learn asks of an estimator. The wrapped model itself is not. Of a pipeline, the steps are
+    kept as they are folded into the forest, for the kinds of rows that it has been fitted on or has predicted, and for
+    arrays of float64 and float32 where it was fitted on an array.
 
     Parameters
     ----------
@@ -77,7 +82,8 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     UnsupportedModelError
-        If the model answers through other models, as a search or a voting classifier does.
+        If the model answers through other models, as a search or a voting classifier does; if steps of a pipeline
+        have to be run, or it has seen no rows that they could be folded for.
     ValueError
         If a label or parameter is of a kind that the format does not know, for instance a date.
     ImportError
@@ -105,15 +111,13 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
     if not isinstance(est, TensorizedEstimator):
         raise TypeError(
             f"sktensor.save takes a TensorizedEstimator, got {type(est).__name__}. Around a fitted model one needs no "
-            "fit: save(TensorizedEstimator(model), path). Of a pipeline, save the last step, or use joblib or skops."
+            "fit: save(TensorizedEstimator(model), path)."
         )
     target = find_target(file_path(path, "sktensor.save"), overwrite=overwrite)
     program = est._compiled()  # now if it has not been, so that what is saved was verified
-    if isinstance(program, PipelineProgram):
-        raise UnsupportedModelError(
-            f"sktensor.save keeps one forest, not a {type(est.estimator_).__name__}. Save a TensorizedEstimator "
-            "of its last step, or all steps together with joblib or skops."
-        )
+    if isinstance(program, (PipelineProgram, SavedPipeline)):
+        archive.write(target, *_pipeline(est, program), overwrite=overwrite)
+        return
     if not isinstance(program, Program):
         raise UnsupportedModelError(
             f"sktensor.save keeps one forest; {type(est.estimator_).__name__} answers through the models in its "
@@ -134,7 +138,15 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
         fitted["feature_importances_"] = importances
     check_answers(forest, fitted)
     scalars, arrays = encode_forest(forest)
-    header = {
+    header = {**_header(est, fitted), "columns": encode_names(program.names), "forest": scalars, "pipeline": {}}
+    check_padding([header["forest"], header["fitted"]])
+    archive.write(target, header, arrays, overwrite=overwrite)
+
+
+def _header(est: TensorizedEstimator, fitted: dict[str, Any]) -> dict[str, Any]:
+    """What a header says of any model."""
+    model = est.estimator_
+    return {
         "sktensor": sktensor.__version__,
         "model": _class_name(model),
         "methods": [name for name in METHODS if hasattr(model, name)],
@@ -143,11 +155,44 @@ def save(est: TensorizedEstimator, path: str | bytes | os.PathLike[Any], *, over
         "adopted": "_prefit" in vars(est),
         "parameters": encode_parameters(est),
         "fitted": {name: encode_value(value, name) for name, value in fitted.items()},
-        "columns": encode_names(program.names),
-        "forest": scalars,
     }
-    check_padding([header["forest"], header["fitted"]])
-    archive.write(target, header, arrays, overwrite=overwrite)
+
+
+def _pipeline(
+    est: TensorizedEstimator, program: PipelineProgram | SavedPipeline
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The header and the arrays of a pipeline of which all steps are folded.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If some are run, or if it has not been folded for any rows.
+    """
+    name = type(est.estimator_).__name__
+    notes = program.notes
+    if isinstance(program, PipelineProgram):
+        why = [f"{note.name!r}, since {note.why_run}" for note in notes if note.why_run]
+        if why or (refused := program.cannot_be_kept()):
+            raise UnsupportedModelError(
+                f"sktensor.save keeps steps that are folded into the forest. Of this {name}, "
+                f"{'these are run: ' + '; '.join(why) if why else refused}. Save a TensorizedEstimator of its last "
+                "step, or all steps together with joblib or skops."
+            )
+        program.fold_for_arrays()
+    if not (folded := program.folded()):
+        raise UnsupportedModelError(
+            f"sktensor.save keeps the steps of a {name} as they were folded for some kind of rows, and this has not "
+            "been folded for any. Predict some rows of each kind that the file is to answer, and save it then: frames "
+            "of pandas or polars where the steps were fitted on one, arrays of numbers otherwise."
+        )
+    fitted = {key: vars(est)[key] for key in FITTED_ATTRIBUTES if key in vars(est)}
+    fitted["n_features_in_"] = program.kinds.n_columns
+    for ready in folded.values():
+        check_answers(ready.program.forest, fitted)
+    encoded, arrays = encode_pipeline(program.kinds, folded, tuple(notes))
+    header = {**_header(est, fitted), "columns": {}, "forest": {}, "pipeline": encoded}
+    check_padding([header["pipeline"], header["fitted"]])
+    return header, arrays
 
 
 def load(path: str | bytes | os.PathLike[Any]) -> TensorizedEstimator:
@@ -207,10 +252,18 @@ def load(path: str | bytes | os.PathLike[Any]) -> TensorizedEstimator:
 def _estimator(header: dict[str, Any], arrays: dict[str, Array]) -> TensorizedEstimator:
     """The estimator that a header and arrays describe, which may be anything."""
     entry = _checked(header)
-    check_padding([entry["forest"], entry["fitted"]])
-    forest = decode_forest(entry["forest"], arrays)
-    fitted = decode_fitted(entry["fitted"], forest)
-    check_answers(forest, fitted)
+    check_padding([entry["forest"], entry["fitted"], entry["pipeline"]])
+    pipeline = decode_pipeline(entry["pipeline"], arrays) if entry["pipeline"] else None
+    if pipeline is None:
+        forests, n_columns = [decode_forest(entry["forest"], arrays)], None
+    elif entry["forest"] or entry["columns"]:
+        raise ValueError("header: a pipeline beside a forest")
+    else:
+        forests, n_columns = [ready.program.forest for ready in pipeline[1].values()], pipeline[0].n_columns
+    forest = forests[0]
+    fitted = decode_fitted(entry["fitted"], forest.n_features if n_columns is None else n_columns)
+    for one in forests:
+        check_answers(one, fitted)
     methods = entry["methods"]
     if not all(isinstance(name, str) and name in METHODS for name in methods):
         raise ValueError(f"methods: expected some of {', '.join(METHODS)}, got {reprlib.repr(methods)}")
@@ -221,8 +274,13 @@ def _estimator(header: dict[str, Any], arrays: dict[str, Array]) -> TensorizedEs
     decode_tags(model.__sklearn_tags__(), entry["tags"])
     est = TensorizedEstimator(model, **decode_parameters(entry["parameters"]))
     shown = {name: value for name, value in fitted.items() if name in FITTED_ATTRIBUTES}
-    names = decode_names(entry["columns"], shown.get("feature_names_in_"), forest)
-    est._hold(model, Program(forest, names), **shown, **({"_prefit": True} if entry["adopted"] else {}))
+    program: Program | SavedPipeline
+    if pipeline is None:
+        program = Program(forest, decode_names(entry["columns"], shown.get("feature_names_in_"), forest))
+    else:
+        model._is_pipeline = True
+        program = SavedPipeline(model, *pipeline)
+    est._hold(model, program, **shown, **({"_prefit": True} if entry["adopted"] else {}))
     return est
 
 

@@ -95,15 +95,15 @@ def decode_parameters(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def decode_fitted(found: dict[str, Any], forest: Forest) -> dict[str, Any]:
-    """Give fitted attributes their values, and hold them against the forest.
+def decode_fitted(found: dict[str, Any], n_features: int) -> dict[str, Any]:
+    """Give fitted attributes their values, and hold them against the columns.
 
     Parameters
     ----------
     found : dict
         Whatever a file says.
-    forest : Forest
-        Validated.
+    n_features : int
+        Columns of the model.
 
     Returns
     -------
@@ -118,8 +118,8 @@ def decode_fitted(found: dict[str, Any], forest: Forest) -> dict[str, Any]:
         raise ValueError(f"fitted: none of the attributes that are saved: {', '.join(sorted(unknown))}")
     values = {name: decode_value(encoded, name) for name, encoded in found.items()}
     for name, value in values.items():
-        if not is_legal(name, value, forest.n_features):
-            raise ValueError(f"fitted: {name} is not what a model of {forest.n_features} columns can have")
+        if not is_legal(name, value, n_features):
+            raise ValueError(f"fitted: {name} is not what a model of {n_features} columns can have")
     if "n_features_in_" not in values:
         raise ValueError("fitted: n_features_in_ is missing")
     return values

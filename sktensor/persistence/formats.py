@@ -16,7 +16,7 @@ from sktensor.forest import TINY
 __all__ = ["FORMAT", "upgrade", "upgrade_arrays"]
 
 # To be raised when a file's content changes its meaning: a field that comes, goes or says something else.
-FORMAT = 3
+FORMAT = 4
 
 # Arrays of format 1 that nothing looked at.
 ONLY_IN_1 = ("tree_iter", "ob_feature", "ob_threshold")
@@ -109,10 +109,15 @@ def _from_2(header: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _from_3(header: dict[str, Any]) -> dict[str, Any]:
+    """Format 3 kept no pipelines."""
+    return {"pipeline": {}, **header}
+
+
 def _with(header: dict[str, Any], entry: str, added: dict[str, Any]) -> dict[str, Any]:
     """A header with more in one of its entries, if that is what it is to be."""
     value = header.get(entry)
     return {**header, entry: {**added, **value}} if type(value) is dict else header
 
 
-_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2, 3: _from_3}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags, TransformerTags, get_tags
 
+from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.forest.structure import levels
 from sktensor.runtime.pickled_state import stamp, take_stamp
@@ -111,7 +112,13 @@ class SavedModel(BaseEstimator):
     def __sklearn_clone__(self) -> NoReturn:
         self._refuse("cloned")
 
+    _is_pipeline = False
+
     def __sktensor_forest__(self) -> Forest:
+        if self._is_pipeline:
+            raise UnsupportedModelError(
+                "This stands for a pipeline that sktensor.save has kept; ask the TensorizedEstimator around it."
+            )
         return self.forest_  # type: ignore[no-any-return]
 
     def __sklearn_tags__(self) -> Tags:

@@ -81,6 +81,7 @@ def in_place(folded: Folded, n_columns: int) -> Forest | None:
         accepts_inf=not len(looked_at),
         no_rows=folded.forest.inputs.no_rows,
         sparse_absent="refused",
+        accepts_margin=folded.forest.inputs.accepts_margin,
     )
     return Forest(trees=trees, inputs=inputs, outputs=folded.forest.outputs).validate()
 
@@ -108,12 +109,12 @@ def forest_of_arrays(steps: Steps, forest: Forest, model: Any) -> Forest:
         If some of the steps have to be run, or look values up, saying which.
     """
     n_columns = getattr(model, "n_features_in_", forest.n_features)
-    columns, notes = way_through(list(steps.before), n_columns)
-    why = next((f"its step {note.name!r} has to be run: {note.why_run}" for note in notes if note.why_run), "")
+    way = way_through(list(steps.before), n_columns)
+    why = next((f"its step {note.name!r} has to be run: {note.why_run}" for note in way.notes if note.why_run), "")
     found = None
-    if columns is not None and not why:
+    if way.columns is not None and not why:
         try:
-            folded = fold(columns, forest, ArrayProbe("float64", n_columns), n_columns)
+            folded = fold(way, forest, ArrayProbe("float64", n_columns), n_columns)
             found = in_place(folded, n_columns)
         except UnsupportedModelError as error:
             why = str(error)

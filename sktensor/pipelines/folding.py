@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +25,7 @@ from sktensor.pipelines.domains import Domain, first_that
 from sktensor.pipelines.features import Features, check_inputs
 from sktensor.pipelines.questions import Answers, Questions
 from sktensor.pipelines.structure import Column, Known, Transform, column_of, is_missing
-from sktensor.pipelines.walk import Opaque, Passed
+from sktensor.pipelines.walk import Opaque, Way
 
 __all__ = ["Folded", "Probe", "fold"]
 
@@ -83,13 +84,13 @@ class Folded:
     columns: tuple[int, ...] = field(default=())
 
 
-def fold(columns: list[Passed], forest: Forest, probe: Probe, n_columns: int) -> Folded:
+def fold(way: Way, forest: Forest, probe: Probe, n_columns: int) -> Folded:
     """Fold steps into the forest behind them.
 
     Parameters
     ----------
-    columns : list of Column or Opaque
-        What the steps give, one for each column of `forest`.
+    way : Way
+        What becomes of the columns of X: one for each column of `forest`.
     forest : Forest
         The last step's.
     probe : Probe
@@ -107,11 +108,14 @@ def fold(columns: list[Passed], forest: Forest, probe: Probe, n_columns: int) ->
         If these steps have to be run for such rows, saying why.
     """
     check_inputs(forest)
+    columns = way.columns or []
     if len(columns) != forest.n_features:
         raise UnsupportedModelError(f"the steps give {len(columns)} columns, and the model has {forest.n_features}")
+    if not len(forest.trees.used_columns):
+        raise UnsupportedModelError("its trees ask nothing")
     if all(isinstance(column, Opaque) for column in columns):
         raise UnsupportedModelError("all steps are run")
-    return _Folding(columns, forest, probe, n_columns).folded()
+    return _Folding(way, forest, probe, n_columns).folded()
 
 
 @dataclass
@@ -130,8 +134,12 @@ class _Target:
 class _Folding:
     """One fold on its way."""
 
-    def __init__(self, columns: list[Passed], forest: Forest, probe: Probe, n_columns: int) -> None:
-        self.columns, self.forest, self.probe, self.n_columns = columns, forest, probe, n_columns
+    def __init__(self, way: Way, forest: Forest, probe: Probe, n_columns: int) -> None:
+        columns = self.columns = way.columns or []
+        self.forest, self.probe, self.n_columns = forest, probe, n_columns
+        self.looked_at: dict[int, list[Column]] = defaultdict(list)
+        for column in (*way.looked_at, *(c for c in columns if isinstance(c, Column))):
+            self.looked_at[column.source].append(column)
         self.questions = Questions(forest.trees)
         self.strictly = forest.trees.cmp == "le"  # x <= t until x > t, x < t until x >= t
         self.views: list[View] = []
@@ -150,8 +158,15 @@ class _Folding:
         for j, column in enumerate(self.columns):
             if isinstance(column, Column):
                 by_source[column.source].append(j)
+        for c in self.looked_at:
+            by_source[c] += []
         numeric = {c: domain for c in by_source if (domain := self.probe.domain(c)) is not None}
         used = set(self.used)
+        warned_of = {c for c, on_the_way in self.looked_at.items() if any(one.unknown == "run" for one in on_the_way)}
+        self.texts = [c for c in by_source if c not in numeric and c not in warned_of]
+        for c in numeric:
+            if any(column.unknown == "run" for column in self.looked_at[c]):
+                raise UnsupportedModelError(f"a step warns of some numbers in column {c}")
         self._choose_usual(by_source, numeric)
         self._stages()
         with np.errstate(all="ignore"), sklearn.config_context(assume_finite=True):
@@ -167,8 +182,11 @@ class _Folding:
             if c not in numeric:
                 self._categories(c, [j for j in by_source[c] if j in used], by_source[c])
         runs = self._step_views()
+        if not self.views:
+            raise UnsupportedModelError("the trees ask nothing of what the steps give")
         trees = self.questions.trees(len(self.views), self._dtype(numeric))
-        inputs = InputSpec(n_features=len(self.views), no_rows=self.forest.inputs.no_rows)
+        of_model = self.forest.inputs
+        inputs = InputSpec(n_features=len(self.views), no_rows=of_model.no_rows, accepts_margin=of_model.accepts_margin)
         return Folded(
             forest=Forest(trees=trees, inputs=inputs, outputs=self.forest.outputs).validate(),
             views=tuple(self.views),
@@ -177,7 +195,7 @@ class _Folding:
             takes_missing=self.takes_missing,
             runs=runs,
             absent_zero=self.is_sparse and self.forest.inputs.sparse_absent == "missing",
-            columns=tuple(sorted(by_source)),
+            columns=tuple(sorted(self.looked_at)),
         )
 
     # --- asking the steps ---------------------------------------------------------------------------------------
@@ -193,14 +211,24 @@ class _Folding:
     def _choose_usual(self, by_source: dict[int, list[int]], numeric: dict[int, Domain]) -> None:
         """For each column of X a value that no step refuses: a known one, if some step looks for such."""
         self.usual: dict[int, Any] = {}
-        for c, js in by_source.items():
-            values = [v for j in js for known in self._column(j).known for v in known.values if not is_missing(v)]
+        for c in by_source:
+            values = [v for known in self._known(c) for v in known.values if not is_missing(v)]
             if c not in numeric:
-                able = self.probe.known(c, list(dict.fromkeys(values)))
+                able = self._known_to_all(c) or self.probe.known(c, values)
                 self.usual[c] = able[0] if able else UNKNOWN
                 continue
             able = [v for v in values if isinstance(v, (int, float)) and numeric[c].dtype.type(v) == v]
             self.usual[c] = able[0] if able else 0
+
+    def _known(self, c: int) -> list[Known]:
+        """All that is looked for on the way of a column of X."""
+        return [known for column in self.looked_at[c] for known in (*column.known, *column.points)]
+
+    def _known_to_all(self, c: int) -> list[Any]:
+        """Texts that no step refuses, or warns of, if it does not take all."""
+        each = [known.values for column in self.looked_at[c] for known in column.known]
+        kept = [v for v in each[0] if all(v in other for other in each)] if each else []
+        return self.probe.known(c, [v for v in kept if not is_missing(v)])
 
     def _rows(self, values: dict[int, Any], n_rows: int) -> Any:
         filled = {c: [usual] * n_rows for c, usual in self.usual.items() if c not in values}
@@ -220,7 +248,8 @@ class _Folding:
         found = {key: Features(self._transformed(run, rows), self.forest) for key, run in self.stages.items()}
         of = [(found[id(self._column(j).stage[0])], self._column(j).stage[1]) for j in js]
         if not of:
-            return np.empty((0, 0)), np.empty((0, 0), dtype=bool)
+            n = len(next(iter(found.values())).numbers)
+            return np.empty((n, 0)), np.empty((n, 0), dtype=bool)
         return (
             np.stack([one.numbers[:, k] for one, k in of], axis=1),
             np.stack([one.missing[:, k] for one, k in of], axis=1),
@@ -239,14 +268,15 @@ class _Folding:
     # --- numbers ------------------------------------------------------------------------------------------------
 
     def _limits(self, by_source: dict[int, list[int]], numeric: dict[int, Domain]) -> None:
-        """Find between which numbers what the steps give is finite, where the model takes no others."""
+        """Find between which numbers all that steps make of them is finite: none behind them takes others."""
         for c, domain in numeric.items():
             ends = domain.value(np.array([domain.first, domain.last], dtype=np.uint64))
             self.lowest[c], self.highest[c] = ends.astype(np.float64)
-        if self.forest.inputs.accepts_inf:
-            return
-        growing = {c: [j for j in by_source[c] if self._column(j).kind != "pieces"] for c in numeric}
-        sources = [c for c in numeric if growing[c]]
+        last = () if self.forest.inputs.accepts_inf else tuple(self.stages)
+        growing = {c: dict.fromkeys(at for column in self.looked_at[c] for at in column.finite) for c in numeric}
+        runs = list(dict.fromkeys(run for stages in growing.values() for run, _ in stages))
+        monotone = {c: [j for j in by_source[c] if last and self._column(j).kind != "pieces"] for c in numeric}
+        sources = [c for c in numeric if growing[c] or monotone[c]]
         domains = [numeric[c] for c in sources]
         zero = [domain.place(np.zeros(1, dtype=domain.dtype))[0] for domain in domains]
 
@@ -254,10 +284,15 @@ class _Folding:
             n = max((p.size for p in places), default=1)
             values = {c: _padded(d.value(p.ravel()), n) for c, d, p in zip(sources, domains, places, strict=True)}
             rows = self._rows(values, n)
+            given = {run: self._transformed(run, rows) for run in runs}
             found = []
             for c, p, at in zip(sources, places, zero, strict=True):
-                numbers, _ = self._features_once(rows, growing[c])
-                finite: Array = np.all(np.isfinite(numbers), axis=1)[: p.size].reshape(p.shape)
+                finite: Array = np.ones(n, dtype=bool)
+                for run, number in growing[c]:
+                    finite &= _finite(column_of(given[run], number))
+                if monotone[c]:
+                    finite &= np.isfinite(self._features_once(rows, monotone[c])[0]).all(axis=1)
+                finite = finite[: p.size].reshape(p.shape)
                 found.append(np.stack([finite[0] | (p[0] >= at), ~finite[1] & (p[1] >= at)]))
             return found
 
@@ -273,6 +308,9 @@ class _Folding:
             self._last: tuple[Any, ...] = rows, found
         found = self._last[1]
         of = [(found[id(self._column(j).stage[0])], self._column(j).stage[1]) for j in js]
+        if not of:
+            n = len(next(iter(found.values())).numbers)
+            return np.empty((n, 0)), np.empty((n, 0), dtype=bool)
         return (
             np.stack([one.numbers[:, k] for one, k in of], axis=1),
             np.stack([one.missing[:, k] for one, k in of], axis=1),
@@ -301,9 +339,9 @@ class _Folding:
                     want(run, number, value, True, falls, (False, True) if both else (self.strictly,))
                 for value, of_features in self._missing_values():
                     want(run, number, value, of_features, falls)
-            for known in (*column.known, *column.points):
-                for value in known.values:
-                    want(*known.stage, value, False, False)
+        for known in self._known(c):
+            for value in known.values:
+                want(*known.stage, value, False, False)
         self.targets[c] = list(wanted.values())
 
     def _missing_values(self) -> list[tuple[float, bool]]:
@@ -374,10 +412,7 @@ class _Folding:
         """Of each column the places of numbers that are exceptions: those that a first step takes for missing."""
         found: dict[int, list[tuple[int, int]]] = {}
         for c in sources:
-            for j in self.used:
-                column = self._column(j)
-                if column.source != c:
-                    continue
+            for column in self.looked_at[c]:
                 for known in column.points:
                     for value in known.values:
                         if not isinstance(value, (int, float, np.number)):
@@ -421,8 +456,7 @@ class _Folding:
                     found[c] = None
         self._last = (None,)
         for c, seen in found.items():
-            takes = self.forest.inputs.accepts_nan and (self.forest.inputs.sparse_accepts_nan or not self.is_sparse)
-            if seen is not None and np.isnan(seen[0]).any() and not takes:
+            if seen is not None and np.isnan(seen[0]).any() and not self._takes_nan():
                 found[c] = None
             if seen is not None and np.isinf(seen[0]).any() and not self.forest.inputs.accepts_inf:
                 found[c] = None
@@ -433,6 +467,10 @@ class _Folding:
                 at = [every.index(j) for j in self.used if self._column(j).source == c]
                 found[c] = numbers[at], missing[at]
         return found
+
+    def _takes_nan(self) -> bool:
+        inputs = self.forest.inputs
+        return inputs.accepts_nan and (inputs.sparse_accepts_nan or not self.is_sparse)
 
     def _numeric_views(
         self,
@@ -449,7 +487,7 @@ class _Folding:
             of_missing = None if seen is None else (float(seen[0][i]), bool(seen[1][i]))
             if not self._by_threshold(c, domain, j, of_missing):
                 in_bins.append(j)
-        if in_bins or (not js and any(self._column(j).kind == "pieces" for j in every)):  # which may refuse numbers
+        if in_bins or any(column.kind == "pieces" for column in self.looked_at[c]):  # which may refuse numbers
             self._by_bins(c, domain, in_bins, seen, js, every)
 
     def _by_threshold(self, c: int, domain: Domain, j: int, of_missing: tuple[float, bool] | None) -> bool:
@@ -511,7 +549,8 @@ class _Folding:
 
     def _by_bins(self, c: int, domain: Domain, js: list[int], seen: Any, all_js: list[int], every: list[int]) -> None:
         """Have the nodes of some columns ask in which bin a number of a column of X lies."""
-        stages = {(id(run), number) for j in js or every for run, number in self._stages_of(j)}
+        stages = {(id(run), number) for j in js for run, number in self._stages_of(j)}
+        stages |= {(id(known.stage[0]), known.stage[1]) for known in self._known(c)}
         places = {t.place for t in self.targets[c] if (id(t.transform), t.number) in stages}
         for ends in self._points([c], {c: domain}).get(c, ()):
             places |= {*ends}
@@ -527,9 +566,12 @@ class _Folding:
         answers: dict[int, Array] = {j: np.zeros((len(first), self.questions.count(j)), dtype=bool) for j in js}
         refused = np.ones(len(first), dtype=bool)
         for bins in (np.flatnonzero(is_point), np.flatnonzero(first < last)):
-            for some in (bins,) if self._ask_bins(c, domain, js, bins, first, last, answers) else bins[:, None]:
-                if some is bins or self._ask_bins(c, domain, js, some, first, last, answers):
+            ask = partial(self._ask_bins, c, domain, js, every, first, last, answers)
+            for some in (bins,) if ask(bins) else bins[:, None]:
+                if some is bins or ask(some):
                     refused[some] = False
+        if not js and not refused[first <= last].any():
+            return
         of_missing = None
         if seen is not None:
             at = [all_js.index(j) for j in js]
@@ -540,15 +582,29 @@ class _Folding:
             self.questions.ask_sets(j, view, answers[j], None if of_missing is None else of_missing.of(j)[0])
 
     def _ask_bins(
-        self, c: int, domain: Domain, js: list[int], bins: Array, first: Array, last: Array, answers: dict[int, Array]
+        self,
+        c: int,
+        domain: Domain,
+        js: list[int],
+        every: list[int],
+        first: Array,
+        last: Array,
+        answers: dict[int, Array],
+        bins: Array,
     ) -> bool:
-        """Ask about the ends of some bins; False if the steps refuse them, at most so many of which are asked alone."""
+        """Ask about the ends of some bins; False if the steps, or the model, refuse them."""
         if not len(bins):
             return True
         try:
-            ends = self._asked(js, c, domain.value(np.concatenate([first[bins], last[bins]])))
+            values = domain.value(np.concatenate([first[bins], last[bins]]))
+            with sklearn.config_context(assume_finite=False):
+                numbers, missing = self._features(self._rows({c: values}, len(values)), every)
         except UnsupportedModelError:
             return False
+        if np.isnan(numbers).any() and not self._takes_nan():
+            return False
+        at = [every.index(j) for j in js]
+        ends = self.questions.answers(js, numbers[:, at], missing[:, at])
         for j in js:
             below, above = np.split(ends.of(j), 2)
             if not np.array_equal(below, above):
@@ -564,23 +620,26 @@ class _Folding:
 
     def _categories(self, c: int, js: list[int], every: list[int]) -> None:
         """Have the nodes of some columns ask for sets of the values of a column of text, objects or categories."""
-        known: list[Known] = [k for j in every for k in (*self._column(j).known, *self._column(j).points)]
         if any(self._column(j).kind != "pieces" for j in every):
             raise UnsupportedModelError(f"column {c} holds other things than numbers, and no step looks them up")
-        values = self.probe.known(c, list(dict.fromkeys(v for k in known for v in k.values if not is_missing(v))))
+        warns = any(column.unknown == "run" for column in self.looked_at[c])  # of missing values, too, if unknown
+        values = self._known_to_all(c)
+        if not warns:
+            of_any = [v for known in self._known(c) for v in known.values if not is_missing(v)]
+            values = self.probe.known(c, list(dict.fromkeys(of_any)))
         if len(values) > MOST_BINS:
             raise UnsupportedModelError(f"column {c} has {len(values)} known categories")
         taken: list[Any] = []
         found: list[list[Array]] = [[] for _ in js]
 
-        def ask(asked: list[Any]) -> bool:
-            """Ask about values, which have one code each if the steps take them."""
+        def ask(asked: list[Any], beside: Sequence[Any] = ()) -> bool:
+            """Ask about values, which have one code each if the steps take them, in a column with others."""
             try:
-                rows = self._rows({c: asked}, len(asked))
-                numbers, absent = self._features(rows, every)
+                rows = self._rows({c: [*beside, *asked]}, len(beside) + len(asked))
+                numbers, absent = (found[len(beside) :] for found in self._features(rows, every))
             except UnsupportedModelError:
                 return False
-            if np.isnan(numbers).any() and not self.forest.inputs.accepts_nan:
+            if np.isnan(numbers).any() and not self._takes_nan():
                 return False
             at = [every.index(j) for j in js]
             answers = self.questions.answers(js, numbers[:, at], absent[:, at])
@@ -597,20 +656,57 @@ class _Folding:
         number = {value: i for i, value in enumerate(taken)}
         unknown = None
         size = len(taken)
-        warns = any(self._column(j).unknown == "run" for j in every)  # of missing values, too, if it knows none
         if not warns and ask([UNKNOWN]):
             unknown, size = size, size + 1
         missing: dict[bool, int] = {}
         for value in self.probe.missing(c):
-            if not warns and ask([value]):
+            if not warns and self._is_steady(c, value, every) and ask([value], [self.usual[c]]):
                 missing[value is None], size = size, size + 1
-        if not js and unknown is not None and len(missing) == len(self.probe.missing(c)) and len(taken) == len(values):
+        if len(missing) > 1:  # what encoders take None for beside NaN depends on the other values of a column
+            del missing[True]
+        all_missing = warns or all(self._is_itself(c, value, every) for value in self.probe.missing(c))
+        if (
+            not js
+            and all_missing
+            and unknown is not None
+            and len(missing) == len(self.probe.missing(c))
+            and len(taken) == len(values)
+        ):
             return  # nobody looks at it, and nothing is refused
         if not size:
             raise UnsupportedModelError(f"the steps take no value in column {c}")
-        view = self._number_of(CategoryView(c, number, missing.get(False), missing.get(True), unknown))
+        view = self._number_of(CategoryView(c, number, missing.get(False), missing.get(True), unknown, all_missing))
         for one, j in zip(found, js, strict=True):
             self.questions.ask_sets(j, view, np.concatenate(one), None)
+
+    def _is_steady(self, c: int, value: Any, js: list[int]) -> bool:
+        """Whether a missing value means the same beside unknown texts and other missing values.
+
+        An encoder that knows NaN takes None for it where all texts beside are known [sklearn/utils/_encode.py].
+        """
+        seen = []
+        for beside in ((), (UNKNOWN,), *((other,) for other in self.probe.missing(c))):
+            try:
+                numbers, missing = self._features(self._rows({c: [*beside, self.usual[c], value]}, len(beside) + 2), js)
+            except UnsupportedModelError:
+                continue  # the steps refuse what stands beside
+            seen.append(np.where(missing[-1], np.nan, numbers[-1]))
+        return all(np.array_equal(seen[0], other, equal_nan=True) for other in seen[1:])
+
+    def _is_itself(self, c: int, value: Any, js: list[int]) -> bool:
+        """Whether a missing value means the same in a column, and in columns, of nothing else, as beside texts.
+
+        Of an array of nothing but None, check_array makes one of numbers [sklearn/utils/validation.py].
+        """
+        others = {k: [value if value in self.probe.missing(k) else self.probe.missing(k)[0]] for k in self.texts}
+        seen = []
+        for values in ({c: [self.usual[c], value]}, {c: [value]}, others | {c: [value]}):
+            try:
+                numbers, missing = self._features(self._rows(values, len(values[c])), js)
+            except UnsupportedModelError:
+                return False
+            seen.append(np.where(missing[-1], np.nan, numbers[-1]))
+        return all(np.array_equal(seen[0], other, equal_nan=True) for other in seen[1:])
 
     # --- what is run --------------------------------------------------------------------------------------------
 
@@ -649,6 +745,14 @@ class _Folding:
         if any(isinstance(view, StepView) for view in self.views) and self.forest.trees.feature_dtype == "float64":
             return "float64"
         return "float32"
+
+
+def _finite(values: Array) -> Array:
+    try:
+        found: Array = np.isfinite(values.astype(np.float64))
+    except (TypeError, ValueError) as error:
+        raise UnsupportedModelError("the steps give other things than numbers") from error
+    return found
 
 
 def _padded(values: Array, n: int) -> Array:

@@ -51,8 +51,11 @@ def probe_values(folded: Folded) -> tuple[dict[int, Any], int]:
                 numbers[view.column] = [view.breaks[kept]]
         elif isinstance(view, CategoryView):
             values: list[Any] = list(view.codes)
-            values += [UNKNOWN] * (view.unknown is not None)
-            values += [np.nan] * (view.nan is not None) + [None] * (view.none is not None)
+            if not folded.runs:  # a step that is run may refuse other values in the same column, or warn of them
+                values += [UNKNOWN] * (view.unknown is not None)
+                values += [np.nan] * (view.nan is not None) + [None] * (view.none is not None)
+            if not values:
+                continue
             found[view.column] = [values[k] for k in rng.integers(0, len(values), N_ROWS)]
     for column, parts in numbers.items():
         at = np.unique(np.concatenate(parts))

@@ -43,7 +43,7 @@ class Questions:
         self._of: dict[int, _OfColumn] = {}
         order = np.argsort(trees.feature, kind="stable")
         columns, starts = np.unique(trees.feature[order], return_index=True)
-        for column, nodes in zip(columns.tolist(), np.split(order, starts[1:]), strict=True):
+        for column, nodes in zip(columns.tolist(), np.split(order, starts)[1:], strict=True):
             self._of[column] = self._distinct(nodes)
         n = trees.n_nodes
         self._feature = np.zeros(n, dtype=np.int32)

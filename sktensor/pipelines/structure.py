@@ -56,6 +56,8 @@ class Column:
         Of a monotone column, values that are exceptions, like the one that an imputer takes for missing.
     unknown : {"ask", "run"}
         Whether the steps can be asked about other values than the known ones, or warn each time and have to be run.
+    finite : tuple of Stage
+        What it has been on the way, for as long as it was monotone: a step behind may refuse infinite numbers there.
     """
 
     source: int
@@ -64,6 +66,11 @@ class Column:
     known: tuple[Known, ...] = ()
     points: tuple[Known, ...] = ()
     unknown: Literal["ask", "run"] = "ask"
+    finite: tuple[Stage, ...] = ()
+
+    def at(self, stage: Stage) -> Column:
+        """What a further step gives of this column."""
+        return replace(self, stage=stage, finite=self.finite if self.kind == "pieces" else (*self.finite, stage))
 
     def monotone(self, except_at: Iterable[Any] = ()) -> Column:
         """Never decreasing in this column, but for some values of it; what is in pieces stays in pieces.

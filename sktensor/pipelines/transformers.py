@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.feature_selection import SelectorMixin
+from sklearn.utils._set_output import _get_output_config
 
 from sktensor.pipelines.structure import Column, is_missing
 
@@ -33,7 +34,8 @@ def describe(transformer: Any, columns: Columns) -> Columns | None:
     if (known := TABLE.get(type(transformer).__name__)) is not None:
         return known(transformer, columns)
     if isinstance(transformer, SelectorMixin):
-        return [columns[j] for j in transformer.get_support(indices=True)]
+        chosen = transformer.get_support(indices=True)
+        return [columns[j] for j in chosen] if len(chosen) else None  # it warns in each call that there are none
     return None
 
 
@@ -115,7 +117,10 @@ def _values(categories: Any) -> list[Any]:
 
 
 def _function(transformer: Any, columns: Columns) -> Columns | None:
-    return list(columns) if transformer.func is None else None
+    if transformer.func is not None:
+        return None
+    warns = transformer.feature_names_out is None and _get_output_config("transform", transformer)["dense"] != "default"
+    return None if warns else list(columns)
 
 
 TABLE: dict[str, Callable[[Any, Columns], Columns | None]] = {

@@ -12,7 +12,7 @@ from sklearn.utils import _safe_indexing
 from sktensor.pipelines.registry import description_of
 from sktensor.pipelines.structure import Column, Transform
 
-__all__ = ["Note", "Opaque", "Passed", "way_through"]
+__all__ = ["Note", "Opaque", "Passed", "Way", "way_through"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,32 @@ class _Unknown(Exception):
     """How many columns a step gives is not known."""
 
 
-def way_through(steps: list[tuple[str, Any]], n_columns: int) -> tuple[list[Passed] | None, list[Note]]:
+@dataclass(frozen=True, eq=False)
+class Way:
+    """What becomes of columns and steps.
+
+    Attributes
+    ----------
+    columns : list of Column or Opaque, or None
+        What the last step gives; None where nobody can say.
+    notes : list of Note
+        One for each transformer.
+    looked_at : list of Column
+        What any folded step gives, be it dropped behind it: the step may refuse a value all the same.
+    """
+
+    columns: list[Passed] | None
+    notes: list[Note]
+    looked_at: list[Column]
+
+    @property
+    def sources(self) -> list[int]:
+        """The columns of X that folded steps look at, or hand on."""
+        given = [column for column in self.columns or () if isinstance(column, Column)]
+        return sorted({column.source for column in (*given, *self.looked_at)})
+
+
+def way_through(steps: list[tuple[str, Any]], n_columns: int) -> Way:
     """The columns that the last of some steps gives.
 
     Parameters
@@ -72,17 +97,14 @@ def way_through(steps: list[tuple[str, Any]], n_columns: int) -> tuple[list[Pass
 
     Returns
     -------
-    columns : list of Column or Opaque, or None
-        None where nobody can say.
-    notes : list of Note
-        One for each transformer.
+    Way
     """
-    notes: list[Note] = []
-    columns: list[Passed] = [Column(j, "monotone", (_as_given, j)) for j in range(n_columns)]
+    way = Way([Column(j, "monotone", (_as_given, j)) for j in range(n_columns)], [], [])
     try:
-        return _chain(steps, columns, _as_given, "", notes, None), notes
+        assert way.columns is not None
+        return replace(way, columns=_chain(steps, way.columns, _as_given, "", way, None))
     except _Unknown:
-        return None, notes
+        return replace(way, columns=None)
 
 
 def _as_given(X: Any) -> Any:
@@ -94,14 +116,14 @@ def _chain(
     columns: list[Passed],
     given: Transform,
     name: str,
-    notes: list[Note],
+    way: Way,
     n_out: int | None,
 ) -> list[Passed]:
     """What steps one after the other give."""
     steps = [(key, step) for key, step in steps if not _passes(step)]
     for i, (key, step) in enumerate(steps):
         known = n_out if i == len(steps) - 1 else getattr(steps[i + 1][1], "n_features_in_", None)
-        columns, given = _step(step, columns, given, f"{name}{key}", notes, known)
+        columns, given = _step(step, columns, given, f"{name}{key}", way, known)
     return columns
 
 
@@ -110,28 +132,28 @@ def _passes(step: Any) -> bool:
 
 
 def _step(
-    step: Any, columns: list[Passed], given: Transform, name: str, notes: list[Note], n_out: int | None
+    step: Any, columns: list[Passed], given: Transform, name: str, way: Way, n_out: int | None
 ) -> tuple[list[Passed], Transform]:
     """What one step gives, and how to have it transform rows of X."""
     of_sklearn = type(step).__module__.partition(".")[0] == "sklearn"
     kind = type(step).__name__ if of_sklearn else ""
     if kind == "FrozenEstimator":
-        return _step(step.estimator, columns, given, name, notes, n_out)
+        return _step(step.estimator, columns, given, name, way, n_out)
     if kind == "Pipeline":
-        return _chain(step.steps, columns, given, f"{name}__", notes, n_out), _after(step, given)
+        return _chain(step.steps, columns, given, f"{name}__", way, n_out), _after(step, given)
     if kind == "ColumnTransformer":
-        return _column_transformer(step, columns, given, name, notes)
+        return _column_transformer(step, columns, given, name, way)
     if kind == "FeatureUnion":
-        return _feature_union(step, columns, given, name, notes)
+        return _feature_union(step, columns, given, name, way)
     run = _after(step, given)
     found, why = _described(step, columns)
     sources = tuple(sorted({column.source for column in columns if isinstance(column, Column)}))
-    notes.append(Note(name, type(step).__name__, sources, why))
+    way.notes.append(Note(name, type(step).__name__, sources, why))
     if found is None:
         return _opaque(run, n_out), run
-    if any(isinstance(column, Opaque) for column in found):  # chosen from columns of which some are run
-        return list(found), run
-    return [replace(column, stage=(run, j)) for j, column in enumerate(found)], run
+    given_on = [column.at((run, j)) for j, column in enumerate(found)]
+    way.looked_at.extend(column for column in (*columns, *given_on) if isinstance(column, Column))
+    return list(given_on), run
 
 
 def _after(step: Any, given: Transform) -> Transform:
@@ -149,14 +171,25 @@ def _described(step: Any, columns: list[Passed]) -> tuple[list[Any] | None, str]
     describe = description_of(step)
     if describe is None:
         return None, "nobody has described its structure: see register_transformer"
-    if any(isinstance(column, Opaque) for column in columns) and not hasattr(step, "get_support"):
+    if any(isinstance(column, Opaque) for column in columns):
         return None, "a step before it is run"
     found = describe(step, columns)  # type: ignore[arg-type]
-    return found, "" if found is not None else "what it gives is no function of single columns that can be folded"
+    if found is None:
+        return None, "what it gives is no function of single columns that can be folded"
+    kept = {column.source for column in found}
+    given = {column.source for column in columns if isinstance(column, Column)}
+    if not given <= kept and not _chooses(step):
+        return None, "it looks at columns of which it gives nothing"
+    return found, ""
+
+
+def _chooses(step: Any) -> bool:
+    """Whether a step looks at columns of which it gives nothing for nothing but that they are finite."""
+    return hasattr(step, "get_support") or type(step).__name__ == "MissingIndicator"
 
 
 def _column_transformer(
-    step: Any, columns: list[Passed], given: Transform, name: str, notes: list[Note]
+    step: Any, columns: list[Passed], given: Transform, name: str, way: Way
 ) -> tuple[list[Passed], Transform]:
     """What transformers of some columns each give, one behind the other [sklearn/compose/_column_transformer.py]."""
     run = _after(step, given)
@@ -172,21 +205,26 @@ def _column_transformer(
             reduced.append((key, transformer, chosen))
             continue
         if not width:
+            if where:  # it may still refuse rows, or warn of them
+                raise _Unknown
             reduced.append((key, transformer, chosen))
             continue
         of_branch: Transform = _columns_of(given, where)
-        inside = [columns[j] for j in where]
+        inside, n_looked_at = [columns[j] for j in where], len(way.looked_at)
         is_series = isinstance(chosen, str) or (np.ndim(chosen) == 0 and not isinstance(chosen, slice))
         if _is_identity(transformer):
             passed: list[Passed] = inside
         elif is_series:  # such a transformer is given a series
-            notes.append(Note(f"{name}__{key}", type(transformer).__name__, tuple(where), "it is given one series"))
+            way.notes.append(Note(f"{name}__{key}", type(transformer).__name__, tuple(where), "it is given one series"))
             passed = _opaque(_after(transformer, _series_of(given, where[0])), width)
         else:
-            passed, _ = _step(transformer, inside, of_branch, f"{name}__{key}", notes, width)
+            passed, _ = _step(transformer, inside, of_branch, f"{name}__{key}", way, width)
         if len(passed) != width:
             raise _Unknown
-        is_run = any(isinstance(column, Opaque) for column in passed)
+        if is_run := any(isinstance(column, Opaque) for column in passed):
+            if any(column.unknown == "run" for column in way.looked_at[n_looked_at:]):
+                raise _Unknown  # it would warn of the rows that folded steps are verified on
+            del way.looked_at[n_looked_at:]  # by steps that are run: they refuse values themselves
         reduced.append((key, "drop" if is_run else transformer, chosen))
         folded += [not is_run] * width
         found += passed
@@ -199,15 +237,19 @@ def _column_transformer(
         run_folded = run
     place = np.cumsum(folded) - 1
     return [
-        replace(column, stage=(run_folded, int(place[i]))) if folded[i] and isinstance(column, Column) else column
+        column.at((run_folded, int(place[i]))) if folded[i] and isinstance(column, Column) else column
         for i, column in enumerate(found)
     ], run
 
 
 def _is_identity(transformer: Any) -> bool:
     """Whether a branch hands its columns on; scikit-learn keeps a FunctionTransformer for "passthrough"."""
-    return _passes(transformer) or (
-        type(transformer).__name__ == "FunctionTransformer" and transformer.func is None and not transformer.validate
+    if _passes(transformer):
+        return True
+    return (
+        type(transformer).__name__ == "FunctionTransformer"
+        and description_of(transformer)(transformer, []) is not None  # type: ignore[misc]
+        and not transformer.validate
     )
 
 
@@ -220,7 +262,7 @@ def _series_of(given: Transform, where: int) -> Transform:
 
 
 def _feature_union(
-    step: Any, columns: list[Passed], given: Transform, name: str, notes: list[Note]
+    step: Any, columns: list[Passed], given: Transform, name: str, way: Way
 ) -> tuple[list[Passed], Transform]:
     """What several transformers give of the same columns."""
     run = _after(step, given)
@@ -231,10 +273,8 @@ def _feature_union(
         if _is_identity(transformer):
             found += columns
             continue
-        passed, _ = _step(transformer, columns, given, f"{name}__{key}", notes, None)
+        passed, _ = _step(transformer, columns, given, f"{name}__{key}", way, None)
         found += passed
     if any(isinstance(column, Opaque) for column in found):
         raise _Unknown
-    return [
-        replace(column, stage=(run, j)) if isinstance(column, Column) else column for j, column in enumerate(found)
-    ], run
+    return [column.at((run, j)) if isinstance(column, Column) else column for j, column in enumerate(found)], run

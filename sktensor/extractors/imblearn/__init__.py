@@ -8,6 +8,7 @@ from sktensor.extractors.imblearn.model import (
     methods,
     predict_leaves,
     predict_raw,
+    steps,
     submodels,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "methods",
     "predict_leaves",
     "predict_raw",
+    "steps",
     "submodels",
 ]

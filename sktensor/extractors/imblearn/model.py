@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from sktensor.extractors import sklearn as of_sklearn
 from sktensor.extractors.copies import copy_with
 from sktensor.extractors.guards import check_answers
+from sktensor.extractors.sklearn.pipelines import fingerprint_of, with_last
 from sktensor.forest import Forest
-from sktensor.registry import ColumnNames, Fingerprint, Methods, Submodels, find_extractor
+from sktensor.registry import ColumnNames, Fingerprint, Methods, Steps, Submodels, find_extractor
 
 __all__ = [
     "check_class",
@@ -28,6 +30,7 @@ __all__ = [
     "methods",
     "predict_leaves",
     "predict_raw",
+    "steps",
     "submodels",
 ]
 
@@ -64,6 +67,17 @@ def check_class(model: Any) -> None:
     extractor, inside = _answering(model)
     if (check := getattr(extractor, "check_class", None)) is not None:
         check(inside)
+
+
+def steps(model: Any) -> Steps | None:
+    """The steps of a fitted pipeline that do something when rows are predicted; None if the last one alone does."""
+    if not _is_pipeline(model):
+        return None
+    check_is_fitted(model)
+    acting = without_samplers(model)
+    if acting is model.steps[-1][1] or (found := of_sklearn.steps(acting)) is None:
+        return None
+    return Steps(found.before, found.last, with_last)
 
 
 def submodels(model: Any) -> Submodels | None:
@@ -103,12 +117,7 @@ def predict_leaves(model: Any, X: Array) -> Array | None:
 
 def fingerprint(model: Any) -> Fingerprint:
     """What another fit replaces."""
-    if not _is_pipeline(model):
-        return of_sklearn.fingerprint(model)
-    last = model.steps[-1][1]
-    ask = getattr(find_extractor(last), "fingerprint", None)
-    objects, numbers = ((), ()) if ask is None else ask(last)
-    return (last, *objects), numbers
+    return fingerprint_of(model) if _is_pipeline(model) else of_sklearn.fingerprint(model)
 
 
 def without_samplers(pipeline: Any) -> Any:

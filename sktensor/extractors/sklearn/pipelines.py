@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
@@ -10,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import replaced_methods
 from sktensor.extractors.sklearn.submodels import own_class
-from sktensor.registry import Steps, find_extractor
+from sktensor.registry import Fingerprint, Steps, find_extractor
 
-__all__ = ["check_pipeline", "is_pipeline", "steps"]
+__all__ = ["check_pipeline", "fingerprint_of", "is_pipeline", "steps", "with_last"]
 
 # What a subclass must not replace, if its steps are to be asked in its place.
 ANSWERING = (
@@ -26,7 +27,7 @@ def is_pipeline(model: Any) -> bool:
 
 
 def steps(model: Any) -> Steps | None:
-    """The steps of a fitted pipeline; None for any other model.
+    """The steps of a fitted pipeline, of which the last is no pipeline itself; None for any other model.
 
     Raises
     ------
@@ -35,23 +36,40 @@ def steps(model: Any) -> Steps | None:
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     """
-    if (known := own_class(model, ("Pipeline",))) is None:
+    if not is_pipeline(model):
         return None
+    _check_answers(model)
+    last = _last(model)
+    check_is_fitted(model)
+    before = tuple(model.steps[:-1])
+    if _answers_by_steps(last) and (inside := steps(last)) is not None:
+        name = model.steps[-1][0]
+        return Steps((*before, *((f"{name}__{key}", step) for key, step in inside.before)), inside.last, with_last)
+    return Steps(before, last, with_last)
+
+
+def check_pipeline(model: Any) -> None:
+    """Refuse a pipeline, fitted or not, with answers of its own, or whose last step is not supported."""
+    _check_answers(model)
+    last = _last(model)
+    if (check := getattr(find_extractor(last), "check_class", None)) is not None:
+        check(last)
+
+
+def _answers_by_steps(model: Any) -> bool:
+    """Whether a model is a pipeline with no answers of its own; imbalanced-learn's have some."""
+    known = own_class(model, ("Pipeline",))
+    return known is not None and not replaced_methods(model, known, ANSWERING)
+
+
+def _check_answers(model: Any) -> None:
+    known = own_class(model, ("Pipeline",))
+    assert known is not None
     if replaced := replaced_methods(model, known, ANSWERING):
         raise UnsupportedModelError(
             f"{type(model).__module__}.{type(model).__qualname__} replaces {', '.join(replaced)} of Pipeline, so that "
             "its answers may differ from those of its steps."
         )
-    last = _last(model)
-    check_is_fitted(model)
-    return Steps(tuple(model.steps[:-1]), last, with_last)
-
-
-def check_pipeline(model: Any) -> None:
-    """Refuse a pipeline, fitted or not, whose last step is not supported."""
-    last = _last(model)
-    if (check := getattr(find_extractor(last), "check_class", None)) is not None:
-        check(last)
 
 
 def _last(model: Any) -> Any:
@@ -64,7 +82,46 @@ def _last(model: Any) -> Any:
 
 
 def with_last(model: Any, last: Any) -> Any:
-    """A copy of a pipeline with another last step."""
-    twin = copy.copy(model)
-    twin.steps = [*model.steps[:-1], (model.steps[-1][0], last)]
+    """A copy of a pipeline with another last step, in that of pipelines in pipelines."""
+    twin, (name, inside) = copy.copy(model), model.steps[-1]
+    twin.steps = [*model.steps[:-1], (name, with_last(inside, last) if _answers_by_steps(inside) else last)]
     return twin
+
+
+# How the models at the ends of pipelines show another fit, by their class: extractors are looked for once.
+_fingerprints: dict[type, Callable[[Any], Fingerprint] | None] = {}
+
+
+def fingerprint_of(model: Any) -> Fingerprint:
+    """What another fit of a pipeline, or of one of its steps, replaces."""
+    last = model.steps[-1][1]
+    found: list[Any] = [last]
+    _add_states((step for _, step in model.steps[:-1]), found)
+    kind = type(last)
+    if kind not in _fingerprints:
+        _fingerprints[kind] = getattr(find_extractor(last), "fingerprint", None)
+    ask = _fingerprints[kind]
+    objects, numbers = ((), ()) if ask is None else ask(last)
+    found += objects
+    return tuple(found), (len(found), *numbers)
+
+
+def _add_states(transformers: Iterable[Any], found: list[Any]) -> None:
+    """Add to `found` transformers, what a fit sets in them, and the parameters that they look at afterwards."""
+    for step in transformers:
+        found.append(step)
+        if step is None or isinstance(step, str):
+            continue
+        module, state = type(step).__module__, getattr(step, "__dict__", {})
+        if module == "sklearn.pipeline" or module.startswith("sklearn.compose"):
+            if (inside := state.get("transformers_")) is not None:
+                found.append(inside)
+                _add_states((one for _, one, _ in inside), found)
+            else:
+                _add_states((one for _, one in state.get("steps", state.get("transformer_list", ()))), found)
+        elif module.startswith("sklearn.frozen"):
+            _add_states([state["estimator"]], found)
+        elif module.startswith("sklearn.") and not module.startswith("sklearn.feature_extraction"):
+            found += state.values()  # which transform leaves as they are
+        else:
+            found += [value for name, value in state.items() if name.endswith("_")]

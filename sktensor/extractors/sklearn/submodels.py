@@ -136,7 +136,7 @@ def submodels(model: Any) -> Submodels | None:
     found = SUBMODELS[known.__name__]
     if found.delegates:
         inside = _delegate(model, found)
-        if known.__name__ == "FrozenEstimator" and _submodels_of(inside) is None:
+        if known.__name__ == "FrozenEstimator" and not _has_steps(inside) and _submodels_of(inside) is None:
             return None
         # A subclass with answers of its own gives them itself, with a program inside it.
         return Submodels(found.attributes, quicken=check_once) if replaced_methods(model, known, DELEGATED) else found
@@ -249,6 +249,12 @@ def _submodels_of(model: Any) -> Submodels | None:
     return None if ask is None else ask(model)
 
 
+def _has_steps(model: Any) -> bool:
+    """Whether a model of any library is a pipeline."""
+    ask = getattr(find_extractor(model), "steps", None)
+    return ask is not None and ask(model) is not None
+
+
 def is_fitted(model: Any) -> bool:
     """Whether a model that is not fitted itself answers through a fitted one that it has been given."""
     known = own_class(model, GIVEN)
@@ -275,6 +281,10 @@ LOOKED_AT = ("threshold", "pos_label", "response_method", "voting", "weights", "
 def fingerprint(model: Any) -> Fingerprint:
     """What another fit of a model replaces."""
     state = vars(model)
+    if "steps" in state and own_class(model, ("Pipeline",)) is not None:
+        from sktensor.extractors.sklearn.pipelines import fingerprint_of  # which knows this module
+
+        return fingerprint_of(model)
     if isinstance(model, FrozenEstimator):
         inside = state["estimator"]
         ask = getattr(find_extractor(inside), "fingerprint", None)

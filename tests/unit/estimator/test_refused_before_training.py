@@ -48,7 +48,7 @@ Y = (X[:, 0] > 0).astype(int)
 class Untrained:
     """A mix-in of models that must not be trained."""
 
-    def fit(self, *args, **kwargs):
+    def fit(self, X, y=None, sample_weight=None, **kwargs):
         raise AssertionError("was trained")
 
 

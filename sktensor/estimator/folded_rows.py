@@ -1,0 +1,186 @@
+"""Rows as the forest of folded steps sees them, where the steps need not be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.forest import NO_FLUSH
+from sktensor.inputs.layouts import NUMBERS, columns_of, layout_of
+from sktensor.inputs.rows import IN_PLACE, Rows
+from sktensor.inputs.views import NotForViews, ViewReader
+from sktensor.pipelines.folding import Folded
+from sktensor.runtime.program import Program
+
+__all__ = ["Kind", "Ready", "RowKinds", "rows_of", "shown_kind"]
+
+Array = npt.NDArray[Any]
+
+Kind: TypeAlias = str | tuple[str, tuple[str, ...]]
+"""Of arrays numpy's character for their dtype; of frames their library, and what the columns are of that are read."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Folded steps with a program.
+
+    Attributes
+    ----------
+    folded : Folded
+        The steps.
+    program : Program
+        What runs the forest.
+    reader : ViewReader
+        What gives its columns.
+    in_place : bool
+        Whether its trees read X itself.
+    takes_all_finite : bool
+        And refuse no number of it but infinite ones, which their kernels find.
+    low, high : float
+        Numbers between these are refused in no column.
+    """
+
+    folded: Folded
+    program: Program
+    reader: ViewReader
+    in_place: bool
+    takes_all_finite: bool
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, folded: Folded, program: Program, kind: Kind, *, in_place: bool) -> Ready:
+        """Put one together for a kind of rows."""
+        limits = float(folded.lowest.max(initial=-np.inf)), float(folded.highest.min(initial=np.inf))
+        all_finite = False
+        if in_place and isinstance(kind, str) and np.dtype(kind) in IN_PLACE:
+            all_finite = limits == (float(np.finfo(kind).min), float(np.finfo(kind).max))
+        reader = ViewReader(
+            folded.views,
+            folded.columns,
+            folded.lowest,
+            folded.highest,
+            folded.takes_missing,
+            folded.forest.trees.feature_dtype,
+        )
+        return cls(folded, program, reader, in_place, all_finite, *limits)
+
+
+class RowKinds:
+    """Which kind of rows X is, and where the columns are that steps look at.
+
+    Parameters
+    ----------
+    names : tuple of str, optional
+        Of the columns that the steps were fitted on.
+    by_name : bool
+        Whether they find columns by their names.
+    n_columns : int
+        How many there were.
+    read : list of int
+        Those that folded steps look at.
+    """
+
+    def __init__(self, names: tuple[str, ...] | None, by_name: bool, n_columns: int, read: list[int]) -> None:
+        self.names, self.by_name, self.n_columns, self.read = names, by_name, n_columns, read
+        self._places: tuple[Any, list[int] | None] = None, None
+
+    def of(self, X: Any) -> tuple[Kind, Any] | None:
+        """The kind of X, and the columns of a frame; None where the library has something to say about X."""
+        if type(X) is np.ndarray:
+            if X.ndim != 2 or X.shape[1] != self.n_columns or not len(X) or self.names is not None:
+                return None
+            return (X.dtype.char, None) if X.dtype.char in NUMBERS and X.dtype.isnative else None
+        library = layout_of(X)
+        if not library or not len(X) or (places := self._places_in(X)) is None:
+            return None
+        if (found := columns_of(X, places, self.read)) is None:
+            return None
+        return (library, found[1]), found[0]
+
+    def _places_in(self, X: Any) -> list[int] | None:
+        """Where the columns of the steps are in a frame; None where the library has something to say about that."""
+        columns = X.columns
+        known, places = self._places
+        if columns is known:
+            return places
+        names = columns if isinstance(columns, list) else columns.tolist()
+        found: list[int] | None = None
+        if self.names is not None:
+            if tuple(names) == self.names:
+                found = list(range(len(names)))
+            elif self.by_name and all(isinstance(name, str) for name in names) and len(set(names)) == len(names):
+                place = {name: i for i, name in enumerate(names)}
+                found = [place.get(name, -1) for name in self.names]
+                if any(found[c] < 0 for c in self.read):
+                    found = None
+        if not isinstance(columns, list):
+            self._places = columns, found
+        return found
+
+
+def shown_kind(kind: Kind, names: tuple[str, ...] | None) -> str:
+    """A kind of rows in words."""
+    if isinstance(kind, str):
+        return f"arrays of {np.dtype(kind).name}"
+    library, kinds = kind
+    columns = [f"{name}: {of}" for name, of in zip(names or (), kinds, strict=False) if of]
+    more = f" and {len(columns) - 8} others" if len(columns) > 8 else ""
+    return f"frames of {library} ({', '.join(columns[:8])}{more})"
+
+
+def rows_of(X: Any, columns: Any, ready: Ready, run: Callable[[], Array]) -> Rows:
+    """Rows of X as a program's forest sees them.
+
+    Parameters
+    ----------
+    X : ndarray or data frame
+        Of the kind that `ready` is for.
+    columns : list, optional
+        Of a frame, as :meth:`RowKinds.of` gives them.
+    ready : Ready
+        For this kind.
+    run : callable
+        What the steps give that are run; called if there are any.
+
+    Returns
+    -------
+    Rows
+
+    Raises
+    ------
+    NotForViews
+        Where the library has to be asked.
+    """
+    folded = ready.folded
+    if type(X) is np.ndarray:
+        if ready.in_place and ready.takes_all_finite:
+            return Rows(X, NO_FLUSH, None, partial(_check_array, ready=ready), True)
+        _check_array(X, ready)
+        if ready.in_place:
+            return Rows(X, NO_FLUSH, None, None, X.dtype in IN_PLACE)
+        columns = X.T
+    data = ready.reader.read(columns, len(X), run() if folded.runs else None)
+    return Rows(data, NO_FLUSH, None, None, isinstance(data, np.ndarray))
+
+
+def _check_array(X: Array, ready: Ready) -> None:
+    """Have the library asked about numbers that it would refuse."""
+    low, high = X.min(), X.max()
+    if low >= ready.low and high <= ready.high:
+        return
+    folded = ready.folded
+    if X.dtype.kind != "f":
+        if ((X < folded.lowest) | (X > folded.highest)).any():
+            raise NotForViews
+        return
+    absent = np.isnan(X)
+    if np.any(absent[:, ~folded.takes_missing]):
+        raise NotForViews
+    if not (((X >= folded.lowest) & (X <= folded.highest)) | absent).all():
+        raise NotForViews
