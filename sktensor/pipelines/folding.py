@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -68,10 +68,12 @@ class Folded:
         Numbers of a column of X between which the steps and the model take them, these included.
     takes_missing : ndarray of bool, shape (F,)
         Whether they take missing numbers there.
-    runs : tuple of callable
-        What gives the columns of :class:`StepView`, one block behind the other.
+    runs : tuple of (callable, ndarray of int)
+        What gives the columns of :class:`StepView`, one block behind the other, and which of its columns they are.
     absent_zero : bool
         Whether a zero among these is an absent entry of a sparse matrix.
+    columns : tuple of int
+        The columns of X that the folded steps look at.
     """
 
     forest: Forest
@@ -81,7 +83,7 @@ class Folded:
     takes_missing: Array
     runs: tuple[tuple[Transform, Array], ...] = ()
     absent_zero: bool = False
-    columns: tuple[int, ...] = field(default=())
+    columns: tuple[int, ...] = ()
 
 
 def fold(way: Way, forest: Forest, probe: Probe, n_columns: int) -> Folded:
@@ -151,6 +153,7 @@ class _Folding:
         self.run = [j for j in used if isinstance(columns[j], Opaque)]
         self.lowest, self.highest = np.full(n_columns, -np.inf), np.full(n_columns, np.inf)
         self.takes_missing = np.ones(n_columns, dtype=bool)  # where no step looks
+        self._last: tuple[Any, dict[int, Features]] = None, {}  # rows, and what the steps make of them
 
     def folded(self) -> Folded:
         """The forest with its views."""
@@ -244,8 +247,14 @@ class _Folding:
             raise UnsupportedModelError(f"the steps raise {type(error).__name__}: {error}") from error
 
     def _features(self, rows: Any, js: Sequence[int]) -> tuple[Array, Array]:
-        """Columns of what the trees see of some rows: numbers and which are missing, of shape (n, len(js))."""
-        found = {key: Features(self._transformed(run, rows), self.forest) for key, run in self.stages.items()}
+        """Columns of what the trees see of some rows: numbers and which are missing, of shape (n, len(js)).
+
+        Rows are often asked for one column after the other: what the steps made of the last ones is kept.
+        """
+        if self._last[0] is not rows:
+            found = {key: Features(self._transformed(run, rows), self.forest) for key, run in self.stages.items()}
+            self._last = rows, found
+        found = self._last[1]
         of = [(found[id(self._column(j).stage[0])], self._column(j).stage[1]) for j in js]
         if not of:
             n = len(next(iter(found.values())).numbers)
@@ -291,7 +300,7 @@ class _Folding:
                 for run, number in growing[c]:
                     finite &= _finite(column_of(given[run], number))
                 if monotone[c]:
-                    finite &= np.isfinite(self._features_once(rows, monotone[c])[0]).all(axis=1)
+                    finite &= np.isfinite(self._features(rows, monotone[c])[0]).all(axis=1)
                 finite = finite[: p.size].reshape(p.shape)
                 found.append(np.stack([finite[0] | (p[0] >= at), ~finite[1] & (p[1] >= at)]))
             return found
@@ -300,21 +309,6 @@ class _Folding:
         for c, domain, (first, beyond) in zip(sources, domains, found, strict=True):
             ends = domain.value(np.array([first, beyond - np.uint64(1)], dtype=np.uint64))
             self.lowest[c], self.highest[c] = ends.astype(np.float64)
-
-    def _features_once(self, rows: Any, js: Sequence[int]) -> tuple[Array, Array]:
-        """As :meth:`_features`, for several columns of the same rows in turn."""
-        if getattr(self, "_last", (None,))[0] is not rows:
-            found = {key: Features(self._transformed(run, rows), self.forest) for key, run in self.stages.items()}
-            self._last: tuple[Any, ...] = rows, found
-        found = self._last[1]
-        of = [(found[id(self._column(j).stage[0])], self._column(j).stage[1]) for j in js]
-        if not of:
-            n = len(next(iter(found.values())).numbers)
-            return np.empty((n, 0)), np.empty((n, 0), dtype=bool)
-        return (
-            np.stack([one.numbers[:, k] for one, k in of], axis=1),
-            np.stack([one.missing[:, k] for one, k in of], axis=1),
-        )
 
     def _targets_of(self, c: int, domain: Domain, js: list[int]) -> None:
         """List what has to be looked for among the numbers of a column of X."""
@@ -444,7 +438,7 @@ class _Folding:
         try:
             rows = self._rows(values, n)
             for i, c in enumerate(able):
-                numbers, missing = self._features_once(rows, by_source[c])
+                numbers, missing = self._features(rows, by_source[c])
                 found[c] = numbers[i], missing[i]
         except UnsupportedModelError:
             for c in able:
@@ -454,7 +448,6 @@ class _Folding:
                     found[c] = numbers[0], missing[0]
                 except UnsupportedModelError:
                     found[c] = None
-        self._last = (None,)
         for c, seen in found.items():
             if seen is not None and np.isnan(seen[0]).any() and not self._takes_nan():
                 found[c] = None
