@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 8
+#define SKT_ABI 9
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -321,7 +321,7 @@ SKT_API int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t 
 
 /* Writes the entries of rows first .. first + n into the first n rows of a block, the last of repeated ones; with `clear`, what stands for
  * absent entries in their places. */
-SKT_API int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear);
+SKT_API int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear, int32_t isa);
 
 /* 1 if the indices of a matrix are those of its columns and ascend within each row, 0 if they do not or cannot be read; of the structure,
  * neither `values` nor `dtype` is looked at. */

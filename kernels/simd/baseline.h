@@ -13,6 +13,7 @@ namespace {
 using portable::bits_of_bytes;
 using portable::bytes_of_bits;
 using portable::choose;
+using portable::entries_with_place;
 using portable::exponentials;
 using portable::goes_right;
 using portable::kCodesInRegisters;

@@ -8,6 +8,7 @@
 namespace SKT_ISA {
 namespace {
 
+using portable::entries_with_place;
 using portable::exponentials;
 using portable::goes_right;
 using portable::kCodesInRegisters;

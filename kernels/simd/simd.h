@@ -18,6 +18,8 @@
 //   Sums<Acc>, place_of<Acc>             sums of some rows in registers, to which values of leaves are added; where they stand
 //   exponentials(table, x, n, out)       the C library's expf
 //
+//   entries_with_place<Index>(indices, n, place, n_places, entries)   those of n entries of sparse rows whose column has a place
+//
 //   exit_of(block, answers)              the exit of a block
 //   kCodesInRegisters, RowInRegisters    a row's codes in registers, where there are instructions to look them up
 //

@@ -31,7 +31,7 @@ __all__ = [
     "RowsStructure", "SumStructure", "TraversalStructure", "WalkStructure", "filled",
 ]  # fmt: skip
 
-ABI = 8
+ABI = 9
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2

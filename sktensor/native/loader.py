@@ -74,7 +74,7 @@ class Library:
         self.check_keys = self._function("skt_check_keys", pointer)
         self.all_finite = self._function("skt_all_finite", rows, number, number)
         self.indices_ascend = self._function("skt_indices_ascend", pointer, number)
-        self.gather = self._function("skt_gather", pointer, pointer, ctypes.c_int64, ctypes.c_int64, number)
+        self.gather = self._function("skt_gather", pointer, pointer, ctypes.c_int64, ctypes.c_int64, number, number)
         long, double = ctypes.c_int64, ctypes.c_double
         self.derive = self._function("skt_derive", pointer, rows, pointer, long, long, pointer, number, number)
         self.cityhash64 = self._function("skt_cityhash64", ctypes.c_char_p, pointer, long, pointer)
