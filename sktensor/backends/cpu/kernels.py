@@ -19,7 +19,6 @@ from sktensor.forest import Forest, Trees
 from sktensor.forest.transform import take_trees
 from sktensor.inputs.ctr_features import CtrColumns
 from sktensor.inputs.rows import Columns, Rows, is_tensor
-from sktensor.inputs.sparse import is_sparse
 from sktensor.native import abi, loader
 from sktensor.native.ranges import LEAST_ROWS, ranges
 from sktensor.strategies import bitsliced
@@ -263,7 +262,7 @@ class Calls:
 
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
         """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
-        kernels, look = self.kernels, rows.late_check is not None and not is_sparse(rows.data)  # looked at by arrays
+        kernels, look = self.kernels, rows.in_place and rows.late_check is not None
         few = rows.in_place and len(out) <= LEAST_ROWS  # without generators, which take longer than a kernel for a row
         for first, X in ((0, rows.data),) if few else self._ranges(rows, n_threads):
             if isinstance(X, Columns):
