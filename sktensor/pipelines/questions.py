@@ -11,13 +11,35 @@ import numpy.typing as npt
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest.trees import Trees
+from sktensor.forest.views import View
 
-__all__ = ["Answers", "Questions"]
+__all__ = ["Answers", "Questions", "ViewNumbers"]
 
 Array = npt.NDArray[Any]
 
 WORD = 32
 MOST_CATEGORIES = 4096  # of a set that numbers are asked for
+
+
+class ViewNumbers:
+    """Views, numbered as they come.
+
+    Attributes
+    ----------
+    all : list of View
+        In the order of their numbers.
+    """
+
+    def __init__(self) -> None:
+        self.all: list[View] = []
+        self._numbers: dict[View, int] = {}
+
+    def number_of(self, view: View) -> int:
+        """The number of a view, a new one if it is new."""
+        if view not in self._numbers:
+            self._numbers[view] = len(self.all)
+            self.all.append(view)
+        return self._numbers[view]
 
 
 @dataclass(frozen=True)
