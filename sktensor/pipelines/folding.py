@@ -19,12 +19,13 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest, InputSpec
 from sktensor.forest.views import NumberView, StepView, View
 from sktensor.pipelines.features import check_inputs
+from sktensor.pipelines.limits import finite_limits
 from sktensor.pipelines.numbers import NumericViews
 from sktensor.pipelines.oracle import Oracle, Probe
 from sktensor.pipelines.questions import Questions, ViewNumbers
-from sktensor.pipelines.search import Places, finite_limits
+from sktensor.pipelines.search import Places
 from sktensor.pipelines.structure import Transform
-from sktensor.pipelines.texts import add_text_view
+from sktensor.pipelines.texts import add_text_views
 from sktensor.pipelines.walk import Opaque, Way
 
 __all__ = ["Folded", "fold"]
@@ -109,9 +110,7 @@ def fold(way: Way, forest: Forest, probe: Probe, n_columns: int) -> Folded:
     with np.errstate(all="ignore"), sklearn.config_context(assume_finite=True):
         for c in oracle.numeric:
             numeric.add(c, missing.get(c))
-    for c in oracle.by_source:
-        if c not in oracle.numeric:
-            add_text_view(oracle, questions, views, c)
+    add_text_views(oracle, questions, views)
     runs = _add_step_views(oracle, questions, views)
     if not views.all:
         raise UnsupportedModelError("the trees ask nothing of what the steps give")

@@ -11,7 +11,7 @@ import sklearn
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest.views import BinView, NumberView
 from sktensor.pipelines.domains import Domain
-from sktensor.pipelines.oracle import Oracle
+from sktensor.pipelines.oracle import Oracle, padded
 from sktensor.pipelines.questions import Questions, ViewNumbers
 from sktensor.pipelines.search import Places
 from sktensor.pipelines.structure import Stage
@@ -52,6 +52,7 @@ class NumericViews:
     ) -> None:
         self._oracle, self._questions, self._places, self._views = oracle, questions, places, views
         self._lowest, self._highest = lowest, highest
+        self._holes = self._find_holes()
 
     def add(self, c: int, missing: tuple[Array, Array] | None) -> None:
         """Have the nodes that ask of what becomes of a column of X ask of its numbers.
@@ -73,26 +74,54 @@ class NumericViews:
 
     # --- thresholds ---------------------------------------------------------------------------------------------
 
+    def _has_thresholds(self, j: int) -> bool:
+        """Whether comparing with thresholds may do for the nodes of a column."""
+        column, trees = self._oracle.column(j), self._oracle.forest.trees
+        if column.kind != "monotone" or column.points or self._questions.has_sets(j):
+            return False
+        return trees.zero_dir is None or len(self._oracle.missing_values()) == 2
+
+    def _find_holes(self) -> dict[int, list[tuple[int, int, Array]]]:
+        """Intervals of X that go another way than by comparison, and where nodes send them, by column of the trees.
+
+        All columns are asked about in the same rows.
+        """
+        oracle, borders = self._oracle, self._oracle.missing_values()
+        by_zero = oracle.forest.trees.zero_dir is not None
+        pairs = [(borders[0], borders[1])] if by_zero and len(borders) == 2 else [(v, v) for v in borders]
+        ends: dict[int, list[tuple[int, int]]] = {}
+        for c in oracle.numeric if pairs else ():
+            for j in filter(self._has_thresholds, oracle.used_of(c)):
+                stage = oracle.column(j).stage
+                for (low, seen), (high, _) in pairs:
+                    first = int(self._places.of(c, stage, np.array([low]), False, seen)[0])
+                    beyond = int(self._places.of(c, stage, np.array([high]), True, seen)[0])
+                    if first < beyond:
+                        ends.setdefault(j, []).append((first, beyond))
+        asked: dict[int, list[int]] = {}
+        for j, of_column in ends.items():
+            asked.setdefault(oracle.column(j).source, []).extend(first for first, _ in of_column)
+        n = max(map(len, asked.values()), default=0)
+        domains = oracle.numeric
+        rows = {c: padded(domains[c].value(np.array(at, dtype=np.uint64)), n) for c, at in asked.items()}
+        found: dict[int, list[tuple[int, int, Array]]] = {}
+        at_row = dict.fromkeys(asked, 0)
+        if n:
+            numbers, absent = oracle.features(oracle.rows(rows, n), list(ends))
+        for i, (j, of_column) in enumerate(ends.items()):
+            c = oracle.column(j).source
+            for first, beyond in of_column:
+                row = slice(at_row[c], at_row[c] + 1)
+                answers = self._questions.answers([j], numbers[row, i, None], absent[row, i, None])
+                if not answers.as_compared(j):
+                    found.setdefault(j, []).append((first, beyond, answers.of(j)[0]))
+                at_row[c] += 1
+        return found
+
     def _by_threshold(self, c: int, j: int, of_missing: tuple[float, bool] | None) -> bool:
         """Have the nodes of a column compare a column of X with thresholds; False if that is not possible."""
-        column, domain, questions = self._oracle.column(j), self._oracle.numeric[c], self._questions
-        trees = self._oracle.forest.trees
-        if column.kind != "monotone" or column.points or questions.has_sets(j):
-            return False
-        borders = self._oracle.missing_values()
-        if trees.zero_dir is not None and len(borders) > 2:
-            return False
-        holes = []
-        pairs = [(borders[0], borders[1])] if trees.zero_dir is not None else [(v, v) for v in borders]
-        for (low, seen), (high, _) in pairs:
-            first = self._places.of(c, column.stage, low, False, seen)
-            beyond = self._places.of(c, column.stage, high, True, seen)
-            if first < beyond:
-                inside = domain.value(np.array([first], dtype=np.uint64))
-                answers = questions.answers([j], *self._oracle.features_of(c, inside, [j]))
-                if not answers.as_compared(j):
-                    holes.append((first, beyond, answers.of(j)[0]))
-        if len(holes) > 1:
+        domain, questions, holes = self._oracle.numeric[c], self._questions, self._holes.get(j, [])
+        if not self._has_thresholds(j) or len(holes) > 1:
             return False
         view = NumberView(c)
         nan_left: Array | None = None
@@ -110,26 +139,25 @@ class NumericViews:
                 ends[1] = np.inf
             view = NumberView(c, float(ends[0]), float(ends[1]), fill)
             nan_left = in_hole
-        thresholds = {}
-        for value in questions.values(j):
-            place = self._places.of(c, column.stage, value, self._places.strictly)
-            thresholds[value] = _threshold(domain, place, trees.cmp)
+        thresholds = _thresholds(domain, self._places_of(c, j), self._oracle.forest.trees.cmp)
         questions.ask_numbers(j, self._views.number_of(view), thresholds, nan_left)
         return True
 
+    def _places_of(self, c: int, j: int) -> Array:
+        """Of each value that the nodes of a column ask of, the first place from which on they answer otherwise."""
+        stage, values = self._oracle.column(j).stage, np.array(self._questions.values(j))
+        return self._places.of(c, stage, values, self._places.strictly)
+
     def _number_like(self, c: int, j: int, nan_left: Array) -> float | None:
         """A number of X that all nodes of a column answer as they answer missing ones, outside of what is missing."""
-        domain, stage = self._oracle.numeric[c], self._oracle.column(j).stage
-        places = {self._places.of(c, stage, value, self._places.strictly) for value in self._questions.values(j)}
-        places = {p for p in places if p <= domain.last} | {domain.first}
-        ordered = np.array(sorted({*places, *(p - 1 for p in places if p > domain.first)}), dtype=np.uint64)
-        values = domain.value(ordered)
+        domain, places = self._oracle.numeric[c], self._places_of(c, j)
+        places = np.append(places[places <= domain.last], np.uint64(domain.first))
+        below = places[places > domain.first] - np.uint64(1)
+        values = domain.value(np.unique(np.concatenate([places, below])))
         numbers, absent = self._oracle.features_of(c, values, [j])
         answers = self._questions.answers([j], numbers, absent).of(j)
-        for value, answer, is_absent in zip(values.tolist(), answers, absent[:, 0], strict=True):
-            if not is_absent and np.array_equal(answer, nan_left):
-                return float(value)
-        return None
+        like = np.flatnonzero((answers == nan_left).all(axis=1) & ~absent[:, 0])
+        return float(values[like[0]]) if len(like) else None
 
     # --- bins ---------------------------------------------------------------------------------------------------
 
@@ -199,10 +227,9 @@ class NumericViews:
         return [column.stage, *(known.stage for known in (*column.known, *column.points))]
 
 
-def _threshold(domain: Domain, place: int, cmp: str) -> float:
-    """What numbers below a place, and no others, are below, or not above."""
-    if place > domain.last:
-        return np.inf
+def _thresholds(domain: Domain, places: Array, cmp: str) -> Array:
+    """What numbers below some places, and no others, are below, or not above."""
     if cmp == "lt":
-        return float(domain.value(np.array([place], dtype=np.uint64))[0])
-    return -np.inf if place <= domain.first else float(domain.value(np.array([place - 1], dtype=np.uint64))[0])
+        return np.where(places > domain.last, np.inf, domain.value(places).astype(np.float64))
+    below = domain.value(np.maximum(places, np.uint64(1)) - np.uint64(1)).astype(np.float64)
+    return np.where(places > domain.last, np.inf, np.where(places <= domain.first, -np.inf, below))

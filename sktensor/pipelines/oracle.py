@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,10 +13,10 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Forest
 from sktensor.pipelines.domains import Domain
 from sktensor.pipelines.features import Features
-from sktensor.pipelines.structure import Column, Known, Transform, is_missing
+from sktensor.pipelines.structure import Column, Known, Stage, Transform, column_of, is_missing
 from sktensor.pipelines.walk import Opaque, Way
 
-__all__ = ["UNKNOWN", "Oracle", "Probe"]
+__all__ = ["UNKNOWN", "Oracle", "Probe", "padded"]
 
 Array = npt.NDArray[Any]
 
@@ -88,7 +88,10 @@ class Oracle:
         for c in self.numeric:
             if self.warns(c):
                 raise UnsupportedModelError(f"a step warns of some numbers in column {c}")
-        self._last: tuple[Any, dict[int, Features]] = None, {}  # rows, and what the steps make of them
+        self._last: Any = None  # the rows that were asked about last, and what the steps make of them
+        self._given: dict[int, Any] = {}
+        self._features: dict[int, Features] = {}
+        self._kept: dict[tuple[int, tuple[Any, ...]], tuple[Array, Array]] = {}  # of several columns' values
         self._choose_usual()
         self._find_stages()
 
@@ -107,7 +110,8 @@ class Oracle:
     def _find_stages(self) -> None:
         """What gives the columns that the trees see; all of them, or none is a sparse matrix."""
         self.stages = {id(c.stage[0]): c.stage[0] for c in self.columns if isinstance(c, Column)}
-        found = [Features(self.transformed(run, self.rows({}, 1)), self.forest) for run in self.stages.values()]
+        rows = self.rows({}, 1)
+        found = [self.seen(run, rows) for run in self.stages.values()]
         if len({one.is_sparse for one in found}) != 1:
             raise UnsupportedModelError("some of the steps give sparse matrices and some do not")
         self.is_sparse = found[0].is_sparse
@@ -124,6 +128,11 @@ class Oracle:
         """The columns that a column of X becomes and that trees ask of."""
         used = set(self.used)
         return [j for j in self.by_source[c] if j in used]
+
+    def last_at(self, c: int, stages: Iterable[Stage]) -> Column:
+        """What a column of X is at the last of some stages."""
+        stage = list(stages)[-1]
+        return next(column for column in self.looked_at[c] if column.stage == stage)
 
     def known(self, c: int) -> list[Known]:
         """All that is looked for on the way of a column of X."""
@@ -161,7 +170,7 @@ class Oracle:
         return found
 
     def points(self, c: int) -> list[tuple[int, int]]:
-        """Places of numbers of a column of X that are exceptions: those that a first step takes for missing."""
+        """First places of, and behind, exceptions in a column of X: numbers that a first step takes for missing."""
         found: list[tuple[int, int]] = []
         for column in self.looked_at[c]:
             for known in column.points:
@@ -169,12 +178,13 @@ class Oracle:
                     if not isinstance(value, (int, float, np.number)):
                         continue
                     rows = self.rows({}, 1)
-                    if self.transformed(known.stage[0], rows) is not rows:
+                    if known.stage[0](rows) is not rows:
                         raise UnsupportedModelError("a step before an imputer changes what that takes for missing")
                     domain = self.numeric[c]
-                    at = domain.place(np.array([value]).astype(domain.dtype))[0]
-                    if domain.value(np.array([at]))[0] == value:
-                        found.append((int(at), int(at) + 1))
+                    point = np.array([value]).astype(domain.dtype)
+                    if point[0] == value:
+                        at = int(domain.place(point + domain.dtype.type(0))[0])
+                        found.append((at - (value == 0 and domain.dtype.kind == "f"), at + 1))  # -0.0 is 0.0, too
         return found
 
     # --- asking -------------------------------------------------------------------------------------------------
@@ -184,29 +194,42 @@ class Oracle:
         filled = {c: [usual] * n_rows for c, usual in self.usual.items() if c not in values}
         return self.probe.rows(filled | values, n_rows)
 
-    @staticmethod
-    def transformed(run: Transform, rows: Any) -> Any:
-        """What some steps make of rows; UnsupportedModelError if they refuse them."""
-        try:
-            return run(rows)
-        except UnsupportedModelError:
-            raise
-        except Exception as error:
-            raise UnsupportedModelError(f"the steps raise {type(error).__name__}: {error}") from error
+    def transformed(self, run: Transform, rows: Any) -> Any:
+        """What some steps make of rows; UnsupportedModelError if they refuse them.
+
+        The same rows are often asked about for one column after the other: what was made of the last ones is kept.
+        """
+        if self._last is not rows:
+            self._last, self._given, self._features = rows, {}, {}
+        if id(run) not in self._given:
+            try:
+                # Steps with copy=False write into arrays.
+                self._given[id(run)] = run(rows.copy() if isinstance(rows, np.ndarray) else rows)
+            except UnsupportedModelError:
+                raise
+            except Exception as error:
+                raise UnsupportedModelError(f"the steps raise {type(error).__name__}: {error}") from error
+        return self._given[id(run)]
+
+    def seen(self, run: Transform, rows: Any) -> Features:
+        """What some steps make of rows, as the trees see it."""
+        given = self.transformed(run, rows)
+        if id(run) not in self._features:
+            self._features[id(run)] = Features(given, self.forest)
+        return self._features[id(run)]
+
+    def dense(self, stage: Stage, rows: Any) -> Array:
+        """A column of what some steps make of rows; zeros for what a sparse matrix leaves out."""
+        run, number = stage
+        given = self.transformed(run, rows)
+        return self.seen(run, rows).uncast[:, number] if hasattr(given, "tocsr") else column_of(given, number)
 
     def features(self, rows: Any, js: Sequence[int]) -> tuple[Array, Array]:
-        """Columns of what the trees see of some rows: numbers and which are missing, of shape (n, len(js)).
-
-        Rows are often asked for one column after the other: what the steps made of the last ones is kept.
-        """
-        if self._last[0] is not rows:
-            found = {key: Features(self.transformed(run, rows), self.forest) for key, run in self.stages.items()}
-            self._last = rows, found
-        found = self._last[1]
-        of = [(found[id(self.column(j).stage[0])], self.column(j).stage[1]) for j in js]
-        if not of:
-            n = len(next(iter(found.values())).numbers)
-            return np.empty((n, 0)), np.empty((n, 0), dtype=bool)
+        """Columns of what the trees see of some rows: numbers and which are missing, of shape (n, len(js))."""
+        found = [self.seen(run, rows) for run in self.stages.values()]
+        if not js:
+            return np.empty((len(found[0].numbers), 0)), np.empty((len(found[0].numbers), 0), dtype=bool)
+        of = [(self.seen(run, rows), number) for run, number in (self.column(j).stage for j in js)]
         return (
             np.stack([one.numbers[:, k] for one, k in of], axis=1),
             np.stack([one.missing[:, k] for one, k in of], axis=1),
@@ -214,7 +237,22 @@ class Oracle:
 
     def features_of(self, c: int, values: Any, js: Sequence[int]) -> tuple[Array, Array]:
         """The same for some values of a column of X."""
+        if isinstance(values, list) and js == self.by_source[c] and (found := self._kept.get((c, tuple(values)))):
+            return found
         return self.features(self.rows({c: values}, len(values)), js)
+
+    def ask_together(self, values: dict[int, list[Any]]) -> None:
+        """Ask about values of several columns in the same rows, for :meth:`features_of`, if no step refuses them."""
+        n = max(map(len, values.values()), default=0)
+        if not n:
+            return
+        rows = self.rows({c: [*given, *[self.usual[c]] * (n - len(given))] for c, given in values.items()}, n)
+        try:
+            for c, given in values.items():
+                numbers, missing = self.features(rows, self.by_source[c])
+                self._kept[c, tuple(given)] = numbers[: len(given)], missing[: len(given)]
+        except UnsupportedModelError:
+            return
 
     def missing_numbers(self) -> dict[int, tuple[Array, Array] | None]:
         """What trees see where a number of X is missing, by its column; None for columns where that is refused.
@@ -256,6 +294,16 @@ class Oracle:
 
     # --- missing values of text ---------------------------------------------------------------------------------
 
+    def ask_together_of_missing(self, texts: list[int]) -> None:
+        """Ask what :meth:`is_steady` and :meth:`is_itself` will ask about some columns."""
+        missing = {id(value): value for c in texts for value in self.probe.missing(c)}.values()
+        for value in missing:
+            able = [c for c in texts if any(other is value for other in self.probe.missing(c))]
+            for beside in ([], [UNKNOWN], *([other] for other in missing)):
+                of = [c for c in able if not beside or beside[0] in (UNKNOWN, *self.probe.missing(c))]
+                self.ask_together({c: [*beside, self.usual[c], value] for c in of})
+            self.ask_together({c: [value] if c in able else self.probe.missing(c)[:1] for c in texts})
+
     def is_steady(self, c: int, value: Any) -> bool:
         """Whether a missing value means the same beside unknown texts and other missing values.
 
@@ -271,16 +319,26 @@ class Oracle:
         return all(np.array_equal(seen[0], other, equal_nan=True) for other in seen[1:])
 
     def is_itself(self, c: int, value: Any) -> bool:
-        """Whether a missing value means the same in a column, and in columns, of nothing else, as beside texts.
+        """Whether a missing value means the same where all texts of all columns are missing as beside texts.
 
         Of an array of nothing but None, check_array makes one of numbers [sklearn/utils/validation.py].
         """
-        others = {k: [value if value in self.probe.missing(k) else self.probe.missing(k)[0]] for k in self._texts}
-        seen = []
-        for values in ({c: [self.usual[c], value]}, {c: [value]}, others | {c: [value]}):
-            try:
-                numbers, missing = self.features(self.rows(values, len(values[c])), self.by_source[c])
-            except UnsupportedModelError:
-                return False
-            seen.append(np.where(missing[-1], np.nan, numbers[-1]))
-        return all(np.array_equal(seen[0], other, equal_nan=True) for other in seen[1:])
+        js = self.by_source[c]
+        try:
+            beside = self.features_of(c, [self.usual[c], value], js)
+            if (alone := self._kept.get((c, (value,)))) is None:
+                others = {
+                    k: [value if value in self.probe.missing(k) else self.probe.missing(k)[0]] for k in self._texts
+                }
+                alone = self.features(self.rows(others | {c: [value]}, 1), js)
+        except UnsupportedModelError:
+            return False
+        first, second = (np.where(missing[-1], np.nan, numbers[-1]) for numbers, missing in (beside, alone))
+        return np.array_equal(first, second, equal_nan=True)
+
+
+def padded(values: Array, n: int) -> Array:
+    """Values and further ones of the same, so that there are `n`."""
+    if len(values) == n:
+        return values
+    return np.concatenate([values, np.full(n - len(values), values[-1] if len(values) else 0, dtype=values.dtype)])

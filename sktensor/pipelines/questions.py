@@ -163,22 +163,22 @@ class Questions:
 
     # --- what is asked instead ----------------------------------------------------------------------------------
 
-    def ask_numbers(self, column: int, view: int, thresholds: dict[float, float], nan_left: Array | None) -> None:
+    def ask_numbers(self, column: int, view: int, thresholds: Array, nan_left: Array | None) -> None:
         """Have the nodes of a column compare a view with other thresholds.
 
         Parameters
         ----------
         column, view : int
             Which of the forest's columns, and which view instead.
-        thresholds : dict
-            By the old ones.
+        thresholds : ndarray of float64
+            For the old ones, in the order of :meth:`values`.
         nan_left : ndarray of bool, optional
             Where each question sends what is missing there, if anything can be.
         """
         of = self._of[column]
-        old = np.asarray(self._trees.threshold[of.first], dtype=np.float64).tolist()
+        old = np.asarray(self._trees.threshold[of.first], dtype=np.float64)
         self._feature[of.nodes] = view
-        self._threshold[of.nodes] = np.array([thresholds[t] for t in old])[of.which]
+        self._threshold[of.nodes] = thresholds[np.searchsorted(self.values(column), old)][of.which]
         self._nan_left[of.nodes] = False if nan_left is None else nan_left[of.which]
 
     def ask_sets(self, column: int, view: int, left: Array, nan_left: Array | None) -> None:

@@ -15,13 +15,13 @@ from sktensor.pipelines.oracle import UNKNOWN, Oracle
 from sktensor.pipelines.questions import Questions, ViewNumbers
 from sktensor.pipelines.structure import is_missing
 
-__all__ = ["add_text_view"]
+__all__ = ["add_text_views"]
 
 Array = npt.NDArray[Any]
 
 
-def add_text_view(oracle: Oracle, questions: Questions, views: ViewNumbers, c: int) -> None:
-    """Have the nodes that ask of what becomes of a column of X ask for sets of its values.
+def add_text_views(oracle: Oracle, questions: Questions, views: ViewNumbers) -> None:
+    """Have the nodes that ask of what becomes of columns of X other than numbers ask for sets of their values.
 
     Parameters
     ----------
@@ -31,19 +31,35 @@ def add_text_view(oracle: Oracle, questions: Questions, views: ViewNumbers, c: i
         Those of the nodes.
     views : ViewNumbers
         All views so far.
-    c : int
-        The column of X.
     """
-    js, every = oracle.used_of(c), oracle.by_source[c]
-    if any(oracle.column(j).kind != "pieces" for j in every):
-        raise UnsupportedModelError(f"column {c} holds other things than numbers, and no step looks them up")
-    warns = oracle.warns(c)  # of missing values, too, if unknown
+    columns = [c for c in oracle.by_source if c not in oracle.numeric]
+    for c in columns:
+        if any(oracle.column(j).kind != "pieces" for j in oracle.by_source[c]):
+            raise UnsupportedModelError(f"column {c} holds other things than numbers, and no step looks them up")
+    values = {c: _known(oracle, c) for c in columns}
+    oracle.ask_together(values)
+    able = [c for c in columns if not oracle.warns(c)]
+    oracle.ask_together({c: [UNKNOWN] for c in able})
+    oracle.ask_together_of_missing(able)
+    for c in columns:
+        _add_view(oracle, questions, views, c, values[c])
+
+
+def _known(oracle: Oracle, c: int) -> list[Any]:
+    """The values of a column of X that some step looks for; where one warns of others, those that none warns of."""
     values = oracle.known_to_all(c)
-    if not warns:
+    if not oracle.warns(c):
         of_any = [v for known in oracle.known(c) for v in known.values if not is_missing(v)]
         values = oracle.probe.known(c, list(dict.fromkeys(of_any)))
     if len(values) > MOST_BINS:
         raise UnsupportedModelError(f"column {c} has {len(values)} known categories")
+    return values
+
+
+def _add_view(oracle: Oracle, questions: Questions, views: ViewNumbers, c: int, values: list[Any]) -> None:
+    """Have the nodes that ask of what becomes of a column of X ask for sets of its values."""
+    js, every = oracle.used_of(c), oracle.by_source[c]
+    warns = oracle.warns(c)  # of missing values, too, if unknown
     taken: list[Any] = []
     found: list[list[Array]] = [[] for _ in js]
 
