@@ -308,7 +308,7 @@ class PipelineProgram:
             columns = found[0]
         settings = self.last._settings()
         try:
-            rows = X
+            rows = X.copy() if isinstance(X, np.ndarray) else X  # steps with copy=False write into arrays
             with np.errstate(all="ignore"):
                 for _, step in self.steps:
                     if step is not None and not isinstance(step, str):
