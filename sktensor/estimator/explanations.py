@@ -10,14 +10,16 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from sktensor.estimator.fitted import Fitted
-from sktensor.estimator.tensors import as_scikit_learn_answers
+from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.estimator.wrapped import wrapped_has
-from sktensor.explain.attributions import Attribution, Needed, attribute
+from sktensor.explain.attributions import Attribution, attribute
+from sktensor.explain.base import Needed
 from sktensor.explain.explainers import Background
 from sktensor.explain.table import EXPLANATIONS
 from sktensor.inputs.checks import margins
 from sktensor.inputs.reading import read
 from sktensor.inputs.rows import exchanged, is_exchangeable
+from sktensor.inputs.tensors import is_tensor
 from sktensor.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -166,7 +168,8 @@ def _explained(est: TensorizedEstimator, name: str, X: Any, background: Any = No
     if is_exchangeable(X):
         X = exchanged(X)
     found = attribution_of(est._current(), est._settings(), entry.needs, X, background, base_margin)
-    return as_scikit_learn_answers(entry.finish(found, X))
+    answer = entry.finish(found, X)
+    return as_scikit_learn_answers(like_tensor(X, answer) if is_tensor(X) else answer)
 
 
 def attribution_of(

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sktensor.errors import UnsupportedModelError
+from sktensor.explain.base import Needed
 from sktensor.explain.explainers import Background, Explainers
 from sktensor.forest import Forest, OutputSpec
 from sktensor.inputs.rows import Rows
 from sktensor.runtime.settings import Settings, count_threads
 
-__all__ = ["Attribution", "Needed", "attribute"]
+__all__ = ["Attribution", "attribute"]
 
 Array = npt.NDArray[Any]
-
-Needed = Literal["values", "interactions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +90,10 @@ def attribute(
         _check_interactions(model, background, shared=players.shares)
     n_threads = count_threads(settings.n_jobs)
     if background is None:
-        explainer, base = explainers.path_dependent(settings), explainers.base
+        explain, base = explainers.path_dependent(settings, needed), explainers.base
     else:
-        explainer, base = explainers.interventional(settings, background)
-    solve = explainer.interactions if needed == "interactions" else explainer.values
-    values = players.by_input(solve(rows, n_threads))
+        explain, base = explainers.interventional(settings, background)
+    values = players.by_input(explain(rows, n_threads))
     if margin is not None:
         base = base - forest.trees.base.astype(np.float64) + margin.astype(np.float64)
     return Attribution(forest.outputs, *_as_raw_scores(forest, values, base))

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.explain.attributions import Attribution, Needed
+from sktensor.explain.attributions import Attribution
+from sktensor.explain.base import Needed
 from sktensor.explain.shap_objects import as_explanation
 from sktensor.inputs.tensors import on_host
 
