@@ -7,11 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils.metaestimators import available_if
 
 from sktensor.estimator.fitted import Fitted
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
-from sktensor.estimator.wrapped import wrapped_has
 from sktensor.explain.attributions import Attribution, attribute
 from sktensor.explain.base import Needed
 from sktensor.explain.explainers import Background
@@ -31,8 +29,9 @@ __all__ = ["ExplanationMethods", "attribution_of"]
 class ExplanationMethods:
     """Mix-in of :class:`~sktensor.TensorizedEstimator`: SHAP values of its raw scores."""
 
-    @available_if(wrapped_has("predict"))
-    def shap_values(self: TensorizedEstimator, X: Any, *, background: Any = None, interactions: bool = False) -> Any:
+    def shap_values(  # type: ignore[misc]
+        self: TensorizedEstimator, X: Any, *, background: Any = None, interactions: bool = False
+    ) -> Any:
         """Give the exact SHAP values of the raw scores: what each column adds to them.
 
         Together with the base value they come to :meth:`predict_raw`, without its rounding. What a model makes of raw
@@ -87,8 +86,9 @@ class ExplanationMethods:
         """
         return _explained(self, "interactions" if interactions else "shap_values", X, background)
 
-    @available_if(wrapped_has("predict"))
-    def explain(self: TensorizedEstimator, X: Any, *, background: Any = None, base_margin: Any = None) -> Any:
+    def explain(  # type: ignore[misc]
+        self: TensorizedEstimator, X: Any, *, background: Any = None, base_margin: Any = None
+    ) -> Any:
         """Give SHAP values as a ``shap.Explanation``, for the plots of that package.
 
         Parameters
@@ -125,8 +125,7 @@ class ExplanationMethods:
         """
         return _explained(self, "explain", X, background, base_margin)
 
-    @available_if(wrapped_has("predict"))
-    def contributions(self: TensorizedEstimator, X: Any, *, base_margin: Any = None) -> Any:
+    def contributions(self: TensorizedEstimator, X: Any, *, base_margin: Any = None) -> Any:  # type: ignore[misc]
         """Give SHAP values and base values in the layout and dtype of the library.
 
         XGBoost's ``pred_contribs=True``, LightGBM's ``pred_contrib=True``, CatBoost's ``ShapValues``. They are computed

@@ -71,6 +71,8 @@ def contributions(attribution: Attribution, X: Any) -> npt.NDArray[Any]:
     found[:, :, -1] = attribution.base
     if n_outputs == 1:
         return found[:, 0]
+    if outputs.link == "mean_variance":  # of which CatBoost explains the mean alone
+        return found[:, :1]
     return found.reshape(n, -1) if outputs.contribution_layout == "flat" else found
 
 
