@@ -30,7 +30,19 @@ enum : int32_t {
   kPieces,
   kMultiplexers,
   kValues,
-  // 200 and up: traversal tables, numbered in check_traversal.cpp
+  // 200 and up: traversal tables, numbered in check_traversal.cpp, and among them codes
+  kCodesMissing = 202,
+  kCodeColumn,
+  kSlots,
+  kCodeSlot,
+  kVariant,
+  kThresholds,
+  kCategoryTables,
+  kCategoryColumn,
+  kCategorySlot,
+  kAnswers,
+  // 400 and up: walked trees, numbered in walk.cpp
+  // 500 and up: tables of SHAP values, numbered in check_shap.cpp
 };
 
 // Whether arrays begin where their items may lie.
@@ -76,5 +88,11 @@ const char *bitsliced_message(int32_t error);
 int32_t check_keys(const skt_keys &tables);
 const char *keys_message(int32_t error);
 
+int32_t check_codes(const skt_codes &tables);
+const char *codes_message(int32_t error);
+
 int32_t check_traversal(const skt_traversal &tables);
 const char *traversal_message(int32_t error);
+
+int32_t check_shap(const skt_shap &tables);
+const char *shap_message(int32_t error);

@@ -7,17 +7,8 @@ namespace {
 enum : int32_t {
   kSum = 200,
   kAccumulator,
-  kCodesMissing,
-  kCodeColumn,
-  kSlots,
-  kCodeSlot,
-  kVariant,
-  kThresholds,
-  kCategoryTables,
-  kCategoryColumn,
-  kCategorySlot,
-  kAnswers,
-  kBlocksMissing,
+  // codes, numbered in check.h
+  kBlocksMissing = 212,
   kAlignment,
   kTreeBlocks,
   kTreeLeaves,
@@ -33,57 +24,7 @@ enum : int32_t {
   kLinearColumn,
 };
 
-constexpr int64_t kMostSlots = 65536, kNarrowSlots = 256;
-
-int32_t check_codes(const skt_traversal &t) {
-  if (t.n_base_slots < 16 || t.n_base_slots % 16 || t.n_slots < t.n_base_slots || t.n_slots % t.n_base_slots || t.n_slots > kMostSlots)
-    return kSlots;
-  if (t.n_codes < 0 || t.n_codes > t.n_slots) return kCodesMissing;
-  if (t.n_codes && (!t.code_column || !t.code_slot || !t.code_nan || (t.code_has_zero && !t.code_zero))) return kCodesMissing;
-  if (!(t.zero_limit >= 0)) return kCodesMissing;
-  int32_t base = 0; // codes in base slots: the first ones, since slots ascend
-  for (int32_t c = 0; c < t.n_codes; c++) {
-    if (!is_column(t.code_column[c], t.n_columns)) return kCodeColumn;
-    if (t.code_slot[c] < 0 || t.code_slot[c] >= t.n_slots || (c && t.code_slot[c] <= t.code_slot[c - 1])) return kCodeSlot;
-    if (t.code_slot[c] < t.n_base_slots) base = c + 1;
-  }
-  for (int32_t c = base, b = 0; c < t.n_codes; c++) { // both ascend, except that a further run of variants begins anew
-    const int32_t slot = t.code_slot[c] % t.n_base_slots;
-    if (b >= base || t.code_slot[b] > slot) b = 0;
-    while (b < base && t.code_slot[b] < slot) b++;
-    if (b >= base || t.code_slot[b] != slot || t.code_column[b] != t.code_column[c]) return kVariant;
-  }
-  return kFine;
-}
-
-int32_t check_thresholds(const skt_traversal &t) {
-  if (!t.thresholds) return kFine;
-  if (t.n_thresholds < 0 || t.n_thresholds > INT32_MAX || !ascends(t.code_first, t.n_codes, 0, t.n_thresholds)) return kThresholds;
-  for (int32_t c = 0; c < t.n_codes; c++)
-    for (int64_t i = t.code_first[c]; i < t.code_first[c + 1]; i++) {
-      const bool first = i == t.code_first[c];
-      if (!(first ? t.thresholds[i] == t.thresholds[i] : t.thresholds[i] > t.thresholds[i - 1])) return kThresholds;
-    }
-  return kFine;
-}
-
-int32_t check_categories(const skt_traversal &t) {
-  if (t.n_category_codes < 0) return kCategoryTables;
-  if (t.n_category_codes == 0) return kFine;
-  if (!t.category_column || !t.category_slot || !t.category_count || !t.category_first || !t.answers || t.n_answers < 0) return kCategoryTables;
-  if (!category_limit_fits(t.category_limit)) return kCategoryTables;
-  int32_t highest = -1; // base slot of a numeric code
-  for (int32_t c = 0; c < t.n_codes && t.code_slot[c] < t.n_base_slots; c++) highest = t.code_slot[c];
-  for (int32_t g = 0; g < t.n_category_codes; g++) {
-    if (!is_column(t.category_column[g], t.n_columns)) return kCategoryColumn;
-    if (t.category_slot[g] <= highest || t.category_slot[g] >= t.n_base_slots) return kCategorySlot;
-    highest = t.category_slot[g];
-    if (!answers_fit(t.category_first[g], t.category_count[g], 1, t.n_answers)) return kAnswers;
-  }
-  for (int64_t i = 0; i < t.n_answers; i++)
-    if (t.answers[i] > 1) return kAnswers;
-  return kFine;
-}
+constexpr int64_t kNarrowSlots = 256;
 
 int bits_of(uint32_t x) {
   int n = 0;
@@ -112,7 +53,7 @@ int exits_of(const skt_block &block) {
 int32_t check_block(const skt_traversal &t, int64_t b, int64_t blocks_end, int64_t leaves_begin, int64_t leaves_end) {
   const skt_block &block = t.blocks[b];
   for (int i = 0; i < SKT_BLOCK_NODES; i++)
-    if ((t.wide_code ? t.wide_code[SKT_BLOCK_NODES * b + i] : block.code[i]) >= t.n_slots) return kNodeCode;
+    if ((t.wide_code ? t.wide_code[SKT_BLOCK_NODES * b + i] : block.code[i]) >= t.codes.n_slots) return kNodeCode;
   const int exits = exits_of(block);
   if (exits < 0 || block.n_blocks > uint32_t(exits)) return kExits;
   const int64_t n_blocks = block.n_blocks, child = block.first[0];
@@ -126,7 +67,7 @@ int32_t check_trees(const skt_traversal &t) {
   if (t.n_trees < 0 || t.n_blocks < 0 || t.n_blocks > UINT32_MAX || t.n_leaves < 0 || t.n_leaves > INT32_MAX) return kBlocksMissing;
   if (t.n_blocks && !t.blocks) return kBlocksMissing;
   if (t.n_blocks && reinterpret_cast<uintptr_t>(t.blocks) % 64) return kAlignment;
-  if (!t.wide_code && t.n_slots > kNarrowSlots) return kNodeCode;
+  if (!t.wide_code && t.codes.n_slots > kNarrowSlots) return kNodeCode;
   if (!ascends(t.tree_block, t.n_trees, 0, t.n_blocks, true)) return kTreeBlocks;
   if (!ascends(t.tree_leaf, t.n_trees, 0, t.n_leaves, true)) return kTreeLeaves;
   for (int32_t tree = 0; tree < t.n_trees; tree++)
@@ -151,15 +92,13 @@ int32_t check_leaves(const skt_traversal &t) {
   if (t.n_leaf_outputs != 1 || t.sum.acc_dtype != SKT_FLOAT64 || t.value_number || terms < 0) return kLinear;
   if (!ascends(t.linear_first, t.n_leaves, 0, terms) || !t.linear_const || (terms && (!t.linear_column || !t.linear_coef))) return kLinear;
   for (int64_t j = 0; j < terms; j++)
-    if (!is_column(t.linear_column[j], t.n_columns)) return kLinearColumn;
+    if (!is_column(t.linear_column[j], t.codes.n_columns)) return kLinearColumn;
   return kFine;
 }
 
 // But for the blocks, which have a number of their own.
 bool all_aligned(const skt_traversal &t) {
-  return aligned(t.code_column, t.code_slot, t.code_nan, t.code_zero, t.thresholds, t.code_first) &&
-         aligned(t.category_column, t.category_slot, t.category_count, t.category_first) &&
-         aligned(t.wide_code, t.tree_block, t.tree_leaf, t.tree_output, t.leaf, t.value_number) &&
+  return aligned(t.wide_code, t.tree_block, t.tree_leaf, t.tree_output, t.leaf, t.value_number) &&
          aligned(t.linear_first, t.linear_column, t.linear_coef, t.linear_const) && aligned_as(t.sum.acc_dtype, t.values) &&
          aligned_as(t.sum.acc_dtype, t.sum.base);
 }
@@ -169,9 +108,7 @@ bool all_aligned(const skt_traversal &t) {
 int32_t check_traversal(const skt_traversal &t) {
   int32_t error = check_sum(t.sum, kSum, kAccumulator);
   if (!error && !all_aligned(t)) error = kMisaligned;
-  if (!error) error = check_codes(t);
-  if (!error) error = check_thresholds(t);
-  if (!error) error = check_categories(t);
+  if (!error) error = check_codes(t.codes);
   if (!error) error = check_trees(t);
   if (!error) error = check_leaves(t);
   return error;
@@ -181,16 +118,6 @@ const char *traversal_message(int32_t error) {
   switch (error) {
     case kSum: return "there is no base, or the number of outputs is out of range";
     case kAccumulator: return "the dtype of the sums is unknown";
-    case kCodesMissing: return "codes are missing or too many";
-    case kCodeColumn: return "the column of a code is out of range";
-    case kSlots: return "the numbers of slots do not agree";
-    case kCodeSlot: return "the slot of a code is out of range or out of order";
-    case kVariant: return "a slot beyond the base slots is of another column than its base slot";
-    case kThresholds: return "thresholds are missing, out of range or out of order";
-    case kCategoryTables: return "tables of categories are missing";
-    case kCategoryColumn: return "the column of a question about categories is out of range";
-    case kCategorySlot: return "the slot of a question about categories is out of range or out of order";
-    case kAnswers: return "answers about categories are out of range";
     case kBlocksMissing: return "blocks are missing or too many";
     case kAlignment: return "blocks do not begin where a cache line does";
     case kTreeBlocks: return "where the blocks of trees begin is out of range or out of order";
@@ -205,6 +132,6 @@ const char *traversal_message(int32_t error) {
     case kLeafOutputs: return "leaves have neither one value nor one for each output";
     case kLinear: return "linear leaves are missing, out of order, or not of one float64 value each";
     case kLinearColumn: return "the column of a linear leaf is out of range";
-    default: return nullptr;
+    default: return codes_message(error);
   }
 }

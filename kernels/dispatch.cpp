@@ -12,6 +12,7 @@
   void traversal_sums(const skt_traversal &, const skt_rows &, int32_t features, int64_t first, int64_t last, void *out, Scratch &);    \
   void traversal_leaves(const skt_traversal &, const skt_rows &, int32_t features, int64_t first, int64_t last, const int32_t *trees,   \
                         int32_t *out, Scratch &);                                                                                      \
+  void shap_values(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);          \
   bool all_finite(const skt_rows &, int32_t features, int64_t first, int64_t last);                                                    \
   int32_t gather(const skt_csr &, const skt_dense &, int64_t first, int64_t n, bool clear);                                                  \
   bool indices_ascend(const skt_csr &);                                                                                                \
@@ -34,6 +35,7 @@ namespace {
 constexpr int64_t kCircuitRows = 1024;
 constexpr int64_t kWalkRows = 4096;
 constexpr int64_t kKeyRows = 1024;
+constexpr int64_t kShapRows = 4096, kShapLeast = 64; // a row of SHAP values takes as long as a hundred predictions
 
 // The least number of float32 exponentials for each thread: they are over before another one is awake otherwise.
 constexpr int64_t kLinksAtOnce = 1 << 14;
@@ -84,8 +86,8 @@ int32_t check_link(const Value *raw, const Value *out, int64_t n, int64_t n_clas
 
 // Runs run(first, last, scratch) on all rows, or finds that they are not what they must be.
 template <class Run>
-int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most, int32_t n_threads, int32_t isa, Run run) {
-  return in_ranges(rows.n_rows, most, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
+int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most, int32_t n_threads, int32_t isa, Run run, int64_t least = kLeastRows) {
+  return in_ranges(rows.n_rows, least, most, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
     if (look && rows.must_be_finite && !SKT_WITH(isa, all_finite, rows, features, first, last)) return kNotFinite;
     run(first, last, scratch);
     return kFine;
@@ -96,7 +98,7 @@ int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most
 template <class Run>
 int32_t for_walked(const skt_rows &rows, int32_t features, bool look, int32_t n_threads, int32_t isa, Run run) {
   const int64_t step = walk_rows_at_once(rows);
-  return in_ranges(rows.n_rows, kWalkRows, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &) -> int32_t {
+  return in_ranges(rows.n_rows, kLeastRows, kWalkRows, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &) -> int32_t {
     for (int64_t end; first < last; first = end) {
       end = std::min(last, first + step);
       if (look && rows.must_be_finite && !SKT_WITH(isa, all_finite, rows, features, first, end)) return kNotFinite;
@@ -111,7 +113,7 @@ template <class Run>
 int32_t for_links(int64_t n, int64_t n_exponentials, int32_t n_threads, Run run) {
   constexpr int64_t most = 4096;
   const int32_t useful = static_cast<int32_t>(std::min<int64_t>(n_threads, n * n_exponentials / kLinksAtOnce));
-  return in_ranges(n, most, useful, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
+  return in_ranges(n, kLeastRows, most, useful, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
     run(first, last, scratch);
     return kFine;
   });
@@ -127,7 +129,7 @@ int32_t skt_best_isa(void) {
   static const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi") &&
                              __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("gfni");
-  static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("bmi");
+  static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("bmi");
   return avx512 && avx2 ? SKT_AVX512 : avx2 ? SKT_AVX2 : SKT_BASELINE;
 #else
   return SKT_BASELINE;
@@ -145,7 +147,7 @@ const char *skt_message(int32_t error) {
     case kWidth: return "the rows have more or fewer columns than the tables were made for";
     case kMisaligned: return "an array does not begin at a multiple of its items' size";
   }
-  const char *known = error >= 400 ? walk_message(error) : error >= 200 ? traversal_message(error) : error >= 100 ? bitsliced_message(error) : keys_message(error);
+  const char *known = error >= 500 ? shap_message(error) : error >= 400 ? walk_message(error) : error >= 200 ? traversal_message(error) : error >= 100 ? bitsliced_message(error) : keys_message(error);
   return known ? known : "unknown error";
 }
 
@@ -174,7 +176,7 @@ int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int
 }
 
 int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
-  if (const int32_t error = check_call(rows, tables->n_columns, out, item_of(tables->sum), features, isa)) return error;
+  if (const int32_t error = check_call(rows, tables->codes.n_columns, out, item_of(tables->sum), features, isa)) return error;
   return for_rows(*rows, features, !tables->sum.continues, kWalkRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
     SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out, scratch);
   });
@@ -182,7 +184,7 @@ int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int
 
 int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads,
                    int32_t isa) {
-  if (const int32_t error = check_call(rows, tables->n_columns, out, sizeof *out, features, isa)) return error;
+  if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
   if (tables->n_trees && !tree_number) return kNoSuchTree;
   if (!aligned(tree_number)) return kMisaligned;
   for (int32_t tree = 0; tree < tables->n_trees; tree++)
@@ -204,6 +206,18 @@ int32_t skt_walk_leaves(const skt_walk *tables, const skt_rows *rows, int32_t fe
                     [&](int64_t first, int64_t last) { walk_leaves(*tables, *rows, features, first, last, out); });
 }
 
+int32_t skt_check_shap(const skt_shap *tables) {
+  const IeeeMode mode;
+  return check_shap(*tables);
+}
+
+int32_t skt_shap_values(const skt_shap *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
+  return for_rows(
+      *rows, features, true, kShapRows, n_threads, isa,
+      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, shap_values, *tables, *rows, features, first, last, out, scratch); }, kShapLeast);
+}
+
 int32_t skt_check_keys(const skt_keys *tables) {
   const IeeeMode mode;
   return check_keys(*tables);
@@ -218,7 +232,7 @@ int32_t skt_derive(const skt_keys *tables, const skt_rows *rows, const uint64_t 
     if (!aligned(hashes[c])) return kMisaligned;
   for (int32_t p = 0; p < tables->n_parts; p++)
     if ((tables->part_test[p] == SKT_EXCEEDS) == (hashes[tables->part_column[p]] != nullptr)) return kPartColumn;
-  return in_ranges(n, kKeyRows, n_threads, kNoMemory, [&](int64_t begin, int64_t end, Scratch &) -> int32_t {
+  return in_ranges(n, kLeastRows, kKeyRows, n_threads, kNoMemory, [&](int64_t begin, int64_t end, Scratch &) -> int32_t {
     SKT_WITH(isa, derive, *tables, *rows, hashes, first, n, begin, end, out);
     return kFine;
   });

@@ -158,7 +158,7 @@ typedef struct {
   uint32_t reserved;
 } skt_block;
 
-/* Trees cut into blocks (backends/cpu/traversal.py). Sizes: C codes, G codes of categories, T trees, B blocks, L leaves.
+/* How rows of X become codes (backends/cpu/codes.py). Sizes: C codes, G codes of categories.
  *
  * A code is a uint32 that grows with the value of a column of X, so that every node asks `code > key`: the bits of a float32, made monotone,
  * or a rank among thresholds. A row's codes stand in slots. Those from n_base_slots on are for columns whose missing values or zeros do not
@@ -193,7 +193,11 @@ typedef struct {
 
   int32_t n_slots;      /* a multiple of n_base_slots */
   int32_t n_base_slots; /* a multiple of 16, at least 16 */
+} skt_codes;
 
+/* Trees cut into blocks (backends/cpu/traversal.py). Sizes: T trees, B blocks, L leaves. */
+typedef struct {
+  skt_codes codes;
   int32_t n_trees;
   const skt_block *blocks;   /* (B) 64-byte aligned; a block's blocks stand behind it */
   const uint16_t *wide_code; /* (B, 12) slots, where there are more than 256, or NULL */
@@ -237,6 +241,49 @@ typedef struct {
   int64_t n_leaves;
   skt_sum sum;
 } skt_walk;
+
+/* A node as SHAP values are computed from it (explain/native.py). A row goes left iff its code in `slot` is at most `key`. */
+typedef struct {
+  double share;      /* of the left child among the covers of both */
+  int64_t constants; /* where those of a repeated split begin, each for all points in turn: what a row's product is multiplied with if it
+                        went the way of all previous splits and goes left here, the same if it goes right, and W / F^2 */
+  uint32_t key;
+  int32_t slot;
+  int32_t player; /* number among those that are used */
+  int32_t left;   /* a node, counted from the tree's first, or ~leaf */
+  int32_t right;
+  int32_t previous; /* the last split of the same player above, counted as well, or -1 */
+  int32_t depth;
+  uint8_t kind;     /* left child + 3 * right child: 0 leaf, 1 a node above two leaves that is no repeated split, 2 any other node; + 9 for
+                       a repeated split */
+  uint8_t is_right; /* whether it is its parent's right child */
+  uint8_t previous_right; /* whether the way from `previous` is its right one */
+  uint8_t reserved;
+} skt_shap_node;
+
+/* Trees for path-dependent SHAP values (explain/tables.py says what is computed). Sizes: T trees, N nodes, L leaves, P players in use. */
+typedef struct {
+  skt_codes codes;
+  int32_t n_trees;
+  int32_t n_outputs;
+  int32_t n_leaf_outputs; /* values a leaf: 1, or n_outputs for vector leaves */
+  int32_t n_players;
+  int32_t n_used;
+  int32_t reserved;
+  const int32_t *used;        /* (P) number of a player among all, ascending */
+  const skt_shap_node *nodes; /* (N) tree after tree, each before those below it and its left side before its right one */
+  const int64_t *tree_node;   /* (T + 1) where a tree's nodes begin */
+  const int32_t *tree_points; /* (T) how many points its quadrature has */
+  const int64_t *tree_point;  /* (T) where they begin: first all t, then all 1 - t, then all weights */
+  const int32_t *tree_output; /* (T) the output that it adds to; with vector leaves unused */
+  int64_t n_nodes;
+  const double *points;
+  int64_t n_points; /* of the quadratures' numbers */
+  const double *constants;
+  int64_t n_constants;
+  const double *values; /* (L, n_leaf_outputs) */
+  int64_t n_leaves;
+} skt_shap;
 
 /* Columns derived from keys. A row has one key for each table, made of parts of 64 bits, one after the other: key = m * (key + m * part)
  * modulo 2**64, from 0 on, m being `factor`. The table gives the key's number, and each derived column the value of that number. Sizes: K
@@ -308,6 +355,10 @@ SKT_API int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, in
 
 /* The same of walked trees, trees in their order. */
 SKT_API int32_t skt_walk_leaves(const skt_walk *tables, const skt_rows *rows, int32_t features, int32_t *out, int32_t n_threads, int32_t isa);
+
+/* SHAP values of all rows, float64 (n_rows, n_players, n_outputs). */
+SKT_API int32_t skt_check_shap(const skt_shap *tables);
+SKT_API int32_t skt_shap_values(const skt_shap *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa);
 
 /* Columns for trees that look at derived ones: rows first .. first + n of X as float32, column after column of n values each, then their
  * derived columns; `out` is (n_columns + n_derived, n), C order. `hashes` (n_columns) are those of all rows, or NULL for a column of numbers;

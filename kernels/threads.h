@@ -18,11 +18,14 @@ struct Task {
 // thread is done, because its processor has something else to do, is not waited for: there is nothing left.
 void run_with_helpers(const Task &task, int64_t n_helpers);
 
+// What a thread takes on at least, where a row takes no more than a prediction.
+constexpr int64_t kLeastRows = 512;
+
 // The error of work(first, last, scratch), called for ranges of rows until all of n are done or one call gives another number than 0; or
-// `no_memory` if one throws. Ranges are of `most` rows at first and become shorter towards the end, lest one thread waits for another.
+// `no_memory` if one throws. Ranges are of `most` rows at first and become shorter towards the end, down to `least`, lest one thread waits
+// for another.
 template <class Work>
-int32_t in_ranges(int64_t n, int64_t most, int32_t n_threads, int32_t no_memory, Work work) {
-  constexpr int64_t least = 512;
+int32_t in_ranges(int64_t n, int64_t least, int64_t most, int32_t n_threads, int32_t no_memory, Work work) {
   std::atomic<int64_t> next{0};
   std::atomic<int32_t> error{0};
   auto take = [&, n_threads = std::max(n_threads, 1)](Scratch &scratch) noexcept {

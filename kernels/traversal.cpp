@@ -4,12 +4,10 @@
 // yet stand in a list, and a pass takes each of them one block further: no step waits for another one of its pass, and no branch depends
 // on a row. Many rows pass through one tree after the other, whose blocks stay in the cache meanwhile; few rows through many trees at once.
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <limits>
-#include <type_traits>
 
+#include "codes.h"
 #include "rows.h"
 #include "scratch.h"
 #include "simd/simd.h"
@@ -30,68 +28,6 @@ constexpr int kSlots = 16;             // columns whose codes are written at onc
 constexpr int kAnyWidth = 0, kWide = -1;
 
 // ------------------------------------------------------------------------------------------------------------------------ codes
-
-// The bits of a float32 as a number that grows with it. Integers throughout: a thread may have been told to take denormals for zero.
-inline uint32_t monotone(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  bits = bits == 0x80000000u ? 0 : bits; // -0.0 is 0.0
-  return bits ^ (static_cast<uint32_t>(static_cast<int32_t>(bits) >> 31) | 0x80000000u);
-}
-
-template <bool kRightIfEqual, class Feature>
-inline uint32_t beyond(Feature x, double threshold) {
-  return kRightIfEqual ? x >= threshold : x > threshold;
-}
-
-// How many of the thresholds each value goes beyond.
-template <bool kRightIfEqual, class Feature>
-void rank(const Feature *x, int n, const double *thresholds, int64_t count, uint32_t *code) {
-  std::fill(code, code + n, 0u);
-  if (count == 0) return;
-  for (; count > 1; count -= count / 2) {
-    const uint32_t half = static_cast<uint32_t>(count / 2);
-    for (int i = 0; i < n; i++) code[i] += beyond<kRightIfEqual>(x[i], thresholds[code[i] + half - 1]) * half;
-  }
-  for (int i = 0; i < n; i++) code[i] += beyond<kRightIfEqual>(x[i], thresholds[code[i]]);
-}
-
-// The codes of some values of a column, and whether one of them is missing or counts as zero.
-template <class Feature>
-bool encode_values(const skt_traversal &t, int32_t c, const Feature *x, int n, uint32_t *code) {
-  if (!t.thresholds) {
-    // Features of float64 have codes of this kind for rows of float32 only, which nothing happens to in this cast.
-    for (int i = 0; i < n; i++) code[i] = monotone(static_cast<float>(x[i]));
-  } else {
-    const double *own = t.thresholds + t.code_first[c];
-    const int64_t count = t.code_first[c + 1] - t.code_first[c];
-    t.right_if_equal ? rank<true>(x, n, own, count, code) : rank<false>(x, n, own, count, code);
-  }
-  const uint32_t nan = t.code_nan[c];
-  uint32_t special = 0;
-  for (int i = 0; i < n; i++) {
-    const uint32_t missing = x[i] != x[i];
-    code[i] = missing ? nan : code[i];
-    special |= missing;
-  }
-  if (t.code_has_zero) {
-    const Feature limit = static_cast<Feature>(t.zero_limit);
-    const uint32_t own = t.code_has_zero[c] != 0, zero = t.code_zero[c];
-    for (int i = 0; i < n; i++) {
-      const uint32_t is_zero = std::fabs(x[i]) <= limit;
-      code[i] = is_zero & own ? zero : code[i];
-      special |= is_zero;
-    }
-  }
-  return special != 0;
-}
-
-template <class Feature>
-void encode_categories(const skt_traversal &t, int32_t g, const Feature *x, int n, uint32_t *code) {
-  const uint8_t *answers = t.answers + t.category_first[g];
-  const bool truncate = t.truncate_first != 0;
-  for (int i = 0; i < n; i++) code[i] = answers[category_of(x[i], t.category_count[g], truncate, t.category_limit)];
-}
 
 inline void put(const uint32_t (*code)[kChunk], int n_codes, int n, int64_t width, uint32_t *slot) {
   if (n_codes == kSlots) { // a cache line
@@ -114,19 +50,19 @@ bool encode(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, 
     const int m = std::min(kChunk, n - begin);
     uint32_t *row = codes + begin * width;
     int32_t c = 0;
-    while (c < t.n_codes && t.code_slot[c] < width) { // neighbouring slots together: each alone would touch a cache line of every row
-      const int32_t slot = t.code_slot[c];
+    while (c < t.codes.n_codes && t.codes.code_slot[c] < width) { // neighbouring slots together: each alone would touch a cache line of every row
+      const int32_t slot = t.codes.code_slot[c];
       int k = 0;
-      for (; k < kSlots && c < t.n_codes && t.code_slot[c] < width && t.code_slot[c] == slot + k; k++, c++) {
-        load_column(column_of(rows, t.code_column[c]), first + begin, m, treatment, x);
-        special |= encode_values(t, c, x, m, code[k]);
+      for (; k < kSlots && c < t.codes.n_codes && t.codes.code_slot[c] < width && t.codes.code_slot[c] == slot + k; k++, c++) {
+        load_column(column_of(rows, t.codes.code_column[c]), first + begin, m, treatment, x);
+        special |= encode_values(t.codes, c, x, m, code[k]);
       }
       put(code, k, m, width, row + slot);
     }
-    for (int32_t g = 0; g < t.n_category_codes; g++) {
-      load_column(column_of(rows, t.category_column[g]), first + begin, m, treatment, x);
-      encode_categories(t, g, x, m, code[0]);
-      put(code, 1, m, width, row + t.category_slot[g]);
+    for (int32_t g = 0; g < t.codes.n_category_codes; g++) {
+      load_column(column_of(rows, t.codes.category_column[g]), first + begin, m, treatment, x);
+      encode_categories(t.codes, g, x, m, code[0]);
+      put(code, 1, m, width, row + t.codes.category_slot[g]);
     }
   }
   return special;
@@ -344,17 +280,17 @@ void walk(const skt_traversal &t, const uint32_t *codes, int64_t width, int64_t 
 // Codes of n rows, as wide as they have to be; the width.
 template <class Feature>
 int64_t encode_rows(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, uint32_t *codes) {
-  const bool in_registers = kCodesInRegisters && (t.n_base_slots == 16 || t.n_base_slots == 32 || t.n_base_slots == 64) && !t.wide_code;
-  if (in_registers && t.n_base_slots < t.n_slots && !encode<Feature>(t, rows, first, n, t.n_base_slots, codes)) return t.n_base_slots;
-  encode<Feature>(t, rows, first, n, t.n_slots, codes);
-  return t.n_slots;
+  const bool in_registers = kCodesInRegisters && (t.codes.n_base_slots == 16 || t.codes.n_base_slots == 32 || t.codes.n_base_slots == 64) && !t.wide_code;
+  if (in_registers && t.codes.n_base_slots < t.codes.n_slots && !encode<Feature>(t, rows, first, n, t.codes.n_base_slots, codes)) return t.codes.n_base_slots;
+  encode<Feature>(t, rows, first, n, t.codes.n_slots, codes);
+  return t.codes.n_slots;
 }
 
 template <class Feature, class Use>
 void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, Scratch &scratch, Use use) {
-  const int64_t most = std::clamp<int64_t>(kCodeBytes / (4 * int64_t(t.n_base_slots)), 64, kMostRows);
+  const int64_t most = std::clamp<int64_t>(kCodeBytes / (4 * int64_t(t.codes.n_base_slots)), 64, kMostRows);
   const int64_t at_once = std::min(most, last - first), places = std::max<int64_t>(at_once, kPairs);
-  const size_t code_bytes = (size_t(at_once) * t.n_slots * 4 + 63) / 64 * 64;
+  const size_t code_bytes = (size_t(at_once) * t.codes.n_slots * 4 + 63) / 64 * 64;
   char *const room = scratch.of(code_bytes + places * 12);
   uint32_t *const codes = reinterpret_cast<uint32_t *>(room);
   uint64_t *const walkers = reinterpret_cast<uint64_t *>(room + code_bytes);

@@ -34,15 +34,15 @@ class TraversalTables {
   explicit TraversalTables(Random &random) : features(static_cast<int32_t>(random.below(2))), has_ranks_(random.once_in(2)) {
     widest_rows = features == SKT_FLOAT64 && !has_ranks_ ? SKT_FLOAT32 : SKT_FLOAT64; // codes made of bits know float32 only
     thresholds.resize(random.one_of({1, 2, 5, 20, 40}));
-    t.n_columns = static_cast<int64_t>(thresholds.size());
+    t.codes.n_columns = static_cast<int64_t>(thresholds.size());
     t.sum = random_sum(random, base);
-    t.right_if_equal = random.once_in(2);
-    t.zero_limit = random.one_of({0.0, kTiny});
+    t.codes.right_if_equal = random.once_in(2);
+    t.codes.zero_limit = random.one_of({0.0, kTiny});
     has_zero_ = random.once_in(2);
     if (has_ranks_) code_first.push_back(0);
     make_codes(random);
     make_categories(random);
-    is_wide_ = t.n_slots > 256 || random.once_in(10);
+    is_wide_ = t.codes.n_slots > 256 || random.once_in(10);
     t.n_leaf_outputs = t.sum.n_outputs > 1 && random.once_in(2) ? t.sum.n_outputs : 1;
     t.n_trees = static_cast<int32_t>(random.one_of({random.below(3), random.below(12), random.below(60)}));
     for (int32_t tree = 0; tree < t.n_trees; tree++) {
@@ -59,19 +59,19 @@ class TraversalTables {
   template <class Visit>
   void arrays(Visit visit) {
     const auto last = [](const auto &array) { return array.empty() ? 0 : int64_t(array.back()); };
-    const int64_t C = t.n_codes, G = t.n_category_codes, T = t.n_trees, L = t.n_leaves;
-    visit(code_column, t.code_column, true, C, 4);
-    visit(code_slot, t.code_slot, true, C, 4);
-    visit(code_nan, t.code_nan, true, C, 4);
-    visit(code_zero, t.code_zero, true, C, 4);
-    visit(code_has_zero, t.code_has_zero, has_zero_, C, 1);
-    visit(ranked, t.thresholds, has_ranks_, t.n_thresholds, 8);
-    visit(code_first, t.code_first, has_ranks_, has_ranks_ ? C + 1 : 0, 8);
-    visit(category_column, t.category_column, true, G, 4);
-    visit(category_slot, t.category_slot, true, G, 4);
-    visit(category_count, t.category_count, true, G, 4);
-    visit(category_first, t.category_first, true, G, 8);
-    visit(answers, t.answers, true, t.n_answers, 1);
+    const int64_t C = t.codes.n_codes, G = t.codes.n_category_codes, T = t.n_trees, L = t.n_leaves;
+    visit(code_column, t.codes.code_column, true, C, 4);
+    visit(code_slot, t.codes.code_slot, true, C, 4);
+    visit(code_nan, t.codes.code_nan, true, C, 4);
+    visit(code_zero, t.codes.code_zero, true, C, 4);
+    visit(code_has_zero, t.codes.code_has_zero, has_zero_, C, 1);
+    visit(ranked, t.codes.thresholds, has_ranks_, t.codes.n_thresholds, 8);
+    visit(code_first, t.codes.code_first, has_ranks_, has_ranks_ ? C + 1 : 0, 8);
+    visit(category_column, t.codes.category_column, true, G, 4);
+    visit(category_slot, t.codes.category_slot, true, G, 4);
+    visit(category_count, t.codes.category_count, true, G, 4);
+    visit(category_first, t.codes.category_first, true, G, 8);
+    visit(answers, t.codes.answers, true, t.codes.n_answers, 1);
     visit(blocks, t.blocks, true, t.n_blocks, 64);
     visit(wide_code, t.wide_code, is_wide_, is_wide_ && t.n_blocks > 0 ? SKT_BLOCK_NODES * t.n_blocks : 0, 2);
     visit(tree_block, t.tree_block, true, T + 1, 8);
@@ -89,13 +89,13 @@ class TraversalTables {
 
   template <class Visit>
   void counts(Visit visit) {
-    visit(t.n_columns), visit(t.n_codes), visit(t.n_thresholds), visit(t.n_category_codes), visit(t.n_answers), visit(t.n_slots), visit(t.n_base_slots);
+    visit(t.codes.n_columns), visit(t.codes.n_codes), visit(t.codes.n_thresholds), visit(t.codes.n_category_codes), visit(t.codes.n_answers), visit(t.codes.n_slots), visit(t.codes.n_base_slots);
     visit(t.n_trees), visit(t.n_blocks), visit(t.n_leaf_outputs), visit(t.n_values), visit(t.n_leaves), visit(t.sum.n_outputs);
   }
 
   template <class Visit>
   void numbers(Visit visit) {
-    visit(t.right_if_equal), visit(t.zero_limit), visit(t.truncate_first), visit(t.category_limit), visit(t.sum.acc_dtype);
+    visit(t.codes.right_if_equal), visit(t.codes.zero_limit), visit(t.codes.truncate_first), visit(t.codes.category_limit), visit(t.sum.acc_dtype);
     visit(t.sum.continues);
   }
 
@@ -153,20 +153,20 @@ class TraversalTables {
   std::vector<Question> questions_;
 
   void make_codes(Random &random) {
-    t.n_base_slots = static_cast<int32_t>(random.one_of({16, 16, 16, 32, 64, 48, 80, 160}));
-    t.n_slots = t.n_base_slots * static_cast<int32_t>(random.one_of({1, 1, 2, 3}));
+    t.codes.n_base_slots = static_cast<int32_t>(random.one_of({16, 16, 16, 32, 64, 48, 80, 160}));
+    t.codes.n_slots = t.codes.n_base_slots * static_cast<int32_t>(random.one_of({1, 1, 2, 3}));
     const int64_t spread = random.from(1, 4);
-    for (int32_t slot = 0; slot < t.n_base_slots - 4; slot++) {
+    for (int32_t slot = 0; slot < t.codes.n_base_slots - 4; slot++) {
       if (!random.once_in(spread)) continue;
       const int32_t column = static_cast<int32_t>(random.below(static_cast<int64_t>(thresholds.size())));
       add_code(random, slot, column, random_thresholds(random, random.one_of({1, 5, 40, 300}), features));
     }
     const size_t n_base = code_slot.size();
-    for (int32_t further = t.n_base_slots; further < t.n_slots; further += t.n_base_slots)
+    for (int32_t further = t.codes.n_base_slots; further < t.codes.n_slots; further += t.codes.n_base_slots)
       for (size_t c = 0; c < n_base; c++)
         if (random.once_in(3)) add_code(random, code_slot[c] + further, code_column[c], own_thresholds_[c]);
-    t.n_codes = static_cast<int32_t>(code_slot.size());
-    t.n_thresholds = static_cast<int64_t>(ranked.size());
+    t.codes.n_codes = static_cast<int32_t>(code_slot.size());
+    t.codes.n_thresholds = static_cast<int64_t>(ranked.size());
   }
 
   std::vector<std::vector<double>> own_thresholds_; // of each code
@@ -193,19 +193,19 @@ class TraversalTables {
   }
 
   void make_categories(Random &random) {
-    t.truncate_first = random.once_in(2);
-    t.category_limit = random.one_of({16777216.0, 2147483648.0, 1.0, 40.0});
+    t.codes.truncate_first = random.once_in(2);
+    t.codes.category_limit = random.one_of({16777216.0, 2147483648.0, 1.0, 40.0});
     for (int64_t g = 0, n = random.one_of({0, 0, 1, 4}); g < n; g++) {
       const int32_t count = static_cast<int32_t>(random.from(0, 70));
       category_column.push_back(static_cast<int32_t>(random.below(static_cast<int64_t>(thresholds.size()))));
-      category_slot.push_back(static_cast<int32_t>(t.n_base_slots - n + g));
+      category_slot.push_back(static_cast<int32_t>(t.codes.n_base_slots - n + g));
       category_count.push_back(count);
       category_first.push_back(static_cast<int64_t>(answers.size()));
       for (int32_t i = 0; i < count + 2; i++) answers.push_back(static_cast<uint8_t>(random.below(2)));
       questions_.push_back({category_slot.back(), {0}});
     }
-    t.n_category_codes = static_cast<int32_t>(category_column.size());
-    t.n_answers = static_cast<int64_t>(answers.size());
+    t.codes.n_category_codes = static_cast<int32_t>(category_column.size());
+    t.codes.n_answers = static_cast<int64_t>(answers.size());
   }
 
   // Blocks of one tree, each with its children side by side behind it and its leaves in the order of the blocks.
@@ -280,24 +280,24 @@ class TraversalTables {
 
   template <class Feature>
   std::vector<uint32_t> codes_of(const Rows &x, int64_t row) const {
-    std::vector<uint32_t> codes(t.n_slots, 0);
-    for (int32_t c = 0; c < t.n_codes; c++) {
+    std::vector<uint32_t> codes(t.codes.n_slots, 0);
+    for (int32_t c = 0; c < t.codes.n_codes; c++) {
       const Feature value = feature_of<Feature>(x.rows, x.at(row, code_column[c]));
       uint32_t code = 0;
       if (std::isnan(value)) {
         code = code_nan[c];
-      } else if (has_zero_ && code_has_zero[c] && std::fabs(value) <= t.zero_limit) {
+      } else if (has_zero_ && code_has_zero[c] && std::fabs(value) <= t.codes.zero_limit) {
         code = code_zero[c];
       } else if (has_ranks_) {
-        for (int64_t i = code_first[c]; i < code_first[c + 1]; i++) code += t.right_if_equal ? value >= ranked[i] : value > ranked[i];
+        for (int64_t i = code_first[c]; i < code_first[c + 1]; i++) code += t.codes.right_if_equal ? value >= ranked[i] : value > ranked[i];
       } else {
         code = code_of_bits(static_cast<float>(value));
       }
       codes[code_slot[c]] = code;
     }
-    for (int32_t g = 0; g < t.n_category_codes; g++) {
+    for (int32_t g = 0; g < t.codes.n_category_codes; g++) {
       const Feature value = feature_of<Feature>(x.rows, x.at(row, category_column[g]));
-      codes[category_slot[g]] = answers[category_first[g] + category_of(value, t.truncate_first, t.category_limit, category_count[g])];
+      codes[category_slot[g]] = answers[category_first[g] + category_of(value, t.codes.truncate_first, t.codes.category_limit, category_count[g])];
     }
     return codes;
   }

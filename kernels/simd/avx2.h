@@ -150,5 +150,31 @@ struct Path {
   }
 };
 
+// --------------------------------------------------------------------------------------------------------------------- doubles
+
+constexpr int kDoubles = 4;
+
+using Doubles = __m256d;
+using Choice = __m256d;
+
+inline Doubles spread(double x) { return _mm256_set1_pd(x); }
+inline Doubles fused(Doubles a, Doubles b, Doubles c) { return _mm256_fmadd_pd(a, b, c); }
+inline Choice choice_of(uint64_t bits) {
+  const __m256i bit_of = _mm256_setr_epi64x(1, 2, 4, 8);
+  return _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(static_cast<long long>(bits)), bit_of), bit_of));
+}
+inline Doubles pick(Choice which, Doubles if_set, Doubles if_clear) { return _mm256_blendv_pd(if_clear, if_set, which); }
+
+// Integers are compared with their sign, so the highest bit is turned first.
+inline uint64_t exceeding(const uint32_t *code, uint32_t key) {
+  const __m256i sign = _mm256_set1_epi32(INT32_MIN), limit = _mm256_set1_epi32(static_cast<int32_t>(key ^ 0x80000000u));
+  uint64_t bits = 0;
+  for (int i = 0; i < 8; i++) {
+    const __m256i own = _mm256_xor_si256(_mm256_load_si256(reinterpret_cast<const __m256i *>(code) + i), sign);
+    bits |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(own, limit))))) << (8 * i);
+  }
+  return bits;
+}
+
 } // namespace
 } // namespace SKT_ISA

@@ -389,5 +389,24 @@ inline int32_t entries_with_place(const char *indices, int32_t n, const int32_t 
   return n_kept;
 }
 
+// --------------------------------------------------------------------------------------------------------------------- doubles
+
+constexpr int kDoubles = 8;
+
+using Doubles = __m512d;
+using Choice = __mmask8;
+
+inline Doubles spread(double x) { return _mm512_set1_pd(x); }
+inline Doubles fused(Doubles a, Doubles b, Doubles c) { return _mm512_fmadd_pd(a, b, c); }
+inline Choice choice_of(uint64_t bits) { return static_cast<__mmask8>(bits); }
+inline Doubles pick(Choice which, Doubles if_set, Doubles if_clear) { return _mm512_mask_blend_pd(which, if_clear, if_set); }
+
+inline uint64_t exceeding(const uint32_t *code, uint32_t key) {
+  const __m512i limit = _mm512_set1_epi32(static_cast<int32_t>(key));
+  uint64_t bits = 0;
+  for (int i = 0; i < 4; i++) bits |= static_cast<uint64_t>(_mm512_cmpgt_epu32_mask(_mm512_load_si512(code + 16 * i), limit)) << (16 * i);
+  return bits;
+}
+
 } // namespace
 } // namespace SKT_ISA

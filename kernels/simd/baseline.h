@@ -12,11 +12,17 @@ namespace {
 
 using portable::bits_of_bytes;
 using portable::bytes_of_bits;
+using portable::Choice;
+using portable::choice_of;
 using portable::choose;
 using portable::entries_with_place;
+using portable::Doubles;
+using portable::exceeding;
 using portable::exponentials;
+using portable::fused;
 using portable::goes_right;
 using portable::kCodesInRegisters;
+using portable::kDoubles;
 using portable::kRounds;
 using portable::kTileRows;
 using portable::lanes_of;
@@ -24,8 +30,10 @@ using portable::load_tile;
 using portable::Mask;
 using portable::or_and;
 using portable::Path;
+using portable::pick;
 using portable::place_of;
 using portable::RowInRegisters;
+using portable::spread;
 using portable::store_tile;
 using portable::Sums;
 using portable::Thresholds;

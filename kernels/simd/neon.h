@@ -9,6 +9,7 @@ namespace SKT_ISA {
 namespace {
 
 using portable::entries_with_place;
+using portable::exceeding;
 using portable::exponentials;
 using portable::goes_right;
 using portable::kCodesInRegisters;
@@ -75,6 +76,21 @@ inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
   const uint16x8_t high = vceqq_u16(vandq_u16(all, vld1q_u16(block.care + 5)), vld1q_u16(block.want + 5));
   return vaddvq_u16(vorrq_u16(vandq_u16(low, low_exit), vandq_u16(high, high_exit)));
 }
+
+// --------------------------------------------------------------------------------------------------------------------- doubles
+
+constexpr int kDoubles = 2;
+
+using Doubles = float64x2_t;
+using Choice = uint64x2_t;
+
+inline Doubles spread(double x) { return vdupq_n_f64(x); }
+inline Doubles fused(Doubles a, Doubles b, Doubles c) { return vfmaq_f64(c, a, b); }
+inline Choice choice_of(uint64_t bits) {
+  const uint64x2_t bit_of = {1, 2};
+  return vtstq_u64(vdupq_n_u64(bits), bit_of);
+}
+inline Doubles pick(Choice which, Doubles if_set, Doubles if_clear) { return vbslq_f64(which, if_set, if_clear); }
 
 } // namespace
 } // namespace SKT_ISA

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -191,6 +192,26 @@ inline void exponentials(const skt_expf &t, const float *x, int n, float *out) {
   const double a = t.cubic[0], b = t.cubic[1], c = t.cubic[2];
   for (int i = 0; i < n; i++)
     out[i] = static_cast<float>(((a * rest[i] + b) * (rest[i] * rest[i]) + (c * rest[i] + 1.0)) * (fraction[i] * whole[i]));
+}
+
+// --------------------------------------------------------------------------------------------------------------------- doubles
+
+constexpr int kDoubles = 2;
+
+typedef double Doubles __attribute__((vector_size(16)));
+typedef int64_t Choice __attribute__((vector_size(16)));
+
+inline Doubles spread(double x) { return Doubles{x, x}; }
+inline Doubles fused(Doubles a, Doubles b, Doubles c) { return Doubles{std::fma(a[0], b[0], c[0]), std::fma(a[1], b[1], c[1])}; }
+inline Choice choice_of(uint64_t bits) { return Choice{-static_cast<int64_t>(bits & 1), -static_cast<int64_t>(bits >> 1 & 1)}; }
+inline Doubles pick(Choice which, Doubles if_set, Doubles if_clear) {
+  return reinterpret_cast<Doubles>((reinterpret_cast<Choice>(if_set) & which) | (reinterpret_cast<Choice>(if_clear) & ~which));
+}
+
+inline uint64_t exceeding(const uint32_t *code, uint32_t key) {
+  uint64_t bits = 0;
+  for (int i = 0; i < 64; i++) bits |= static_cast<uint64_t>(code[i] > key) << i;
+  return bits;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------- blocks

@@ -20,6 +20,11 @@
 //
 //   entries_with_place<Index>(indices, n, place, n_places, entries)   those of n entries of sparse rows whose column has a place
 //
+//   Doubles, kDoubles                    a number of each of some rows, and how many these are; with the operators + - *
+//   spread(x), fused(a, b, c)            the same for all of them; a * b + c, rounded once
+//   Choice, choice_of(bits), pick(choice, if_set, if_clear)   the lowest bits, one a row, and what is chosen by them
+//   exceeding(code, key)                 which of 64 codes exceed a key, one bit each; they begin where a cache line does
+//
 //   exit_of(block, answers)              the exit of a block
 //   kCodesInRegisters, RowInRegisters    a row's codes in registers, where there are instructions to look them up
 //

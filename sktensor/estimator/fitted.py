@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.composite import Composite
+from sktensor.explain.explainers import Explainers
 from sktensor.registry import Fingerprint, Methods, find_extractor
 from sktensor.runtime.program import Program
 
@@ -44,6 +45,8 @@ class Fitted:
         Whether the model came fitted, so that this is of use only while it is the wrapper's parameter.
     methods : mapping
         What the library makes of leaves or sums itself.
+    explainers : Explainers, optional
+        What takes raw scores of a program apart.
     """
 
     model: Any
@@ -51,13 +54,17 @@ class Fitted:
     columns: Any
     prefit: bool = False
     methods: Methods = field(init=False, repr=False)
+    explainers: Explainers | None = field(init=False, repr=False)
     _ask: Callable[[Any], Fingerprint] | None = field(init=False, repr=False)
     _seen: Fingerprint | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ask = getattr(_extractor(self.model), "fingerprint", None)
-        methods = library_methods(self.model) if isinstance(self.program, Program) else {}
-        self.__dict__.update(methods=methods, _ask=ask, _seen=None if ask is None else ask(self.model))
+        is_forest = isinstance(self.program, Program)
+        methods = library_methods(self.model) if is_forest else {}
+        explainers = Explainers(self.program) if is_forest else None  # type: ignore[arg-type]
+        seen = None if ask is None else ask(self.model)
+        self.__dict__.update(methods=methods, explainers=explainers, _ask=ask, _seen=seen)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in ("model", "program", "columns", "prefit")}

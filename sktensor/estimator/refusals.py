@@ -19,7 +19,8 @@ ROUNDS = (
 )
 RAW = "Raw scores are predict_raw(X)."
 LEAVES = "Leaf numbers are apply(X)."
-CONTRIBUTIONS = "There are no contributions of features yet: estimator_ has the library's."
+CONTRIBUTIONS = "Contributions of features are contributions(X); shap_values(X) are the same without base values."
+INTERACTIONS = "Interactions of features are shap_values(X, interactions=True)."
 LIBRARY = "The wrapped model, estimator_, takes it."
 
 # What there is instead of the arguments that the libraries' predict and predict_proba take.
@@ -36,7 +37,7 @@ INSTEAD = {
     "pred_leaf": LEAVES,
     "pred_contrib": CONTRIBUTIONS,
     "pred_contribs": CONTRIBUTIONS,
-    "pred_interactions": CONTRIBUTIONS,
+    "pred_interactions": INTERACTIONS,
     "thread_count": "The number of threads is the parameter n_jobs: set_params(n_jobs=...).",
     "n_jobs": "The number of threads is a parameter of the estimator: set_params(n_jobs=...).",
     "num_threads": "The number of threads is the parameter n_jobs: set_params(n_jobs=...).",

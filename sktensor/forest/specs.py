@@ -239,6 +239,11 @@ class OutputSpec:
         Shape of one row of the library's leaf numbers, for instance ``(T,)``.
     leaf_dtype : str
         Their dtype.
+    contribution_dtype : {"float64", "float32"}
+        The dtype of the library's contributions of features to raw scores.
+    contribution_layout : {"by_output", "flat"}
+        How they lie: the columns of X and then the base value, shape (n, F + 1); of several outputs ``"by_output"``,
+        (n, K, F + 1), or ``"flat"``, (n, K * (F + 1)), output after output.
     """
 
     output_slices: tuple[int, ...] = (1,)
@@ -261,6 +266,8 @@ class OutputSpec:
     value_shape: tuple[int, ...] = ()
     leaf_shape: tuple[int, ...] = ()
     leaf_dtype: str = "int64"
+    contribution_dtype: Literal["float64", "float32"] = "float64"
+    contribution_layout: Literal["by_output", "flat"] = "by_output"
 
     def __post_init__(self) -> None:
         keep_arrays(self)

@@ -26,9 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NODE", "NOT_FINITE", "NO_MEMORY", "WIDTH",
-    "BitslicedStructure", "ColumnStructure", "CsrStructure", "DenseStructure", "ExpfStructure", "KeysStructure",
-    "RowsStructure", "SumStructure", "TraversalStructure", "WalkStructure", "filled",
+    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NODE", "NOT_FINITE", "NO_MEMORY",
+    "SHAP_NODE", "WIDTH", "BitslicedStructure", "CodesStructure", "ColumnStructure", "CsrStructure", "DenseStructure",
+    "ExpfStructure", "KeysStructure", "RowsStructure", "ShapStructure", "SumStructure", "TraversalStructure",
+    "WalkStructure", "filled",
 ]  # fmt: skip
 
 ABI = 9
@@ -161,8 +162,8 @@ class BitslicedStructure(Structure):
     )
 
 
-class TraversalStructure(Structure):
-    """``skt_traversal``: trees as blocks of nodes to walk."""
+class CodesStructure(Structure):
+    """``skt_codes``: how rows become codes."""
 
     _fields_ = (
         ("n_columns", c_int64),
@@ -188,6 +189,15 @@ class TraversalStructure(Structure):
         ("category_limit", c_double),
         ("n_slots", c_int32),
         ("n_base_slots", c_int32),
+    )
+
+
+class TraversalStructure(Structure):
+    """``skt_traversal``: trees as blocks of nodes to walk."""
+
+    _anonymous_ = ("codes",)
+    _fields_ = (
+        ("codes", CodesStructure),
         ("n_trees", c_int32),
         ("blocks", c_void_p),  # of cpu_traversal.BLOCK
         ("wide_code", POINTER(c_uint16)),
@@ -206,6 +216,54 @@ class TraversalStructure(Structure):
         ("linear_coef", POINTER(c_double)),
         ("linear_const", POINTER(c_double)),
         ("sum", SumStructure),
+    )
+
+
+# ``skt_shap_node``: a node as SHAP values are computed from it.
+SHAP_NODE = np.dtype(
+    [
+        ("share", np.float64),
+        ("constants", np.int64),
+        ("key", np.uint32),
+        ("slot", np.int32),
+        ("player", np.int32),
+        ("left", np.int32),
+        ("right", np.int32),
+        ("previous", np.int32),
+        ("depth", np.int32),
+        ("kind", np.uint8),
+        ("is_right", np.uint8),
+        ("previous_right", np.uint8),
+        ("reserved", np.uint8),
+    ]
+)
+
+
+class ShapStructure(Structure):
+    """``skt_shap``: trees as path-dependent SHAP values are computed from them."""
+
+    _anonymous_ = ("codes",)
+    _fields_ = (
+        ("codes", CodesStructure),
+        ("n_trees", c_int32),
+        ("n_outputs", c_int32),
+        ("n_leaf_outputs", c_int32),
+        ("n_players", c_int32),
+        ("n_used", c_int32),
+        ("reserved", c_int32),
+        ("used", POINTER(c_int32)),
+        ("nodes", c_void_p),  # of SHAP_NODE
+        ("tree_node", POINTER(c_int64)),
+        ("tree_points", POINTER(c_int32)),
+        ("tree_point", POINTER(c_int64)),
+        ("tree_output", POINTER(c_int32)),
+        ("n_nodes", c_int64),
+        ("points", POINTER(c_double)),
+        ("n_points", c_int64),
+        ("constants", POINTER(c_double)),
+        ("n_constants", c_int64),
+        ("values", POINTER(c_double)),
+        ("n_leaves", c_int64),
     )
 
 

@@ -71,6 +71,8 @@ class Library:
         self.check_walk = self._function("skt_check_walk", pointer)
         self.run_walk = self._function("skt_run_walk", pointer, rows, number, pointer, number, number)
         self.walk_leaves = self._function("skt_walk_leaves", pointer, rows, number, pointer, number, number)
+        self.check_shap = self._function("skt_check_shap", pointer)
+        self.run_shap = self._function("skt_shap_values", pointer, rows, number, pointer, number, number)
         self.check_keys = self._function("skt_check_keys", pointer)
         self.all_finite = self._function("skt_all_finite", rows, number, number)
         self.indices_ascend = self._function("skt_indices_ascend", pointer, number)

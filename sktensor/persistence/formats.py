@@ -16,7 +16,7 @@ from sktensor.forest import TINY
 __all__ = ["FORMAT", "upgrade", "upgrade_arrays"]
 
 # To be raised when a file's content changes its meaning: a field that comes, goes or says something else.
-FORMAT = 4
+FORMAT = 5
 
 # Arrays of format 1 that nothing looked at.
 ONLY_IN_1 = ("tree_iter", "ob_feature", "ob_threshold")
@@ -114,10 +114,22 @@ def _from_3(header: dict[str, Any]) -> dict[str, Any]:
     return {"pipeline": {}, **header}
 
 
+def _from_4(header: dict[str, Any]) -> dict[str, Any]:
+    """Format 4 did not say how the library lays out contributions of features: they come as from most libraries."""
+    added = {"contribution_dtype": "float64", "contribution_layout": "by_output"}
+    if header.get("forest"):  # that of a pipeline stands with each kind of rows
+        header = _with(header, "forest", added)
+    pipeline = header.get("pipeline")
+    if type(pipeline) is dict and type(pipeline.get("kinds")) is list:
+        kinds = [_with(kind, "forest", added) if type(kind) is dict else kind for kind in pipeline["kinds"]]
+        header = {**header, "pipeline": {**pipeline, "kinds": kinds}}
+    return header
+
+
 def _with(header: dict[str, Any], entry: str, added: dict[str, Any]) -> dict[str, Any]:
     """A header with more in one of its entries, if that is what it is to be."""
     value = header.get(entry)
     return {**header, entry: {**added, **value}} if type(value) is dict else header
 
 
-_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2, 3: _from_3}
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}

@@ -26,7 +26,7 @@ from sktensor.outputs import aggregates
 from sktensor.registry import ColumnNames, find_extractor
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan, Planner
-from sktensor.runtime.settings import Settings
+from sktensor.runtime.settings import Settings, count_threads
 from sktensor.strategies.auto import Option
 
 __all__ = ["Program"]
@@ -223,12 +223,5 @@ def _is_settled(plan: Plan, settings: Settings) -> bool:
 
 
 def _threads(plan: Plan, settings: Settings) -> int:
-    """`n_jobs` threads, which joblib counts unless it is a count, where they are worth it."""
-    n_jobs = settings.n_jobs
-    if n_jobs == 1 or not plan.worth_threads:
-        return 1
-    if n_jobs is not None and n_jobs > 0:
-        return n_jobs
-    import joblib
-
-    return int(joblib.effective_n_jobs(n_jobs))
+    """`n_jobs` threads where they are worth it."""
+    return count_threads(settings.n_jobs) if plan.worth_threads else 1

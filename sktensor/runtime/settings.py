@@ -10,7 +10,7 @@ import numpy as np
 from sktensor.backends.base import BACKENDS, backends_by_name
 from sktensor.strategies import find_strategy
 
-__all__ = ["Settings", "find_device"]
+__all__ = ["Settings", "count_threads", "find_device"]
 
 
 class Settings(NamedTuple):
@@ -66,3 +66,12 @@ def find_device(device: Any) -> str:
     if not there[found.type]():
         raise ValueError(f"device={device!r} is not there: torch finds no such device. Use 'cpu' or 'auto'.")
     return "cpu" if found.type == "cpu" else str(found)
+
+
+def count_threads(n_jobs: int | None) -> int:
+    """Threads for a parameter `n_jobs`: joblib counts them, unless it is a count."""
+    if n_jobs is not None and n_jobs > 0:
+        return n_jobs
+    import joblib
+
+    return int(joblib.effective_n_jobs(n_jobs))

@@ -27,8 +27,8 @@ LIBRARIES = {"xgboost", "lightgbm", "catboost", "imblearn", "ngboost", "quantile
 # "" is sktensor/__init__.py.
 PICTURE = """
 errors <- forest <- registry <- {extractors, pipelines, strategies, inputs, outputs} <- backends <- runtime
-runtime <- {estimator, explain, torch_module}
-{estimator, explain} <- {persistence, testing}
+runtime <- {explain, torch_module}
+explain <- estimator <- {persistence, testing}
 native <- {inputs, outputs, backends, versions}
 backends <- extending
 {errors, forest, registry} <- ""
@@ -56,7 +56,8 @@ THIRD_PARTIES_WHEN_CALLED = {
     "strategies": {"torch"},
     "backends": {"torch"},
     "runtime": {"joblib", "torch"},
-    "estimator": {"joblib", "torch", "tqdm"},
+    "estimator": {"joblib", "shap", "torch", "tqdm"},
+    "explain": {"torch"},
     "persistence": {"safetensors"},
 }
 

@@ -25,7 +25,7 @@ from sktensor.strategies import bitsliced
 from sktensor.strategies.costs import Shape
 from sktensor.strategies.ranks import Ranked, compile_ranks
 
-__all__ = ["BitslicedKernel", "TraversalKernel"]
+__all__ = ["BitslicedKernel", "Calls", "Tables", "TraversalKernel"]
 
 Array = npt.NDArray[Any]
 
@@ -109,7 +109,7 @@ class Tables:
 
     Parameters
     ----------
-    kind : {"bitsliced", "traversal", "walk"}
+    kind : {"bitsliced", "traversal", "walk", "shap"}
         The kernel.
     structure : ctypes.Structure
         The tables.
@@ -170,7 +170,7 @@ def _column_fields(structure: Any) -> Iterator[tuple[str, int]]:
         found = [("search_column", structure.n_searches), ("category_column", structure.n_category_columns)]
     else:
         found = [("code_column", structure.n_codes), ("category_column", structure.n_category_codes)]
-        if structure.linear_first:
+        if isinstance(structure, abi.TraversalStructure) and structure.linear_first:
             found.append(("linear_column", structure.linear_first[structure.n_leaves]))
     return (field for field in found if field[1])
 
@@ -230,10 +230,13 @@ class Calls:
     ----------
     forest : Forest
         Whose rows and sums.
+    n_steps : int, optional
+        Steps of up to 100 ns that a row takes; by default as many as there are trees.
     """
 
-    def __init__(self, forest: Forest) -> None:
+    def __init__(self, forest: Forest, n_steps: int | None = None) -> None:
         self.forest = forest
+        self._n_steps = forest.n_trees if n_steps is None else n_steps
         self.kernels = _kernels()
         self.n_outputs = forest.n_outputs
         self.features = abi.DTYPES[forest.trees.feature_dtype]
@@ -287,7 +290,7 @@ class Calls:
         self, arrays: Iterator[tuple[int, Array | Columns]], n_threads: int
     ) -> Iterator[tuple[int, Array | Columns]]:
         for start, X in arrays:
-            for first, last in ranges(len(X), self.forest.n_trees, n_threads):
+            for first, last in ranges(len(X), self._n_steps, n_threads):
                 yield start + first, X if last - first == len(X) else _some(X, first, last)
 
     def _arrays(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:

@@ -6,20 +6,20 @@ tell the exit: to another block, or to a leaf. What is cut where decides how man
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sktensor.backends.cpu import slots
+from sktensor.backends.cpu.codes import Codes, codes_structure, compile_codes
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Trees
 from sktensor.forest.structure import levels
 from sktensor.native import abi
-from sktensor.strategies.ranks import NATURAL, CategoryTables, RankTables, compile_ranks
 
-__all__ = ["BLOCK", "Codes", "LinearLeaves", "TraversalTables", "compile", "refusal", "structure"]
+__all__ = ["BLOCK", "LinearLeaves", "TraversalTables", "compile", "refusal", "structure"]
 
 Array = npt.NDArray[Any]
 
@@ -44,25 +44,6 @@ MOST_VALUES = 2**16
 # Subtrees of up to so many nodes join the block of their parent before anything else does: blocks of their own would
 # hold little else, and a row there would pass one more.
 SMALL = 2
-
-
-@dataclass(frozen=True)
-class Codes:
-    """How the rows of X become codes; the fields of the kernel's structure, with their names."""
-
-    code_column: Array  # int32 (C,)
-    code_slot: Array  # int32 (C,), ascending
-    code_nan: Array  # uint32 (C,)
-    code_zero: Array  # uint32 (C,)
-    code_has_zero: Array | None  # uint8 (C,)
-    zero_limit: float
-    thresholds: Array | None  # float64: ascending within a code; None where codes are the bits of a float32
-    code_first: Array | None  # int64 (C + 1,)
-    category_slot: Array  # int32 (G,)
-    categories: CategoryTables | None
-    n_slots: int
-    n_base_slots: int
-    right_if_equal: bool
 
 
 @dataclass(frozen=True)
@@ -127,10 +108,7 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
         raise UnsupportedModelError(f"Trees.aggregate={trees.aggregate!r} is not covered yet; only 'sum' is.")
     if why := refusal(trees):
         raise ValueError(f"The CPU kernel cannot walk this forest: {why}. Use backend='torch'.")
-    bits = rows_dtype == "float32" or trees.feature_dtype == "float32"
-    compared = replace(trees, feature_dtype="float32") if bits and trees.feature_dtype != "float32" else trees
-    ranks, column, rank = compile_ranks(compared)
-    codes, slot, key = _codes(ranks, column, rank, bits)
+    codes, slot, key = compile_codes(trees, rows_dtype)
 
     target = np.maximum(trees.tree_target, 0)
     tree_number = np.argsort(target, kind="stable").astype(np.int32)
@@ -154,65 +132,6 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
         linear=linear,
         base=trees.base,
     )
-
-
-# ------------------------------------------------------------------------------------------------------------- codes
-
-
-def _codes(ranks: RankTables, column: Array, rank: Array, bits: bool) -> tuple[Codes, Array, Array]:
-    """Codes of the rows, and each node's slot and key."""
-    thresholds = [t[:n] for bucket in ranks.buckets for t, (n,) in zip(bucket.thresholds, bucket.count, strict=True)]
-    count = np.array([len(t) for t in thresholds], dtype=np.int64)
-    begin = np.concatenate([[0], np.cumsum(count)])
-    every = np.concatenate(thresholds) if thresholds else np.empty(0, dtype=np.float64)
-    numeric = column < len(ranks.source)
-
-    # The key of each threshold, and of a rank the least code that lies beyond as many keys.
-    key = np.zeros(len(column), dtype=np.uint32)
-    if bits:
-        keys = _monotone(every) - np.uint32(ranks.right)  # x >= t iff code(x) > code(t) - 1
-        key[numeric] = keys[begin[ranks.source[column[numeric]]] + rank[numeric]]
-        beyond = np.append(keys, np.uint32(0)) + np.uint32(1)
-        code_nan, code_zero = (
-            np.where(r > 0, beyond[begin[ranks.source] + r - 1], 0).astype(np.uint32) for r in _special_ranks(ranks)
-        )
-    else:
-        key[numeric] = rank[numeric]
-        code_nan, code_zero = (r.astype(np.uint32) for r in _special_ranks(ranks))
-
-    slot_of, n_slots, n_base_slots = slots.assign(ranks)
-    of_numbers = slot_of[: len(ranks.source)]
-    order = np.argsort(of_numbers)
-    source = ranks.source[order]
-    has_zero = None if ranks.zero_code is None else (ranks.zero_code[order, 0] != NATURAL).astype(np.uint8)
-    codes = Codes(
-        code_column=ranks.source_feature[order].astype(np.int32),
-        code_slot=of_numbers[order].astype(np.int32),
-        code_nan=code_nan[order],
-        code_zero=code_zero[order],
-        code_has_zero=has_zero,
-        zero_limit=ranks.zero_limit,
-        thresholds=None if bits else np.concatenate([*(thresholds[s] for s in source), np.empty(0)]),
-        code_first=None if bits else np.concatenate([[0], np.cumsum(count[source])]).astype(np.int64),
-        category_slot=slot_of[len(ranks.source) :].astype(np.int32),
-        categories=ranks.categories,
-        n_slots=n_slots,
-        n_base_slots=n_base_slots,
-        right_if_equal=ranks.right,
-    )
-    return codes, slot_of[column], key
-
-
-def _monotone(x: Array) -> Array:
-    """The bits of float32 numbers as numbers that grow with them."""
-    bits = (x.astype(np.float32) + np.float32(0.0)).view(np.uint32)  # -0.0 is 0.0
-    return np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(0x80000000))
-
-
-def _special_ranks(ranks: RankTables) -> tuple[Array, Array]:
-    """Ranks of a missing value and of zero in each numeric column."""
-    nan = ranks.nan_code[:, 0]
-    return nan, np.zeros_like(nan) if ranks.zero_code is None else np.maximum(ranks.zero_code[:, 0], 0)
 
 
 # ------------------------------------------------------------------------------------------------------------ blocks
@@ -405,24 +324,10 @@ def structure(tables: TraversalTables) -> abi.TraversalStructure:
     abi.TraversalStructure
         Keeps the arrays that it points to alive.
     """
-    codes, linear = tables.codes, tables.linear
+    linear = tables.linear
     return abi.filled(
         abi.TraversalStructure,
-        n_columns=tables.n_columns,
-        n_codes=len(codes.code_column),
-        right_if_equal=codes.right_if_equal,
-        code_column=codes.code_column,
-        code_slot=codes.code_slot,
-        code_nan=codes.code_nan,
-        code_zero=codes.code_zero,
-        code_has_zero=codes.code_has_zero,
-        zero_limit=codes.zero_limit,
-        thresholds=codes.thresholds,
-        code_first=codes.code_first,
-        n_thresholds=0 if codes.thresholds is None else len(codes.thresholds),
-        **_category_fields(codes),
-        n_slots=codes.n_slots,
-        n_base_slots=codes.n_base_slots,
+        codes=codes_structure(tables.codes, tables.n_columns),
         n_trees=len(tables.tree_number),
         blocks=tables.blocks,
         wide_code=tables.wide_code,
@@ -447,20 +352,3 @@ def structure(tables: TraversalTables) -> abi.TraversalStructure:
             n_outputs=len(tables.base),
         ),
     )
-
-
-def _category_fields(codes: Codes) -> dict[str, Any]:
-    found = codes.categories
-    if found is None:
-        return {"n_category_codes": 0}
-    return {
-        "n_category_codes": len(found.feature),
-        "category_column": found.feature.astype(np.int32),
-        "category_slot": codes.category_slot,
-        "category_count": found.size[:, 0].astype(np.int32),
-        "category_first": np.ascontiguousarray(found.offset[:, 0]),
-        "answers": found.answers,
-        "n_answers": len(found.answers),
-        "truncate_first": found.truncate_first,
-        "category_limit": found.limit,
-    }

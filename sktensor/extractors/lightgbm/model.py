@@ -164,6 +164,7 @@ def extract(model: Any, *, iterations: tuple[int, int | None] | None = None) -> 
         value_shape=shape,
         leaf_shape=(n_trees,),
         leaf_dtype="int32",
+        contribution_layout="flat",
     )
 
 

@@ -160,6 +160,7 @@ def read(
         # pred_leaf of a single tree has one dimension, and its numbers are floats [src/predictor, c_api_utils.h].
         leaf_shape=() if n_trees == 1 else (n_trees,),
         leaf_dtype="float32",
+        contribution_dtype="float32",
         **fields,
         **answers(wrapper, link, n_outputs),
     )

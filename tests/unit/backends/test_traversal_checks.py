@@ -22,6 +22,7 @@ STRUCTURES = {
     "skt_rows": abi.RowsStructure,
     "skt_sum": abi.SumStructure,
     "skt_bitsliced": abi.BitslicedStructure,
+    "skt_codes": abi.CodesStructure,
     "skt_traversal": abi.TraversalStructure,
     "skt_expf": abi.ExpfStructure,
 }

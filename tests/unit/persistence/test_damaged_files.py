@@ -97,7 +97,7 @@ BAD = {
     "somebody's weights": (lambda data: safetensors.numpy.save({"w": X}), "but not one of sktensor.save"),
     "a newer format": (
         lambda data: changed(data, "format", to=9),
-        "of format 9, and this version .* reads formats 1 to 4",
+        "of format 9, and this version .* reads formats 1 to 5",
     ),
     "no format": (lambda data: without(data, "format"), "no format number"),
     "a format of words": (lambda data: changed(data, "format", to="1"), "no format number"),

@@ -76,3 +76,13 @@ def test_a_loaded_model_refuses_the_containers_that_the_wrapped_one_answers_diff
     assert loaded.predict(pd.DataFrame(X)).tobytes() == model.predict(pd.DataFrame(X)).tobytes()
     with pytest.raises(ValueError, match=r"csr_array, for which the library rounds differently"):
         loaded.predict(scipy.sparse.csr_array(X))
+
+
+def test_models_of_format_4_give_contributions_as_most_libraries_do():
+    encoded, arrays = encode_forest(Forest.from_trees([{"value": 1.0}], n_features=1))
+    older = {name: value for name, value in encoded.items() if not name.startswith("contribution_")}
+    outputs = decode_forest(upgrade({"format": 4, "forest": older})["forest"], arrays).outputs
+    assert (outputs.contribution_dtype, outputs.contribution_layout) == ("float64", "by_output")
+    kinds = upgrade({"format": 4, "forest": {}, "pipeline": {"kinds": [{"forest": older}, {"forest": older}]}})
+    assert all(kind["forest"] == {**older, **kind["forest"]} for kind in kinds["pipeline"]["kinds"])
+    assert kinds["forest"] == {} and kinds["pipeline"]["kinds"][1]["forest"]["contribution_layout"] == "by_output"

@@ -1,0 +1,420 @@
+// Path-dependent SHAP values: a row in each lane, a tree's nodes one after the other, down and back up (sktensor/explain/tables.py).
+//
+// Every operation on a row is the same for any number of rows, of threads and of lanes, and in one order: sums over a tree's points in
+// turn, sums over nodes on the way back up. Points are taken up to eight at a time, each time down the tree and up again.
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "codes.h"
+#include "rows.h"
+#include "scratch.h"
+#include "simd/simd.h"
+
+namespace SKT_ISA {
+namespace {
+
+constexpr int kRows = 64;                     // at hand, a bit each
+constexpr int kGroups = kRows / kDoubles;     // of rows that share a register
+constexpr int kMostPoints = 8;                // at once
+constexpr int64_t kFrameBytes = 20 << 10;     // of the nodes on the way down: less than a usual first-level cache
+constexpr int64_t kMostFrameBytes = 8 << 20;  // beyond which outputs take turns
+
+enum : int { kLeaf = 0, kBottom = 1, kInner = 2 };
+
+// ------------------------------------------------------------------------------------------------------------------------- bits
+
+// Codes of n rows, 64 for each slot; those of other rows are left as they are.
+template <class Feature>
+void encode(const skt_codes &t, const skt_rows &rows, int64_t first, int n, uint32_t *codes) {
+  const Treatment<Feature> treatment(rows);
+  Feature x[kRows];
+  for (int32_t c = 0; c < t.n_codes; c++) {
+    load_column(column_of(rows, t.code_column[c]), first, n, treatment, x);
+    encode_values(t, c, x, n, codes + int64_t(kRows) * t.code_slot[c]);
+  }
+  for (int32_t g = 0; g < t.n_category_codes; g++) {
+    load_column(column_of(rows, t.category_column[g]), first, n, treatment, x);
+    encode_categories(t, g, x, n, codes + int64_t(kRows) * t.category_slot[g]);
+  }
+}
+
+// What 64 rows do at a node, one bit each.
+struct Bits64 {
+  uint64_t goes_left;
+  uint64_t was_here; // whether the row went the way of all previous splits of the node's player
+};
+
+inline void answer(const skt_shap_node *nodes, int64_t n, const uint32_t *codes, Bits64 *bits) {
+  for (int64_t i = 0; i < n; i++) {
+    const skt_shap_node &node = nodes[i];
+    bits[i].goes_left = ~exceeding(codes + int64_t(kRows) * node.slot, node.key);
+    bits[i].was_here = ~uint64_t(0);
+    if (node.previous < 0) continue;
+    const Bits64 &before = bits[node.previous];
+    bits[i].was_here = before.was_here & (node.previous_right ? ~before.goes_left : before.goes_left);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------------------- walk
+
+// What a walk down one tree and up again needs to know.
+struct Walk {
+  const skt_shap *tables;
+  const skt_shap_node *nodes; // of the tree
+  int64_t n_nodes;
+  const Bits64 *bits;
+  int shift;                     // the first row's bit
+  int n_groups;                  // of rows
+  const double *t, *complement, *weight; // of the points at hand
+  int64_t n_points, first_point; // of the tree; the first of those at hand
+  int64_t first_output, n_outputs; // values of a leaf at hand
+  Doubles *frames;
+  int32_t *open;  // nodes on the way down
+  double *phi;    // of the first row, player 0, and the first output at hand
+  int64_t player_step;
+};
+
+// The numbers of a node's two sides at the points at hand, for each group of rows: first the products on the way down, (group, point), then
+// the values on the way up, (output, group, point), of which the last output takes the place of the products.
+template <int kPoints>
+inline Doubles *frame_of(const Walk &w, int64_t depth, int is_right) {
+  return w.frames + (2 * depth + is_right) * w.n_outputs * w.n_groups * kPoints;
+}
+template <int kPoints>
+inline Doubles *values_of(const Walk &w, Doubles *frame, int64_t output) {
+  return frame + (output + 1 == w.n_outputs ? 0 : output + 1) * w.n_groups * kPoints;
+}
+
+// What a row's product is multiplied with on the way to the left.
+template <int kPoints, bool kRepeated>
+struct Factors {
+  double left[kPoints], right[kPoints]; // of rows that go left, and right
+  double share;
+
+  Factors(const Walk &w, const skt_shap_node &node) : share(node.share) {
+    for (int q = 0; q < kPoints; q++) {
+      if (kRepeated) {
+        const double *const own = w.tables->constants + node.constants + w.first_point + q;
+        left[q] = own[0];
+        right[q] = own[w.n_points];
+      } else {
+        right[q] = w.complement[q] * node.share;
+        left[q] = right[q] + w.t[q];
+      }
+    }
+  }
+
+  Doubles of(int q, Choice goes_left, Choice was_here) const {
+    const Doubles factor = pick(goes_left, spread(left[q]), spread(right[q]));
+    return kRepeated ? pick(was_here, factor, spread(share)) : factor;
+  }
+};
+
+// Where a group's rows go at a node.
+struct Ways {
+  Choice goes_left, was_here;
+
+  Ways(const Walk &w, int64_t node, int group)
+      : goes_left(choice_of(w.bits[node].goes_left >> (w.shift + group * kDoubles))),
+        was_here(choice_of(w.bits[node].was_here >> (w.shift + group * kDoubles))) {}
+};
+
+// The way down: products of the children that are nodes.
+template <int kPoints, bool kToLeft, bool kToRight, bool kRepeated>
+void enter(const Walk &w, int64_t n) {
+  const skt_shap_node &node = w.nodes[n];
+  const Factors<kPoints, kRepeated> factors(w, node);
+  const Doubles *product = frame_of<kPoints>(w, node.depth, node.is_right);
+  Doubles *left = frame_of<kPoints>(w, node.depth + 1, 0), *right = frame_of<kPoints>(w, node.depth + 1, 1);
+  for (int group = 0; group < w.n_groups; group++, product += kPoints, left += kPoints, right += kPoints) {
+    const Ways ways(w, n, group);
+    for (int q = 0; q < kPoints; q++) {
+      const Doubles factor = factors.of(q, ways.goes_left, ways.was_here);
+      if (kToLeft) left[q] = product[q] * factor;
+      if (kToRight) right[q] = fused(-product[q], factor, product[q]);
+    }
+  }
+}
+
+// A node above two leaves, as its parent sees it: its value at each point for rows that go left and right, and what it adds to its player.
+template <int kPoints>
+struct Bottom {
+  double left[kPoints], right[kPoints];
+  double adds_left, adds_right;
+  double *phi;
+  int64_t node;
+
+  Bottom(const Walk &w, int64_t n, int64_t output) : node(n) {
+    const skt_shap_node &own = w.nodes[n];
+    const double *const values = w.tables->values + w.first_output + output;
+    const int64_t step = w.tables->n_leaf_outputs;
+    const double on_right = values[~own.right * step], difference = values[~own.left * step] - on_right;
+    for (int q = 0; q < kPoints; q++) {
+      const double factor = w.complement[q] * own.share;
+      right[q] = on_right + factor * difference;
+      left[q] = on_right + (factor + w.t[q]) * difference;
+    }
+    adds_left = (1 - own.share) * difference;
+    adds_right = -own.share * difference;
+    phi = w.phi + own.player * w.player_step + output * kRows;
+  }
+};
+
+template <int kKind, int kPoints>
+struct Side;
+
+template <int kPoints>
+struct Side<kLeaf, kPoints> {
+  Doubles value;
+  Side(const Walk &w, int64_t child, int64_t, int, int64_t output)
+      : value(spread(w.tables->values[~child * w.tables->n_leaf_outputs + w.first_output + output])) {}
+  void turn(const Walk &, int) {}
+  Doubles at(int, int) const { return value; }
+  void add(const Walk &, int, Doubles) const {}
+};
+
+template <int kPoints>
+struct Side<kBottom, kPoints> {
+  Bottom<kPoints> bottom;
+  Choice goes_left;
+  Side(const Walk &w, int64_t child, int64_t, int, int64_t output) : bottom(w, child, output) {}
+  void turn(const Walk &w, int group) { goes_left = choice_of(w.bits[bottom.node].goes_left >> (w.shift + group * kDoubles)); }
+  Doubles at(int, int q) const { return pick(goes_left, spread(bottom.left[q]), spread(bottom.right[q])); }
+  void add(const Walk &, int group, Doubles products) const { // products: summed over the points
+    Doubles *const phi = reinterpret_cast<Doubles *>(bottom.phi) + group;
+    *phi = fused(products, pick(goes_left, spread(bottom.adds_left), spread(bottom.adds_right)), *phi);
+  }
+};
+
+template <int kPoints>
+struct Side<kInner, kPoints> {
+  const Doubles *values;
+  Side(const Walk &w, int64_t, int64_t depth, int is_right, int64_t output)
+      : values(values_of<kPoints>(w, frame_of<kPoints>(w, depth, is_right), output)) {}
+  void turn(const Walk &, int) {}
+  Doubles at(int group, int q) const { return values[group * kPoints + q]; }
+  void add(const Walk &, int, Doubles) const {}
+};
+
+// The way up: the node's value from those of its children, and what it adds to its player.
+template <int kPoints, int kLeft, int kRight, bool kRepeated>
+void leave(const Walk &w, int64_t n) {
+  const skt_shap_node &node = w.nodes[n];
+  const Factors<kPoints, kRepeated> factors(w, node);
+  const double *const scale = kRepeated ? w.tables->constants + node.constants + 2 * w.n_points + w.first_point : nullptr;
+  Doubles *const frame = frame_of<kPoints>(w, node.depth, node.is_right);
+  const Doubles goes_left = spread(1 - node.share), goes_right = spread(-node.share), nothing = spread(0.0);
+  for (int64_t output = 0; output < w.n_outputs; output++) {
+    Side<kLeft, kPoints> left(w, node.left, node.depth + 1, 0, output);
+    Side<kRight, kPoints> right(w, node.right, node.depth + 1, 1, output);
+    const Doubles *product = frame;
+    Doubles *value = values_of<kPoints>(w, frame, output);
+    Doubles *const phi = reinterpret_cast<Doubles *>(w.phi + node.player * w.player_step + output * kRows);
+    for (int group = 0; group < w.n_groups; group++, product += kPoints, value += kPoints) {
+      const Ways ways(w, n, group);
+      left.turn(w, group);
+      right.turn(w, group);
+      Doubles sum = nothing, products = nothing, products_left = nothing;
+      for (int q = 0; q < kPoints; q++) {
+        const Doubles own = product[q], factor = factors.of(q, ways.goes_left, ways.was_here);
+        const Doubles on_right = right.at(group, q), difference = left.at(group, q) - on_right;
+        value[q] = fused(factor, difference, on_right);
+        sum = fused(own, kRepeated ? difference * spread(scale[q]) : difference, sum);
+        if (kLeft == kBottom || kRight == kBottom) products_left = fused(own, factor, products_left);
+        if (kRight == kBottom) products = products + own;
+      }
+      Doubles side = pick(ways.goes_left, goes_left, goes_right);
+      if (kRepeated) side = pick(ways.was_here, side, nothing);
+      phi[group] = fused(sum, side, phi[group]);
+      left.add(w, group, products_left);
+      right.add(w, group, products - products_left);
+    }
+  }
+}
+
+template <int kPoints>
+inline void enter_any(const Walk &w, int64_t n) {
+  const int kind = w.nodes[n].kind;
+  const bool repeated = kind >= 9, to_left = kind % 3 == kInner, to_right = kind % 9 / 3 == kInner;
+  if (to_left && to_right)
+    repeated ? enter<kPoints, true, true, true>(w, n) : enter<kPoints, true, true, false>(w, n);
+  else if (to_left)
+    repeated ? enter<kPoints, true, false, true>(w, n) : enter<kPoints, true, false, false>(w, n);
+  else if (to_right)
+    repeated ? enter<kPoints, false, true, true>(w, n) : enter<kPoints, false, true, false>(w, n);
+}
+
+template <int kPoints>
+inline void leave_any(const Walk &w, int64_t n) {
+  switch (w.nodes[n].kind) {
+    case 0: return leave<kPoints, 0, 0, false>(w, n);
+    case 1: return leave<kPoints, 1, 0, false>(w, n);
+    case 2: return leave<kPoints, 2, 0, false>(w, n);
+    case 3: return leave<kPoints, 0, 1, false>(w, n);
+    case 4: return leave<kPoints, 1, 1, false>(w, n);
+    case 5: return leave<kPoints, 2, 1, false>(w, n);
+    case 6: return leave<kPoints, 0, 2, false>(w, n);
+    case 7: return leave<kPoints, 1, 2, false>(w, n);
+    case 8: return leave<kPoints, 2, 2, false>(w, n);
+    case 9: return leave<kPoints, 0, 0, true>(w, n);
+    case 10: return leave<kPoints, 1, 0, true>(w, n);
+    case 11: return leave<kPoints, 2, 0, true>(w, n);
+    case 12: return leave<kPoints, 0, 1, true>(w, n);
+    case 13: return leave<kPoints, 1, 1, true>(w, n);
+    case 14: return leave<kPoints, 2, 1, true>(w, n);
+    case 15: return leave<kPoints, 0, 2, true>(w, n);
+    case 16: return leave<kPoints, 1, 2, true>(w, n);
+    case 17: return leave<kPoints, 2, 2, true>(w, n);
+  }
+}
+
+template <int kPoints>
+void walk(const Walk &w) {
+  Doubles *const frame = frame_of<kPoints>(w, 0, 0);
+  for (int group = 0; group < w.n_groups; group++)
+    for (int q = 0; q < kPoints; q++) frame[group * kPoints + q] = spread(w.weight[q]);
+  int64_t n_open = 0;
+  for (int64_t n = 0; n < w.n_nodes; n++) {
+    const skt_shap_node &node = w.nodes[n];
+    if (n && node.left < 0 && node.right < 0 && node.previous < 0) continue; // its parent sees to it
+    while (n_open > node.depth) leave_any<kPoints>(w, w.open[--n_open]);
+    enter_any<kPoints>(w, n);
+    w.open[n_open++] = static_cast<int32_t>(n);
+  }
+  while (n_open) leave_any<kPoints>(w, w.open[--n_open]);
+}
+
+void walk_points(const Walk &w, int n_points) {
+  switch (n_points) {
+    case 1: return walk<1>(w);
+    case 2: return walk<2>(w);
+    case 3: return walk<3>(w);
+    case 4: return walk<4>(w);
+    case 5: return walk<5>(w);
+    case 6: return walk<6>(w);
+    case 7: return walk<7>(w);
+    default: return walk<8>(w);
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------------------------- forests
+
+// How much of a tree is walked at once.
+struct Shares {
+  int64_t n_turns, n_outputs; // of points; outputs in a turn
+  int n_groups;               // of rows in a turn
+
+  Shares(int64_t n_points, int64_t depth, int64_t outputs, int groups) : n_turns((n_points + kMostPoints - 1) / kMostPoints) {
+    const int64_t most_points = (n_points + n_turns - 1) / n_turns;
+    const int64_t bytes = 2 * (depth + 1) * most_points * int64_t(sizeof(Doubles)); // of a group and output
+    n_outputs = std::clamp<int64_t>(kMostFrameBytes / bytes, 1, outputs);
+    n_groups = static_cast<int>(std::clamp<int64_t>(kFrameBytes / (bytes * n_outputs), std::min(groups, 4), groups));
+    if (bytes * n_outputs * n_groups > kMostFrameBytes) n_groups = 1;
+    frame_bytes = bytes * n_outputs * n_groups;
+  }
+
+  int64_t frame_bytes;
+};
+
+int64_t depth_of(const skt_shap &t, int32_t tree) {
+  int64_t depth = 0;
+  for (int64_t n = t.tree_node[tree]; n < t.tree_node[tree + 1]; n++) depth = std::max<int64_t>(depth, t.nodes[n].depth);
+  return depth;
+}
+
+// Memory for 64 rows.
+struct Room {
+  uint32_t *codes;
+  double *phi; // (players in use, outputs, 64)
+  Bits64 *bits;
+  Doubles *frames;
+  int32_t *open;
+
+  Room(const skt_shap &t, Scratch &scratch) {
+    int64_t nodes = 0, depth = 0, frames_bytes = 0;
+    for (int32_t tree = 0; tree < t.n_trees; tree++) {
+      const int64_t own = depth_of(t, tree);
+      depth = std::max(depth, own);
+      nodes = std::max(nodes, t.tree_node[tree + 1] - t.tree_node[tree]);
+      frames_bytes = std::max(frames_bytes, Shares(t.tree_points[tree], own, t.n_leaf_outputs, kGroups).frame_bytes);
+    }
+    const auto whole = [](int64_t bytes) { return static_cast<size_t>((bytes + 63) / 64 * 64); };
+    const size_t sizes[] = {whole(int64_t(t.codes.n_slots) * kRows * 4), whole(int64_t(t.n_used) * t.n_outputs * kRows * 8),
+                            whole(nodes * int64_t(sizeof(Bits64))), whole(frames_bytes), whole((depth + 1) * 4)};
+    char *at = scratch.of(sizes[0] + sizes[1] + sizes[2] + sizes[3] + sizes[4]);
+    codes = reinterpret_cast<uint32_t *>(at);
+    phi = reinterpret_cast<double *>(at += sizes[0]);
+    bits = reinterpret_cast<Bits64 *>(at += sizes[1]);
+    frames = reinterpret_cast<Doubles *>(at += sizes[2]);
+    open = reinterpret_cast<int32_t *>(at += sizes[3]);
+  }
+};
+
+// Adds what a tree comes to for n rows.
+void add_tree(const skt_shap &t, int32_t tree, int64_t depth, int n, const Room &room) {
+  const int64_t begin = t.tree_node[tree], n_nodes = t.tree_node[tree + 1] - begin, n_points = t.tree_points[tree];
+  if (n_nodes == 0) return;
+  answer(t.nodes + begin, n_nodes, room.codes, room.bits);
+  const int n_groups = (n + kDoubles - 1) / kDoubles;
+  const Shares shares(n_points, depth, t.n_leaf_outputs, n_groups);
+  Walk w{};
+  w.tables = &t;
+  w.nodes = t.nodes + begin;
+  w.n_nodes = n_nodes;
+  w.bits = room.bits;
+  w.n_points = n_points;
+  w.frames = room.frames;
+  w.open = room.open;
+  w.player_step = int64_t(t.n_outputs) * kRows;
+  for (int64_t turn = 0; turn < shares.n_turns; turn++) {
+    const int64_t first = turn * n_points / shares.n_turns, last = (turn + 1) * n_points / shares.n_turns;
+    w.first_point = first;
+    w.t = t.points + t.tree_point[tree] + first;
+    w.complement = w.t + n_points;
+    w.weight = w.complement + n_points;
+    for (int64_t output = 0; output < t.n_leaf_outputs; output += shares.n_outputs) {
+      w.first_output = output;
+      w.n_outputs = std::min(shares.n_outputs, t.n_leaf_outputs - output);
+      for (int group = 0; group < n_groups; group += shares.n_groups) {
+        w.n_groups = std::min(shares.n_groups, n_groups - group);
+        w.shift = group * kDoubles;
+        w.phi = room.phi + (t.n_leaf_outputs > 1 ? output : t.tree_output[tree]) * kRows + group * kDoubles;
+        walk_points(w, static_cast<int>(last - first));
+      }
+    }
+  }
+}
+
+// From a column a row to a row each, with 0 for players that no tree knows.
+void put(const skt_shap &t, const double *phi, int n, double *out) {
+  const int64_t width = int64_t(t.n_players) * t.n_outputs;
+  if (t.n_used < t.n_players) std::fill(out, out + n * width, 0.0);
+  for (int32_t p = 0; p < t.n_used; p++)
+    for (int64_t k = 0; k < t.n_outputs; k++) {
+      const double *const from = phi + (int64_t(p) * t.n_outputs + k) * kRows;
+      double *const to = out + int64_t(t.used[p]) * t.n_outputs + k;
+      for (int i = 0; i < n; i++) to[i * width] = from[i];
+    }
+}
+
+template <class Feature>
+void values(const skt_shap &t, const skt_rows &rows, int64_t first, int64_t last, double *out, Scratch &scratch) {
+  const Room room(t, scratch);
+  const int64_t width = int64_t(t.n_players) * t.n_outputs;
+  for (int64_t row = first; row < last; row += kRows) {
+    const int n = static_cast<int>(std::min<int64_t>(kRows, last - row));
+    encode<Feature>(t.codes, rows, row, n, room.codes);
+    std::fill(room.phi, room.phi + int64_t(t.n_used) * t.n_outputs * kRows, 0.0);
+    for (int32_t tree = 0; tree < t.n_trees; tree++) add_tree(t, tree, depth_of(t, tree), n, room);
+    put(t, room.phi, n, out + row * width);
+  }
+}
+
+} // namespace
+
+void shap_values(const skt_shap &t, const skt_rows &rows, int32_t features, int64_t first, int64_t last, double *out, Scratch &scratch) {
+  features == SKT_FLOAT64 ? values<double>(t, rows, first, last, out, scratch) : values<float>(t, rows, first, last, out, scratch);
+}
+
+} // namespace SKT_ISA

@@ -1,0 +1,1 @@
+"""SHAP values: what each input adds to a forest's raw scores."""

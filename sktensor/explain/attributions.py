@@ -1,0 +1,125 @@
+"""What a forest's raw scores are made of: values of its inputs, and the base value that they are added to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.errors import UnsupportedModelError
+from sktensor.explain.base import Needed
+from sktensor.explain.explainers import Background, Explainers
+from sktensor.forest import Forest, OutputSpec
+from sktensor.inputs.rows import Rows
+from sktensor.runtime.settings import Settings, count_threads
+
+__all__ = ["Attribution", "attribute"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Raw scores taken apart.
+
+    Attributes
+    ----------
+    outputs : OutputSpec
+        How raw scores become answers.
+    values : ndarray or Tensor of float64, shape (n, F, K) or (n, F, F, K)
+        What each input, or each pair of inputs, adds to each raw score.
+    base : ndarray of float64, shape (K,) or (n, K)
+        What they are added to; one row for each of X where rows start from a margin of their own.
+    names : sequence of str, optional
+        Of the inputs.
+    data : object, optional
+        The inputs, shape (n, F), where they are not X as it was given.
+    """
+
+    outputs: OutputSpec
+    values: Any
+    base: Array
+    names: Sequence[str] | None = None
+    data: Any = None
+
+
+def attribute(
+    explainers: Explainers,
+    rows: Rows,
+    settings: Settings,
+    needed: Needed,
+    model: str,
+    background: Background | None = None,
+    margin: Array | None = None,
+) -> Attribution:
+    """Take the raw scores of rows apart.
+
+    Parameters
+    ----------
+    explainers : Explainers
+        Of the forest.
+    rows : Rows
+        The rows.
+    settings : Settings
+        On which device, and in how many threads.
+    needed : {"values", "interactions"}
+        Whether of inputs or of pairs of them.
+    model : str
+        The class of the model, for errors.
+    background : Background, optional
+        Rows that unknown columns are taken from.
+    margin : ndarray, shape (n, K), optional
+        Where the sum of each row starts in place of the forest's base.
+
+    Returns
+    -------
+    Attribution
+
+    Raises
+    ------
+    UnsupportedModelError
+        If there are none, saying why.
+    """
+    forest, players = explainers.program.forest, explainers.players
+    if why := explainers.refusal(interventional=background is not None):
+        raise UnsupportedModelError(f"There are no SHAP values of this {model}: {why}.")
+    if needed == "interactions":
+        _check_interactions(model, background, shared=players.shares)
+    n_threads = count_threads(settings.n_jobs)
+    if background is None:
+        explain, base = explainers.path_dependent(settings, needed), explainers.base
+    else:
+        explain, base = explainers.interventional(settings, background)
+    values = players.by_input(explain(rows, n_threads))
+    if margin is not None:
+        base = base - forest.trees.base.astype(np.float64) + margin.astype(np.float64)
+    return Attribution(forest.outputs, *_as_raw_scores(forest, values, base))
+
+
+def _check_interactions(model: str, background: Background | None, *, shared: bool) -> None:
+    if background is not None:
+        raise NotImplementedError(
+            "interactions=True with a background: interaction values are path-dependent ones. Leave background out, or "
+            "ask for values of single columns."
+        )
+    if shared:
+        raise UnsupportedModelError(
+            f"There are no interaction values of this {model}: it has statistics of several categorical columns "
+            "together, whose parts cannot be told apart. Train with max_ctr_complexity=1, or ask for values of single "
+            "columns."
+        )
+
+
+def _as_raw_scores(forest: Forest, values: Any, base: Array) -> tuple[Any, Array]:
+    """Divide and scale values of sums as the library does with the sums themselves, and shift the base value."""
+    outputs = forest.outputs
+    if outputs.raw_is_sum:
+        return values, base
+    if outputs.div != 1.0:
+        values, base = values / outputs.div, base / outputs.div
+    if outputs.scale != 1.0:
+        values, base = values * outputs.scale, base * outputs.scale
+    return values, base if outputs.bias is None else base + outputs.bias

@@ -1,0 +1,64 @@
+"""Attributions as objects of the package shap, for its plots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sktensor.explain.attributions import Attribution
+from sktensor.inputs.sparse import is_sparse
+from sktensor.inputs.tensors import on_host
+
+__all__ = ["as_explanation"]
+
+
+def as_explanation(attribution: Attribution, X: Any) -> Any:
+    """Give an attribution as a ``shap.Explanation``.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        Of values.
+    X : array-like, data frame, sparse matrix or torch.Tensor of shape (n, F)
+        The rows that they are of.
+
+    Returns
+    -------
+    shap.Explanation
+        Its values have shape (n, F), base values (n,); of several outputs (n, F, K) and (n, K).
+
+    Raises
+    ------
+    ImportError
+        If shap is not installed.
+    """
+    try:
+        import shap
+    except ImportError as error:
+        raise ImportError(
+            "explain gives objects of the package shap, which is not installed. Install it, for instance with "
+            "pip install 'sktensor[shap]', or call shap_values, which needs no other package."
+        ) from error
+    values, names = on_host(attribution.values), attribution.names
+    n, _, n_outputs = values.shape
+    base = np.broadcast_to(attribution.base, (n, n_outputs)).copy()
+    single = n_outputs == 1
+    return shap.Explanation(
+        values=values[..., 0] if single else values,
+        base_values=base[:, 0] if single else base,
+        data=_data(X if attribution.data is None else attribution.data),
+        feature_names=None if names is None else list(names),
+        output_names=_output_names(attribution),
+    )
+
+
+def _data(X: Any) -> Any:
+    """The rows as an array, as plots show them."""
+    return X.toarray() if is_sparse(X) else np.asarray(on_host(X))
+
+
+def _output_names(attribution: Attribution) -> list[str] | None:
+    """The labels, where there is a raw score for each of them."""
+    classes = [str(label) for labels in attribution.outputs.classes for label in labels]
+    return classes if len(classes) == attribution.values.shape[-1] > 1 else None
