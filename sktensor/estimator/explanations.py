@@ -43,7 +43,8 @@ class ExplanationMethods:
         -------
         ndarray of float64, shape (n_samples, n_features) or (n_samples, n_features, n_outputs)
             The second where the model has several raw scores; interactions have one more axis of `n_features` behind
-            the first. Of a pipeline, values of its input columns, then of what steps give that have to be run.
+            the first. Of a pipeline, values of its input columns, then of those columns of steps that have to be run
+            which the trees look at; where no step is folded, of the columns that the last step is given.
 
         Raises
         ------

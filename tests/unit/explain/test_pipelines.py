@@ -127,11 +127,12 @@ def test_columns_of_a_step_that_is_run_have_values_of_their_own():
     steps = ColumnTransformer(
         [
             ("numbers", StandardScaler(), ["age"]),
-            ("mixed", make_pipeline(SimpleImputer(), PCA(1)), ["age", "pay"]),
+            ("mixed", make_pipeline(SimpleImputer(), StandardScaler(), PCA(1)), ["age", "pay"]),
             ("texts", OrdinalEncoder(), ["job"]),
         ]
     )
-    pipeline = Pipeline([("prepare", steps), ("model", model())]).fit(FRAME, Y)
+    pipeline = Pipeline([("prepare", steps), ("model", model())])
+    pipeline.fit(FRAME, Y + 5 * steps.fit_transform(FRAME)[:, 1])
     fast = TensorizedEstimator(pipeline)
     found = fast.shap_values(FRAME[:6])
     forest, exact = expected(pipeline, FRAME[:6], [0, 4, 1], 5)
