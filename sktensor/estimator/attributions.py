@@ -65,8 +65,8 @@ def attribution_of(
     if isinstance(program, PipelineProgram):
         return _of_pipeline(program, settings, needed, X, background, base_margin)
     if isinstance(program, SavedPipeline):
-        model = str(program.model.model).rpartition(".")[2]
-        return _of_folded(program, program.folded_rows(on_host(X)), model, settings, needed, background, base_margin)
+        found = program.folded_rows(on_host(X))
+        return _of_folded(program, found, _model(program.model), settings, needed, background, base_margin)
     forest = program.forest
 
     def rows_of(given: Any) -> Rows:
@@ -81,8 +81,9 @@ def attribution_of(
 
 
 def _model(model: Any) -> str:
-    """The class of a model, for errors."""
-    return str(getattr(model, "model", type(model).__name__)).rpartition(".")[2]
+    """The class of a model, for errors; of one that comes from a file, the class that this names."""
+    named = getattr(model, "model", None) if type(model).__name__ == "SavedModel" else None
+    return str(named).rpartition(".")[2] if named else type(model).__name__
 
 
 def _names(columns: Any, known: Sequence[str] | None) -> Sequence[str] | None:
