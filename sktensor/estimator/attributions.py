@@ -65,8 +65,8 @@ def attribution_of(
     if isinstance(program, PipelineProgram):
         return _of_pipeline(program, settings, needed, X, background, base_margin)
     if isinstance(program, SavedPipeline):
-        found = program.folded_rows(on_host(X))
-        return _of_folded(program, found, _model(program.model), settings, needed, background, base_margin)
+        folded = program.folded_rows(on_host(X))
+        return _of_folded(program, folded, _model(program.model), settings, needed, background, base_margin)
     forest = program.forest
 
     def rows_of(given: Any) -> Rows:
