@@ -1,5 +1,5 @@
 // Whether tables of SHAP values hold together, so that the kernel need not ask.
-#include <cmath>
+#include <algorithm>
 #include <vector>
 
 #include "check.h"
@@ -20,12 +20,14 @@ enum : int32_t {
   kShapConstants,
   kShapSlot,
   kShapLeaves,
+  kShapFlat,
+  kShapFlatPlace,
 };
 
 constexpr int64_t kMostPoints = 1 << 20; // of a tree
 
 bool all_aligned(const skt_shap &t) {
-  return aligned(t.used, t.nodes, t.tree_node, t.tree_points, t.tree_point, t.tree_output, t.points, t.constants, t.values);
+  return aligned(t.used, t.nodes, t.tree_node, t.tree_points, t.tree_point, t.tree_depth, t.tree_output, t.points, t.constants, t.values);
 }
 
 int32_t check_players(const skt_shap &t) {
@@ -79,7 +81,7 @@ bool in_order(const skt_shap_node *nodes, int64_t n, std::vector<int64_t> &expec
 }
 
 int32_t check_trees(const skt_shap &t) {
-  if (t.n_trees < 0 || (t.n_trees && (!t.tree_points || !t.tree_point || !t.tree_output))) return kShapTrees;
+  if (t.n_trees < 0 || (t.n_trees && (!t.tree_points || !t.tree_point || !t.tree_depth || !t.tree_output))) return kShapTrees;
   if (t.n_nodes < 0 || t.n_nodes > INT32_MAX || (t.n_nodes && !t.nodes) || t.n_leaves < 0 || t.n_leaves > INT32_MAX) return kShapNodes;
   if (t.n_points < 0 || (t.n_points && !t.points)) return kShapPoints;
   if (t.n_constants < 0 || (t.n_constants && !t.constants)) return kShapConstants;
@@ -92,10 +94,70 @@ int32_t check_trees(const skt_shap &t) {
     if (n_points < 1 || n_points > kMostPoints || t.tree_point[tree] < 0 || t.tree_point[tree] > t.n_points - 3 * n_points) return kShapPoints;
     const skt_shap_node *const nodes = t.nodes + t.tree_node[tree];
     const int64_t n = t.tree_node[tree + 1] - t.tree_node[tree];
-    for (int64_t i = 0; i < n; i++)
+    int32_t depth = 0;
+    for (int64_t i = 0; i < n; i++) {
       if (const int32_t error = check_node(t, nodes, n, i, n_points)) return error;
+      depth = std::max(depth, nodes[i].depth);
+    }
+    if (t.tree_depth[tree] != depth) return kShapTrees;
     if (n && !in_order(nodes, n, expected)) return kShapOrder;
   }
+  return kFine;
+}
+
+bool flat_aligned(const skt_shap_flat &f) {
+  return aligned(f.batches, f.runs, f.slot, f.key, f.share, f.value_left, f.value_right, f.parent, f.left, f.right, f.previous, f.term, f.target, f.constants);
+}
+
+// Whether an inner node looks at places of its batch that are computed before it, both on the way down and on the way up.
+bool inner_fits(const skt_shap_flat &f, const skt_shap_batch &batch, const skt_shap_run &run, int64_t i) {
+  const int64_t n_inner = batch.bottom - batch.first, begin = run.first - batch.first, end = run.end - batch.first;
+  const int32_t parent = f.parent[i];
+  if (parent < -1 || parent >= 2 * n_inner || (parent >= 0 && parent % n_inner >= begin)) return false;
+  for (const int32_t child : {f.left[i], f.right[i]})
+    if (child < -1 || child >= batch.end - batch.first || (child >= 0 && child < end)) return false;
+  return !run.repeated || (f.previous[i] >= 0 && f.previous[i] < begin && f.previous_right[i] <= 1);
+}
+
+bool batch_fits(const skt_shap &t, const skt_shap_batch &batch, int64_t begin, int64_t first_run) {
+  const skt_shap_flat &f = t.flat;
+  if (batch.first != begin || batch.bottom < batch.first || batch.end < batch.bottom || batch.end > f.n_places) return false;
+  if (batch.end - batch.first > INT32_MAX / 2 || batch.bottom % 16 || batch.end % 16) return false;
+  if (batch.n_points < 1 || batch.n_points > 8 || batch.point < 0 || batch.point > t.n_points - 3 * batch.n_points) return false;
+  if (batch.first_run != first_run || batch.end_run < first_run || batch.end_run > f.n_runs) return false;
+  int64_t at = begin;
+  for (int64_t r = first_run; r < batch.end_run; r++) {
+    const skt_shap_run &run = f.runs[r];
+    if (run.first != at || run.end < at || run.end > batch.bottom || run.end % 16 || (run.repeated != 0 && run.repeated != 1)) return false;
+    if (run.repeated && (run.constants < 0 || run.constants > f.n_constants - 3 * batch.n_points * (run.end - run.first))) return false;
+    for (at = run.first; at < run.end; at++)
+      if (!inner_fits(f, batch, run, at)) return false;
+  }
+  if (at != batch.bottom) return false;
+  for (; at < batch.end; at++)
+    if (f.parent[at] < -1 || f.parent[at] >= 2 * (batch.bottom - batch.first)) return false;
+  return true;
+}
+
+int32_t check_flat(const skt_shap &t) {
+  const skt_shap_flat &f = t.flat;
+  if (f.n_batches < 0) return kShapFlat;
+  if (f.n_batches == 0) return kFine;
+  if (t.n_leaf_outputs != 1 || !f.batches || f.n_runs < 0 || (f.n_runs && !f.runs) || f.n_places < 0 || f.n_terms < 0) return kShapFlat;
+  if (f.n_constants < 0 || (f.n_constants && !f.constants) || (f.n_terms && (!f.term || !f.target))) return kShapFlat;
+  if (f.n_places && (!f.slot || !f.key || !f.share || !f.value_left || !f.value_right || !f.parent || !f.left || !f.right || !f.previous || !f.previous_right))
+    return kShapFlat;
+  int64_t begin = 0, run = 0;
+  for (int64_t b = 0; b < f.n_batches; b++) {
+    if (!batch_fits(t, f.batches[b], begin, run)) return kShapFlatPlace;
+    begin = f.batches[b].end;
+    run = f.batches[b].end_run;
+  }
+  if (begin != f.n_places || run != f.n_runs) return kShapFlat;
+  for (int64_t i = 0; i < f.n_places; i++)
+    if (f.slot[i] < 0 || f.slot[i] >= t.codes.n_slots) return kShapSlot;
+  for (int64_t i = 0; i < f.n_terms; i++)
+    if (f.term[i] < 0 || f.term[i] >= f.n_places || f.target[i] < 0 || f.target[i] >= int64_t(t.n_used) * t.n_outputs) return kShapFlatPlace;
   return kFine;
 }
 
@@ -103,10 +165,11 @@ int32_t check_trees(const skt_shap &t) {
 
 int32_t check_shap(const skt_shap &t) {
   if (t.n_outputs < 1 || t.n_outputs > 1 << 20 || (t.n_leaf_outputs != 1 && t.n_leaf_outputs != t.n_outputs)) return kShapOutputs;
-  int32_t error = all_aligned(t) ? kFine : kMisaligned;
+  int32_t error = all_aligned(t) && flat_aligned(t.flat) ? kFine : kMisaligned;
   if (!error) error = check_codes(t.codes);
   if (!error) error = check_players(t);
   if (!error) error = check_trees(t);
+  if (!error) error = check_flat(t);
   return error;
 }
 
@@ -124,6 +187,8 @@ const char *shap_message(int32_t error) {
     case kShapConstants: return "the constants of a repeated split are missing or out of range";
     case kShapSlot: return "a node looks at a slot out of range";
     case kShapLeaves: return "leaves are missing or out of range";
+    case kShapFlat: return "the tables for a few rows are missing, or for leaves of several values";
+    case kShapFlatPlace: return "a place in the tables for a few rows is out of range or out of order";
     default: return nullptr;
   }
 }

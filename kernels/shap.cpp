@@ -317,12 +317,6 @@ struct Shares {
   int64_t frame_bytes;
 };
 
-int64_t depth_of(const skt_shap &t, int32_t tree) {
-  int64_t depth = 0;
-  for (int64_t n = t.tree_node[tree]; n < t.tree_node[tree + 1]; n++) depth = std::max<int64_t>(depth, t.nodes[n].depth);
-  return depth;
-}
-
 // Memory for 64 rows.
 struct Room {
   uint32_t *codes;
@@ -334,7 +328,7 @@ struct Room {
   Room(const skt_shap &t, Scratch &scratch) {
     int64_t nodes = 0, depth = 0, frames_bytes = 0;
     for (int32_t tree = 0; tree < t.n_trees; tree++) {
-      const int64_t own = depth_of(t, tree);
+      const int64_t own = t.tree_depth[tree];
       depth = std::max(depth, own);
       nodes = std::max(nodes, t.tree_node[tree + 1] - t.tree_node[tree]);
       frames_bytes = std::max(frames_bytes, Shares(t.tree_points[tree], own, t.n_leaf_outputs, kGroups).frame_bytes);
@@ -352,12 +346,12 @@ struct Room {
 };
 
 // Adds what a tree comes to for n rows.
-void add_tree(const skt_shap &t, int32_t tree, int64_t depth, int n, const Room &room) {
+void add_tree(const skt_shap &t, int32_t tree, int n, const Room &room) {
   const int64_t begin = t.tree_node[tree], n_nodes = t.tree_node[tree + 1] - begin, n_points = t.tree_points[tree];
   if (n_nodes == 0) return;
   answer(t.nodes + begin, n_nodes, room.codes, room.bits);
   const int n_groups = (n + kDoubles - 1) / kDoubles;
-  const Shares shares(n_points, depth, t.n_leaf_outputs, n_groups);
+  const Shares shares(n_points, t.tree_depth[tree], t.n_leaf_outputs, n_groups);
   Walk w{};
   w.tables = &t;
   w.nodes = t.nodes + begin;
@@ -406,7 +400,7 @@ void values(const skt_shap &t, const skt_rows &rows, int64_t first, int64_t last
     const int n = static_cast<int>(std::min<int64_t>(kRows, last - row));
     encode<Feature>(t.codes, rows, row, n, room.codes);
     std::fill(room.phi, room.phi + int64_t(t.n_used) * t.n_outputs * kRows, 0.0);
-    for (int32_t tree = 0; tree < t.n_trees; tree++) add_tree(t, tree, depth_of(t, tree), n, room);
+    for (int32_t tree = 0; tree < t.n_trees; tree++) add_tree(t, tree, n, room);
     put(t, room.phi, n, out + row * width);
   }
 }

@@ -261,6 +261,52 @@ typedef struct {
   uint8_t reserved;
 } skt_shap_node;
 
+/* The same trees for a few rows at a time, nodes in lanes (explain/flat.py). A batch holds some trees whose quadratures have as many points; in it
+ * stand the inner nodes, run after run, each a run at one depth, and then those above two leaves that their parents see to. Places of nodes
+ * that nobody asks for fill runs up to a multiple of 16. */
+typedef struct {
+  int64_t first; /* its nodes are first .. end */
+  int64_t end;
+  int64_t constants; /* where those of a run of repeated splits begin: what skt_shap_node has, (3, n_points, end - first) */
+  int32_t repeated;
+  int32_t reserved;
+} skt_shap_run;
+
+typedef struct {
+  int64_t first; /* inner nodes are first .. bottom, the others bottom .. end */
+  int64_t bottom;
+  int64_t end;
+  int64_t first_run;
+  int64_t end_run;
+  int64_t point; /* where the numbers of its quadrature begin */
+  int32_t n_points; /* up to 8 */
+  int32_t reserved;
+} skt_shap_batch;
+
+/* Sizes: B batches, R runs, F places of nodes, N nodes. A place within a batch counts from its first. */
+typedef struct {
+  int64_t n_batches;
+  const skt_shap_batch *batches; /* (B) */
+  int64_t n_runs;
+  const skt_shap_run *runs; /* (R) */
+  int64_t n_places;
+  const int32_t *slot;        /* (F) */
+  const uint32_t *key;        /* (F) */
+  const double *share;        /* (F) */
+  const double *value_left;   /* (F) of a child that is a leaf */
+  const double *value_right;  /* (F) */
+  const int32_t *parent;      /* (F) place within the batch, behind all inner nodes once more for right children; -1 for a root */
+  const int32_t *left;        /* (F) place within the batch, -1 for a leaf */
+  const int32_t *right;       /* (F) */
+  const int32_t *previous;    /* (F) of repeated splits, place within the batch */
+  const uint8_t *previous_right; /* (F) */
+  int64_t n_terms;
+  const int32_t *term;   /* (N) places in the order in which they are added ... */
+  const int32_t *target; /* (N) ... to this player in use and output: player * n_outputs + output */
+  const double *constants;
+  int64_t n_constants;
+} skt_shap_flat;
+
 /* Trees for path-dependent SHAP values (explain/tables.py says what is computed). Sizes: T trees, N nodes, L leaves, P players in use. */
 typedef struct {
   skt_codes codes;
@@ -275,6 +321,7 @@ typedef struct {
   const int64_t *tree_node;   /* (T + 1) where a tree's nodes begin */
   const int32_t *tree_points; /* (T) how many points its quadrature has */
   const int64_t *tree_point;  /* (T) where they begin: first all t, then all 1 - t, then all weights */
+  const int32_t *tree_depth;  /* (T) the greatest depth of its nodes */
   const int32_t *tree_output; /* (T) the output that it adds to; with vector leaves unused */
   int64_t n_nodes;
   const double *points;
@@ -283,6 +330,7 @@ typedef struct {
   int64_t n_constants;
   const double *values; /* (L, n_leaf_outputs) */
   int64_t n_leaves;
+  skt_shap_flat flat; /* without batches where leaves have several values, or a quadrature more than 8 points */
 } skt_shap;
 
 /* Columns derived from keys. A row has one key for each table, made of parts of 64 bits, one after the other: key = m * (key + m * part)

@@ -11,6 +11,7 @@ from sktensor.backends.cpu import slots
 from sktensor.backends.cpu.codes import codes_structure, compile_codes
 from sktensor.backends.cpu.kernels import Calls, Tables
 from sktensor.explain import tables
+from sktensor.explain.flat import flat_structure
 from sktensor.explain.tables import PathTables, quadrature
 from sktensor.forest import Forest
 from sktensor.inputs.rows import Rows
@@ -134,6 +135,7 @@ def _structure(forest: Forest, paths: PathTables, n_players: int, rows_dtype: st
         tree_node=paths.tree_node,
         tree_points=paths.n_points,
         tree_point=first,
+        tree_depth=_depths(paths),
         tree_output=np.maximum(paths.tree_output, 0).astype(np.int32),
         n_nodes=len(nodes),
         points=points,
@@ -142,7 +144,15 @@ def _structure(forest: Forest, paths: PathTables, n_players: int, rows_dtype: st
         n_constants=len(constants),
         values=np.ascontiguousarray(paths.value[leaf]),
         n_leaves=len(leaf),
+        flat=flat_structure(paths, nodes["slot"], nodes["key"], player, first),
     )
+
+
+def _depths(paths: PathTables) -> Array:
+    """The greatest depth of a node in each tree; 0 where there is none."""
+    found = np.zeros(paths.n_trees, dtype=np.int32)
+    np.maximum.at(found, np.repeat(np.arange(paths.n_trees), np.diff(paths.tree_node)), paths.depth)
+    return found
 
 
 def _kinds(paths: PathTables) -> Array:
