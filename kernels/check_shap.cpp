@@ -22,6 +22,12 @@ enum : int32_t {
   kShapLeaves,
   kShapFlat,
   kShapFlatPlace,
+  kLookupMissing,
+  kLookupTrees,
+  kLookupSlot,
+  kLookupGroup,
+  kLookupCondition,
+  kLookupTarget,
 };
 
 constexpr int64_t kMostPoints = 1 << 20; // of a tree
@@ -30,7 +36,8 @@ bool all_aligned(const skt_shap &t) {
   return aligned(t.used, t.nodes, t.tree_node, t.tree_points, t.tree_point, t.tree_depth, t.tree_output, t.points, t.constants, t.values);
 }
 
-int32_t check_players(const skt_shap &t) {
+template <class Tables>
+int32_t check_players(const Tables &t) {
   if (t.n_players < 0 || t.n_used < 0 || t.n_used > t.n_players || (t.n_used && !t.used)) return kShapPlayers;
   for (int32_t p = 0; p < t.n_used; p++)
     if (t.used[p] < 0 || t.used[p] >= t.n_players || (p && t.used[p] <= t.used[p - 1])) return kShapPlayers;
@@ -173,6 +180,35 @@ int32_t check_shap(const skt_shap &t) {
   return error;
 }
 
+int32_t check_lookup(const skt_lookup &t) {
+  if (t.n_outputs < 1 || t.n_outputs > 1 << 20) return kShapOutputs;
+  if (!aligned(t.used, t.slot, t.key, t.tree_question, t.tree_group, t.groups, t.bit_condition, t.condition, t.target, t.table)) return kMisaligned;
+  if (const int32_t error = check_codes(t.codes)) return error;
+  if (const int32_t error = check_players(t)) return error;
+  if (t.n_trees < 0 || t.n_questions < 0 || t.n_groups < 0 || t.n_bits < 0 || t.n_conditions < 0 || t.n_values < 0 || t.n_table < 0) return kLookupMissing;
+  if ((t.n_questions && (!t.slot || !t.key)) || (t.n_groups && !t.groups) || (t.n_conditions && !t.condition) || (t.n_values && !t.target) || (t.n_table && !t.table))
+    return kLookupMissing;
+  if (!ascends(t.tree_question, t.n_trees, 0, t.n_questions) || !ascends(t.tree_group, t.n_trees, 0, t.n_groups)) return kLookupTrees;
+  if (!ascends(t.bit_condition, t.n_bits, 0, t.n_conditions)) return kLookupCondition;
+  for (int64_t q = 0; q < t.n_questions; q++)
+    if (t.slot[q] < 0 || t.slot[q] >= t.codes.n_slots) return kLookupSlot;
+  for (int64_t v = 0; v < t.n_values; v++)
+    if (t.target[v] < 0 || t.target[v] >= int64_t(t.n_used) * t.n_outputs) return kLookupTarget;
+  for (int32_t tree = 0; tree < t.n_trees; tree++) {
+    const int64_t n_questions = t.tree_question[tree + 1] - t.tree_question[tree];
+    for (int64_t g = t.tree_group[tree]; g < t.tree_group[tree + 1]; g++) {
+      const skt_lookup_group &group = t.groups[g];
+      if (group.n_bits < 0 || group.n_bits > 16 || group.n_values < 0) return kLookupGroup;
+      if (group.first_bit < 0 || group.first_bit > t.n_bits - group.n_bits || group.first_value < 0 || group.first_value > t.n_values - group.n_values)
+        return kLookupGroup;
+      if (group.table < 0 || group.table > t.n_table - (int64_t(group.n_values) << group.n_bits)) return kLookupGroup;
+      for (int64_t c = t.bit_condition[group.first_bit]; c < t.bit_condition[group.first_bit + group.n_bits]; c++)
+        if ((t.condition[c] < 0 ? ~int64_t(t.condition[c]) : t.condition[c]) >= n_questions) return kLookupCondition;
+    }
+  }
+  return kFine;
+}
+
 const char *shap_message(int32_t error) {
   switch (error) {
     case kShapOutputs: return "leaves have neither one value nor one for each output";
@@ -189,6 +225,12 @@ const char *shap_message(int32_t error) {
     case kShapLeaves: return "leaves are missing or out of range";
     case kShapFlat: return "the tables for a few rows are missing, or for leaves of several values";
     case kShapFlatPlace: return "a place in the tables for a few rows is out of range or out of order";
+    case kLookupMissing: return "tables to look values up are missing";
+    case kLookupTrees: return "where the questions or groups of trees begin is missing, out of range or out of order";
+    case kLookupSlot: return "a question looks at a slot out of range";
+    case kLookupGroup: return "the bits, values or table of a group are out of range";
+    case kLookupCondition: return "the conditions of a bit are missing or out of range";
+    case kLookupTarget: return "a value is added to a player or output out of range";
     default: return nullptr;
   }
 }

@@ -170,6 +170,22 @@ inline Doubles gathered(const double *from, const int32_t *index, Doubles otherw
   return _mm256_mask_i32gather_pd(otherwise, from, at, _mm256_castsi256_pd(there), 8);
 }
 
+struct Numbers {
+  __m256i number[8];
+
+  Numbers() {
+    for (__m256i &part : number) part = _mm256_setzero_si256();
+  }
+  void add(uint64_t bits, int bit) {
+    const __m256i bit_of = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128), weight = _mm256_set1_epi32(1 << bit);
+    for (int i = 0; i < 8; i++) {
+      const __m256i own = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits >> (8 * i) & 0xFF)), bit_of);
+      number[i] = _mm256_or_si256(number[i], _mm256_and_si256(_mm256_cmpeq_epi32(own, bit_of), weight));
+    }
+  }
+  void store(int32_t *to) const { std::memcpy(to, number, sizeof number); }
+};
+
 inline uint32_t exceeding_at(const uint32_t *code, const int32_t *slot, const uint32_t *key) {
   const __m256i sign = _mm256_set1_epi32(INT32_MIN);
   uint32_t bits = 0;

@@ -29,6 +29,7 @@ using portable::kTileRows;
 using portable::lanes_of;
 using portable::load_tile;
 using portable::Mask;
+using portable::Numbers;
 using portable::or_and;
 using portable::Path;
 using portable::pick;

@@ -26,10 +26,11 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NODE", "NOT_FINITE", "NO_MEMORY",
-    "SHAP_BATCH", "SHAP_NODE", "SHAP_RUN", "WIDTH", "BitslicedStructure", "CodesStructure", "ColumnStructure",
-    "CsrStructure", "DenseStructure", "ExpfStructure", "KeysStructure", "RowsStructure", "ShapFlatStructure",
-    "ShapStructure", "SumStructure", "TraversalStructure", "WalkStructure", "filled",
+    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "LOOKUP_GROUP", "NODE", "NOT_FINITE",
+    "NO_MEMORY", "SHAP_BATCH", "SHAP_NODE", "SHAP_RUN", "WIDTH", "BitslicedStructure", "CodesStructure",
+    "ColumnStructure", "CsrStructure", "DenseStructure", "ExpfStructure", "KeysStructure", "LookupStructure",
+    "RowsStructure", "ShapFlatStructure", "ShapStructure", "SumStructure", "TraversalStructure", "WalkStructure",
+    "filled",
 ]  # fmt: skip
 
 ABI = 9
@@ -317,6 +318,47 @@ class ShapStructure(Structure):
         ("values", POINTER(c_double)),
         ("n_leaves", c_int64),
         ("flat", ShapFlatStructure),
+    )
+
+
+# ``skt_lookup_group``: a tree, or a leaf with the way to it.
+LOOKUP_GROUP = np.dtype(
+    [
+        ("first_bit", np.int64),
+        ("first_value", np.int64),
+        ("table", np.int64),
+        ("n_bits", np.int32),
+        ("n_values", np.int32),
+    ]
+)
+
+
+class LookupStructure(Structure):
+    """``skt_lookup``: SHAP values that are looked up."""
+
+    _anonymous_ = ("codes",)
+    _fields_ = (
+        ("codes", CodesStructure),
+        ("n_trees", c_int32),
+        ("n_outputs", c_int32),
+        ("n_players", c_int32),
+        ("n_used", c_int32),
+        ("used", POINTER(c_int32)),
+        ("slot", POINTER(c_int32)),
+        ("key", POINTER(c_uint32)),
+        ("tree_question", POINTER(c_int64)),
+        ("tree_group", POINTER(c_int64)),
+        ("groups", c_void_p),  # of LOOKUP_GROUP
+        ("bit_condition", POINTER(c_int64)),
+        ("condition", POINTER(c_int32)),
+        ("target", POINTER(c_int32)),
+        ("table", POINTER(c_double)),
+        ("n_questions", c_int64),
+        ("n_groups", c_int64),
+        ("n_bits", c_int64),
+        ("n_conditions", c_int64),
+        ("n_values", c_int64),
+        ("n_table", c_int64),
     )
 
 
