@@ -95,4 +95,5 @@ int32_t check_traversal(const skt_traversal &tables);
 const char *traversal_message(int32_t error);
 
 int32_t check_shap(const skt_shap &tables);
+int32_t check_lookup(const skt_lookup &tables);
 const char *shap_message(int32_t error);

@@ -13,6 +13,9 @@
   void traversal_leaves(const skt_traversal &, const skt_rows &, int32_t features, int64_t first, int64_t last, const int32_t *trees,   \
                         int32_t *out, Scratch &);                                                                                      \
   void shap_values(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);          \
+  void shap_of_few(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);          \
+  void shap_decisions(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, uint8_t *out, Scratch &);      \
+  void lookup_values(const skt_lookup &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);      \
   bool all_finite(const skt_rows &, int32_t features, int64_t first, int64_t last);                                                    \
   int32_t gather(const skt_csr &, const skt_dense &, int64_t first, int64_t n, bool clear);                                                  \
   bool indices_ascend(const skt_csr &);                                                                                                \
@@ -35,6 +38,7 @@ namespace {
 constexpr int64_t kCircuitRows = 1024;
 constexpr int64_t kWalkRows = 4096;
 constexpr int64_t kKeyRows = 1024;
+constexpr int64_t kFewRows = 2; // up to here, nodes in lanes are faster than rows
 constexpr int64_t kShapRows = 4096, kShapLeast = 64; // a row of SHAP values takes as long as a hundred predictions
 
 // The least number of float32 exponentials for each thread: they are over before another one is awake otherwise.
@@ -215,7 +219,32 @@ int32_t skt_shap_values(const skt_shap *tables, const skt_rows *rows, int32_t fe
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
   return for_rows(
       *rows, features, true, kShapRows, n_threads, isa,
-      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, shap_values, *tables, *rows, features, first, last, out, scratch); }, kShapLeast);
+      [&](int64_t first, int64_t last, Scratch &scratch) {
+        if (rows->n_rows <= kFewRows && tables->flat.n_batches)
+          SKT_WITH(isa, shap_of_few, *tables, *rows, features, first, last, out, scratch);
+        else
+          SKT_WITH(isa, shap_values, *tables, *rows, features, first, last, out, scratch);
+      },
+      kShapLeast);
+}
+
+int32_t skt_shap_decisions(const skt_shap *tables, const skt_rows *rows, int32_t features, uint8_t *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
+  return for_rows(
+      *rows, features, true, kShapRows, n_threads, isa,
+      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, shap_decisions, *tables, *rows, features, first, last, out, scratch); });
+}
+
+int32_t skt_check_lookup(const skt_lookup *tables) {
+  const IeeeMode mode;
+  return check_lookup(*tables);
+}
+
+int32_t skt_lookup_values(const skt_lookup *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
+  return for_rows(
+      *rows, features, true, kShapRows, n_threads, isa,
+      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, lookup_values, *tables, *rows, features, first, last, out, scratch); }, kShapLeast);
 }
 
 int32_t skt_check_keys(const skt_keys *tables) {

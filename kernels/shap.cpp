@@ -6,16 +6,13 @@
 #include <cstdint>
 #include <cstring>
 
-#include "codes.h"
-#include "rows.h"
 #include "scratch.h"
+#include "shap.h"
 #include "simd/simd.h"
 
 namespace SKT_ISA {
 namespace {
 
-constexpr int kRows = 64;                     // at hand, a bit each
-constexpr int kGroups = kRows / kDoubles;     // of rows that share a register
 constexpr int kMostPoints = 8;                // at once
 constexpr int64_t kFrameBytes = 20 << 10;     // of the nodes on the way down: less than a usual first-level cache
 constexpr int64_t kMostFrameBytes = 8 << 20;  // beyond which outputs take turns
@@ -23,21 +20,6 @@ constexpr int64_t kMostFrameBytes = 8 << 20;  // beyond which outputs take turns
 enum : int { kLeaf = 0, kBottom = 1, kInner = 2 };
 
 // ------------------------------------------------------------------------------------------------------------------------- bits
-
-// Codes of n rows, 64 for each slot; those of other rows are left as they are.
-template <class Feature>
-void encode(const skt_codes &t, const skt_rows &rows, int64_t first, int n, uint32_t *codes) {
-  const Treatment<Feature> treatment(rows);
-  Feature x[kRows];
-  for (int32_t c = 0; c < t.n_codes; c++) {
-    load_column(column_of(rows, t.code_column[c]), first, n, treatment, x);
-    encode_values(t, c, x, n, codes + int64_t(kRows) * t.code_slot[c]);
-  }
-  for (int32_t g = 0; g < t.n_category_codes; g++) {
-    load_column(column_of(rows, t.category_column[g]), first, n, treatment, x);
-    encode_categories(t, g, x, n, codes + int64_t(kRows) * t.category_slot[g]);
-  }
-}
 
 // What 64 rows do at a node, one bit each.
 struct Bits64 {
@@ -317,12 +299,6 @@ struct Shares {
   int64_t frame_bytes;
 };
 
-int64_t depth_of(const skt_shap &t, int32_t tree) {
-  int64_t depth = 0;
-  for (int64_t n = t.tree_node[tree]; n < t.tree_node[tree + 1]; n++) depth = std::max<int64_t>(depth, t.nodes[n].depth);
-  return depth;
-}
-
 // Memory for 64 rows.
 struct Room {
   uint32_t *codes;
@@ -334,7 +310,7 @@ struct Room {
   Room(const skt_shap &t, Scratch &scratch) {
     int64_t nodes = 0, depth = 0, frames_bytes = 0;
     for (int32_t tree = 0; tree < t.n_trees; tree++) {
-      const int64_t own = depth_of(t, tree);
+      const int64_t own = t.tree_depth[tree];
       depth = std::max(depth, own);
       nodes = std::max(nodes, t.tree_node[tree + 1] - t.tree_node[tree]);
       frames_bytes = std::max(frames_bytes, Shares(t.tree_points[tree], own, t.n_leaf_outputs, kGroups).frame_bytes);
@@ -352,12 +328,12 @@ struct Room {
 };
 
 // Adds what a tree comes to for n rows.
-void add_tree(const skt_shap &t, int32_t tree, int64_t depth, int n, const Room &room) {
+void add_tree(const skt_shap &t, int32_t tree, int n, const Room &room) {
   const int64_t begin = t.tree_node[tree], n_nodes = t.tree_node[tree + 1] - begin, n_points = t.tree_points[tree];
   if (n_nodes == 0) return;
   answer(t.nodes + begin, n_nodes, room.codes, room.bits);
   const int n_groups = (n + kDoubles - 1) / kDoubles;
-  const Shares shares(n_points, depth, t.n_leaf_outputs, n_groups);
+  const Shares shares(n_points, t.tree_depth[tree], t.n_leaf_outputs, n_groups);
   Walk w{};
   w.tables = &t;
   w.nodes = t.nodes + begin;
@@ -386,18 +362,6 @@ void add_tree(const skt_shap &t, int32_t tree, int64_t depth, int n, const Room 
   }
 }
 
-// From a column a row to a row each, with 0 for players that no tree knows.
-void put(const skt_shap &t, const double *phi, int n, double *out) {
-  const int64_t width = int64_t(t.n_players) * t.n_outputs;
-  if (t.n_used < t.n_players) std::fill(out, out + n * width, 0.0);
-  for (int32_t p = 0; p < t.n_used; p++)
-    for (int64_t k = 0; k < t.n_outputs; k++) {
-      const double *const from = phi + (int64_t(p) * t.n_outputs + k) * kRows;
-      double *const to = out + int64_t(t.used[p]) * t.n_outputs + k;
-      for (int i = 0; i < n; i++) to[i * width] = from[i];
-    }
-}
-
 template <class Feature>
 void values(const skt_shap &t, const skt_rows &rows, int64_t first, int64_t last, double *out, Scratch &scratch) {
   const Room room(t, scratch);
@@ -406,12 +370,29 @@ void values(const skt_shap &t, const skt_rows &rows, int64_t first, int64_t last
     const int n = static_cast<int>(std::min<int64_t>(kRows, last - row));
     encode<Feature>(t.codes, rows, row, n, room.codes);
     std::fill(room.phi, room.phi + int64_t(t.n_used) * t.n_outputs * kRows, 0.0);
-    for (int32_t tree = 0; tree < t.n_trees; tree++) add_tree(t, tree, depth_of(t, tree), n, room);
-    put(t, room.phi, n, out + row * width);
+    for (int32_t tree = 0; tree < t.n_trees; tree++) add_tree(t, tree, n, room);
+    put_rows(t, room.phi, n, out + row * width);
+  }
+}
+
+template <class Feature>
+void decisions(const skt_shap &t, const skt_rows &rows, int64_t first, int64_t last, uint8_t *out, Scratch &scratch) {
+  const Room room(t, scratch);
+  for (int64_t row = first; row < last; row += kRows) {
+    const int n = static_cast<int>(std::min<int64_t>(kRows, last - row));
+    encode<Feature>(t.codes, rows, row, n, room.codes);
+    for (int64_t node = 0; node < t.n_nodes; node++) {
+      const uint64_t left = ~exceeding(room.codes + int64_t(kRows) * t.nodes[node].slot, t.nodes[node].key);
+      for (int i = 0; i < n; i++) out[(row + i) * t.n_nodes + node] = left >> i & 1;
+    }
   }
 }
 
 } // namespace
+
+void shap_decisions(const skt_shap &t, const skt_rows &rows, int32_t features, int64_t first, int64_t last, uint8_t *out, Scratch &scratch) {
+  features == SKT_FLOAT64 ? decisions<double>(t, rows, first, last, out, scratch) : decisions<float>(t, rows, first, last, out, scratch);
+}
 
 void shap_values(const skt_shap &t, const skt_rows &rows, int32_t features, int64_t first, int64_t last, double *out, Scratch &scratch) {
   features == SKT_FLOAT64 ? values<double>(t, rows, first, last, out, scratch) : values<float>(t, rows, first, last, out, scratch);

@@ -261,6 +261,52 @@ typedef struct {
   uint8_t reserved;
 } skt_shap_node;
 
+/* The same trees for a few rows at a time, nodes in lanes (explain/flat.py). A batch holds some trees whose quadratures have as many points; in it
+ * stand the inner nodes, run after run, each a run at one depth, and then those above two leaves that their parents see to. Places of nodes
+ * that nobody asks for fill runs up to a multiple of 16. */
+typedef struct {
+  int64_t first; /* its nodes are first .. end */
+  int64_t end;
+  int64_t constants; /* where those of a run of repeated splits begin: what skt_shap_node has, (3, n_points, end - first) */
+  int32_t repeated;
+  int32_t reserved;
+} skt_shap_run;
+
+typedef struct {
+  int64_t first; /* inner nodes are first .. bottom, the others bottom .. end */
+  int64_t bottom;
+  int64_t end;
+  int64_t first_run;
+  int64_t end_run;
+  int64_t point; /* where the numbers of its quadrature begin */
+  int32_t n_points; /* up to 8 */
+  int32_t reserved;
+} skt_shap_batch;
+
+/* Sizes: B batches, R runs, F places of nodes, N nodes. A place within a batch counts from its first. */
+typedef struct {
+  int64_t n_batches;
+  const skt_shap_batch *batches; /* (B) */
+  int64_t n_runs;
+  const skt_shap_run *runs; /* (R) */
+  int64_t n_places;
+  const int32_t *slot;        /* (F) */
+  const uint32_t *key;        /* (F) */
+  const double *share;        /* (F) */
+  const double *value_left;   /* (F) of a child that is a leaf */
+  const double *value_right;  /* (F) */
+  const int32_t *parent;      /* (F) place within the batch, behind all inner nodes once more for right children; -1 for a root */
+  const int32_t *left;        /* (F) place within the batch, -1 for a leaf */
+  const int32_t *right;       /* (F) */
+  const int32_t *previous;    /* (F) of repeated splits, place within the batch */
+  const uint8_t *previous_right; /* (F) */
+  int64_t n_terms;
+  const int32_t *term;   /* (N) places in the order in which they are added ... */
+  const int32_t *target; /* (N) ... to this player in use and output: player * n_outputs + output */
+  const double *constants;
+  int64_t n_constants;
+} skt_shap_flat;
+
 /* Trees for path-dependent SHAP values (explain/tables.py says what is computed). Sizes: T trees, N nodes, L leaves, P players in use. */
 typedef struct {
   skt_codes codes;
@@ -275,6 +321,7 @@ typedef struct {
   const int64_t *tree_node;   /* (T + 1) where a tree's nodes begin */
   const int32_t *tree_points; /* (T) how many points its quadrature has */
   const int64_t *tree_point;  /* (T) where they begin: first all t, then all 1 - t, then all weights */
+  const int32_t *tree_depth;  /* (T) the greatest depth of its nodes */
   const int32_t *tree_output; /* (T) the output that it adds to; with vector leaves unused */
   int64_t n_nodes;
   const double *points;
@@ -283,7 +330,42 @@ typedef struct {
   int64_t n_constants;
   const double *values; /* (L, n_leaf_outputs) */
   int64_t n_leaves;
+  skt_shap_flat flat; /* without batches where leaves have several values, or a quadrature more than 8 points */
 } skt_shap;
+
+/* SHAP values that are looked up (explain/lookup.py): a group is a tree, or a leaf with the way to it, and what it adds to some players depends on
+ * a few bits of the row only. Sizes: T trees, G groups, Q questions, B bits, C conditions, V values. */
+typedef struct {
+  int64_t first_bit;   /* its bits, the lowest first */
+  int64_t first_value; /* its values */
+  int64_t table;       /* where its table begins: (n_values, 2**n_bits) */
+  int32_t n_bits;      /* up to 16 */
+  int32_t n_values;
+} skt_lookup_group;
+
+typedef struct {
+  skt_codes codes;
+  int32_t n_trees;
+  int32_t n_outputs;
+  int32_t n_players;
+  int32_t n_used;
+  const int32_t *used;  /* number of a player among all, ascending, of those in use */
+  const int32_t *slot;  /* (Q) a question is whether the code in a slot exceeds a key */
+  const uint32_t *key;  /* (Q) */
+  const int64_t *tree_question; /* (T + 1) where a tree's questions begin */
+  const int64_t *tree_group;    /* (T + 1) where its groups begin */
+  const skt_lookup_group *groups; /* (G) */
+  const int64_t *bit_condition; /* (B + 1) where a bit's conditions begin; it is set where all of them hold */
+  const int32_t *condition;     /* (C) a question of the tree, counted from its first, or ~question where the answer is to be no */
+  const int32_t *target;        /* (V) player in use * n_outputs + output */
+  const double *table;
+  int64_t n_questions;
+  int64_t n_groups;
+  int64_t n_bits;
+  int64_t n_conditions;
+  int64_t n_values;
+  int64_t n_table;
+} skt_lookup;
 
 /* Columns derived from keys. A row has one key for each table, made of parts of 64 bits, one after the other: key = m * (key + m * part)
  * modulo 2**64, from 0 on, m being `factor`. The table gives the key's number, and each derived column the value of that number. Sizes: K
@@ -359,6 +441,13 @@ SKT_API int32_t skt_walk_leaves(const skt_walk *tables, const skt_rows *rows, in
 /* SHAP values of all rows, float64 (n_rows, n_players, n_outputs). */
 SKT_API int32_t skt_check_shap(const skt_shap *tables);
 SKT_API int32_t skt_shap_values(const skt_shap *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa);
+
+/* Whether each row goes left at each node, 1 or 0, (n_rows, n_nodes). */
+SKT_API int32_t skt_shap_decisions(const skt_shap *tables, const skt_rows *rows, int32_t features, uint8_t *out, int32_t n_threads, int32_t isa);
+
+/* SHAP values by look-up, as skt_shap_values gives them. */
+SKT_API int32_t skt_check_lookup(const skt_lookup *tables);
+SKT_API int32_t skt_lookup_values(const skt_lookup *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa);
 
 /* Columns for trees that look at derived ones: rows first .. first + n of X as float32, column after column of n values each, then their
  * derived columns; `out` is (n_columns + n_derived, n), C order. `hashes` (n_columns) are those of all rows, or NULL for a column of numbers;

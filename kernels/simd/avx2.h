@@ -165,6 +165,40 @@ inline Choice choice_of(uint64_t bits) {
 }
 inline Doubles pick(Choice which, Doubles if_set, Doubles if_clear) { return _mm256_blendv_pd(if_clear, if_set, which); }
 
+inline Doubles gathered(const double *from, const int32_t *index, Doubles otherwise) {
+  const __m128i at = _mm_loadu_si128(reinterpret_cast<const __m128i *>(index));
+  const __m256i there = _mm256_xor_si256(_mm256_cvtepi32_epi64(at), _mm256_set1_epi64x(-1)); // the highest bit tells
+  return _mm256_mask_i32gather_pd(otherwise, from, at, _mm256_castsi256_pd(there), 8);
+}
+
+struct Numbers {
+  __m256i number[8];
+
+  Numbers() {
+    for (__m256i &part : number) part = _mm256_setzero_si256();
+  }
+  void add(uint64_t bits, int bit) {
+    const __m256i bit_of = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128), weight = _mm256_set1_epi32(1 << bit);
+    for (int i = 0; i < 8; i++) {
+      const __m256i own = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits >> (8 * i) & 0xFF)), bit_of);
+      number[i] = _mm256_or_si256(number[i], _mm256_and_si256(_mm256_cmpeq_epi32(own, bit_of), weight));
+    }
+  }
+  void store(int32_t *to) const { std::memcpy(to, number, sizeof number); }
+};
+
+inline uint32_t exceeding_at(const uint32_t *code, const int32_t *slot, const uint32_t *key) {
+  const __m256i sign = _mm256_set1_epi32(INT32_MIN);
+  uint32_t bits = 0;
+  for (int i = 0; i < 2; i++) {
+    const __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(slot) + i);
+    const __m256i own = _mm256_xor_si256(_mm256_i32gather_epi32(reinterpret_cast<const int *>(code), at, 4), sign);
+    const __m256i limit = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(key) + i), sign);
+    bits |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(own, limit)))) << (8 * i);
+  }
+  return bits;
+}
+
 // Integers are compared with their sign, so the highest bit is turned first.
 inline uint64_t exceeding(const uint32_t *code, uint32_t key) {
   const __m256i sign = _mm256_set1_epi32(INT32_MIN), limit = _mm256_set1_epi32(static_cast<int32_t>(key ^ 0x80000000u));

@@ -401,6 +401,29 @@ inline Doubles fused(Doubles a, Doubles b, Doubles c) { return _mm512_fmadd_pd(a
 inline Choice choice_of(uint64_t bits) { return static_cast<__mmask8>(bits); }
 inline Doubles pick(Choice which, Doubles if_set, Doubles if_clear) { return _mm512_mask_blend_pd(which, if_clear, if_set); }
 
+inline Doubles gathered(const double *from, const int32_t *index, Doubles otherwise) {
+  const __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(index));
+  return _mm512_mask_i32gather_pd(otherwise, _mm256_cmpge_epi32_mask(at, _mm256_setzero_si256()), at, from, 8);
+}
+
+struct Numbers {
+  __m512i number[4];
+
+  Numbers() {
+    for (__m512i &part : number) part = _mm512_setzero_si512();
+  }
+  void add(uint64_t bits, int bit) {
+    const __m512i weight = _mm512_set1_epi32(1 << bit);
+    for (int i = 0; i < 4; i++) number[i] = _mm512_mask_or_epi32(number[i], static_cast<__mmask16>(bits >> (16 * i)), number[i], weight);
+  }
+  void store(int32_t *to) const { std::memcpy(to, number, sizeof number); }
+};
+
+inline uint32_t exceeding_at(const uint32_t *code, const int32_t *slot, const uint32_t *key) {
+  const __m512i own = _mm512_i32gather_epi32(_mm512_loadu_si512(slot), code, 4);
+  return _mm512_cmpgt_epu32_mask(own, _mm512_loadu_si512(key));
+}
+
 inline uint64_t exceeding(const uint32_t *code, uint32_t key) {
   const __m512i limit = _mm512_set1_epi32(static_cast<int32_t>(key));
   uint64_t bits = 0;

@@ -10,6 +10,7 @@ namespace {
 
 using portable::entries_with_place;
 using portable::exceeding;
+using portable::exceeding_at;
 using portable::exponentials;
 using portable::goes_right;
 using portable::kCodesInRegisters;
@@ -18,6 +19,7 @@ using portable::kTileRows;
 using portable::lanes_of;
 using portable::load_tile;
 using portable::Mask;
+using portable::Numbers;
 using portable::or_and;
 using portable::Path;
 using portable::place_of;
@@ -89,6 +91,10 @@ inline Doubles fused(Doubles a, Doubles b, Doubles c) { return vfmaq_f64(c, a, b
 inline Choice choice_of(uint64_t bits) {
   const uint64x2_t bit_of = {1, 2};
   return vtstq_u64(vdupq_n_u64(bits), bit_of);
+}
+inline Doubles gathered(const double *from, const int32_t *index, Doubles otherwise) {
+  const double found[] = {index[0] < 0 ? vgetq_lane_f64(otherwise, 0) : from[index[0]], index[1] < 0 ? vgetq_lane_f64(otherwise, 1) : from[index[1]]};
+  return vld1q_f64(found);
 }
 inline Doubles pick(Choice which, Doubles if_set, Doubles if_clear) { return vbslq_f64(which, if_set, if_clear); }
 

@@ -208,6 +208,26 @@ inline Doubles pick(Choice which, Doubles if_set, Doubles if_clear) {
   return reinterpret_cast<Doubles>((reinterpret_cast<Choice>(if_set) & which) | (reinterpret_cast<Choice>(if_clear) & ~which));
 }
 
+inline Doubles gathered(const double *from, const int32_t *index, Doubles otherwise) {
+  return Doubles{index[0] < 0 ? otherwise[0] : from[index[0]], index[1] < 0 ? otherwise[1] : from[index[1]]};
+}
+
+// Numbers of 64 rows, bit by bit.
+struct Numbers {
+  int32_t number[64] = {};
+
+  void add(uint64_t bits, int bit) {
+    for (int i = 0; i < 64; i++) number[i] |= static_cast<int32_t>(bits >> i & 1) << bit;
+  }
+  void store(int32_t *to) const { std::memcpy(to, number, sizeof number); }
+};
+
+inline uint32_t exceeding_at(const uint32_t *code, const int32_t *slot, const uint32_t *key) {
+  uint32_t bits = 0;
+  for (int i = 0; i < 16; i++) bits |= static_cast<uint32_t>(code[slot[i]] > key[i]) << i;
+  return bits;
+}
+
 inline uint64_t exceeding(const uint32_t *code, uint32_t key) {
   uint64_t bits = 0;
   for (int i = 0; i < 64; i++) bits |= static_cast<uint64_t>(code[i] > key) << i;

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from sktensor.estimator.fitted import Fitted
+from sktensor.estimator.attributions import attribution_of
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
-from sktensor.explain.attributions import Attribution, attribute
-from sktensor.explain.base import Needed
-from sktensor.explain.explainers import Background
 from sktensor.explain.table import EXPLANATIONS
-from sktensor.inputs.checks import margins
-from sktensor.inputs.reading import read
 from sktensor.inputs.rows import exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor
-from sktensor.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from sktensor.estimator.estimator import TensorizedEstimator
 
-__all__ = ["ExplanationMethods", "attribution_of"]
+__all__ = ["ExplanationMethods"]
 
 
 class ExplanationMethods:
@@ -53,7 +43,8 @@ class ExplanationMethods:
         -------
         ndarray of float64, shape (n_samples, n_features) or (n_samples, n_features, n_outputs)
             The second where the model has several raw scores; interactions have one more axis of `n_features` behind
-            the first. Of a pipeline, values of its input columns, then of what steps give that have to be run.
+            the first. Of a pipeline, values of its input columns, then of those columns of steps that have to be run
+            which the trees look at; where no step is folded, of the columns that the last step is given.
 
         Raises
         ------
@@ -169,50 +160,3 @@ def _explained(est: TensorizedEstimator, name: str, X: Any, background: Any = No
     found = attribution_of(est._current(), est._settings(), entry.needs, X, background, base_margin)
     answer = entry.finish(found, X)
     return as_scikit_learn_answers(like_tensor(X, answer) if is_tensor(X) else answer)
-
-
-def attribution_of(
-    fitted: Fitted, settings: Settings, needed: Needed, X: Any, background: Any = None, base_margin: Any = None
-) -> Attribution:
-    """Take the raw scores of rows apart.
-
-    Parameters
-    ----------
-    fitted : Fitted
-        The model and its program.
-    settings : Settings
-        How it runs.
-    needed : {"values", "interactions"}
-        Whether of inputs or of pairs of them.
-    X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
-        The rows.
-    background : array-like, data frame or sparse matrix, optional
-        Rows that unknown columns are taken from.
-    base_margin : array-like, optional
-        Where the raw scores of each row start.
-
-    Returns
-    -------
-    Attribution
-    """
-    program: Any = fitted.program
-    if fitted.explainers is None:
-        return program.attribution(needed, settings, X, background, base_margin)  # type: ignore[no-any-return]
-    forest = program.forest
-
-    def rows_of(given: Any) -> Any:
-        return read(given, forest, program.names, fitted.columns, allow_nan=forest.inputs.accepts_nan)
-
-    rows = rows_of(X)
-    margin = None if base_margin is None else margins(base_margin, len(rows), forest, fitted.model)
-    given = None if background is None else Background(rows_of(background))
-    found = attribute(fitted.explainers, rows, settings, needed, type(fitted.model).__name__, given, margin)
-    return replace(found, names=_names(fitted, program.names.names))
-
-
-def _names(fitted: Fitted, known: Sequence[str] | None) -> Sequence[str] | None:
-    """The names of the columns that a model knows."""
-    seen = getattr(fitted.columns, "feature_names_in_", None)
-    if seen is not None:
-        return [str(name) for name in np.asarray(seen, dtype=object)]
-    return None if known is None else list(known)

@@ -37,6 +37,8 @@ class Attribution:
         Of the inputs.
     data : object, optional
         The inputs, shape (n, F), where they are not X as it was given.
+    of_steps : ndarray, shape (n, F'), optional
+        Inputs that stand behind the columns of X: what steps give that are run.
     """
 
     outputs: OutputSpec
@@ -44,6 +46,7 @@ class Attribution:
     base: Array
     names: Sequence[str] | None = None
     data: Any = None
+    of_steps: Array | None = None
 
 
 def attribute(

@@ -11,12 +11,14 @@ from sktensor.backends.cpu import slots
 from sktensor.backends.cpu.codes import codes_structure, compile_codes
 from sktensor.backends.cpu.kernels import Calls, Tables
 from sktensor.explain import tables
+from sktensor.explain.flat import flat_structure
+from sktensor.explain.patterns import pattern_tables
 from sktensor.explain.tables import PathTables, quadrature
-from sktensor.forest import Forest
+from sktensor.forest import Forest, Trees
 from sktensor.inputs.rows import Rows
 from sktensor.native import abi, loader
 
-__all__ = ["NativeExplainer", "refusal"]
+__all__ = ["NativeExplainer", "path_structure", "refusal"]
 
 Array = npt.NDArray[Any]
 
@@ -65,6 +67,7 @@ class NativeExplainer:
         points = self._paths.n_points.repeat(np.diff(self._paths.tree_node))
         steps = NANOSECONDS / 100 * (points + 2.0).sum() * self._paths.value.shape[1]
         self._calls = Calls(forest, int(steps) + 1)
+        self._patterns = pattern_tables(forest.trees, self._paths, n_players, _structure)
         self._for("float32")
 
     def values(self, rows: Rows, n_threads: int) -> Array:
@@ -91,20 +94,31 @@ class NativeExplainer:
         """Tables; threads may make them twice, and one of the two stays."""
         key = rows_dtype if self._by_dtype else "float32"
         if (found := self._tables.get(key)) is None:
-            structure = _structure(self._forest, self._paths, self._n_players, key)
-            found = self._tables.setdefault(key, Tables("shap", structure))
+            trees = self._forest.trees
+            if self._patterns is not None:
+                made = Tables("lookup", self._patterns.structure(trees, key))
+            else:
+                made = Tables("shap", path_structure(trees, self._paths, self._n_players, key))
+            found = self._tables.setdefault(key, made)
         return found
 
 
-def _structure(forest: Forest, paths: PathTables, n_players: int, rows_dtype: str) -> abi.ShapStructure:
-    """The tables as the kernel reads them."""
-    trees = forest.trees
+def path_structure(trees: Trees, paths: PathTables, n_players: int, rows_dtype: str) -> abi.ShapStructure:
+    """The tables as the kernel reads them, for rows of a dtype."""
     codes, slot, key = compile_codes(trees, rows_dtype)
+    held = codes_structure(codes, trees.n_columns)
+    return _structure(paths, held, slot[paths.node], key[paths.node], n_players)
+
+
+def _structure(
+    paths: PathTables, codes: abi.CodesStructure, slot: Array, key: Array, n_players: int
+) -> abi.ShapStructure:
+    """The tables of nodes that look at these slots and keys."""
     used, player = np.unique(paths.player, return_inverse=True)
     begin = np.repeat(paths.tree_node[:-1], np.diff(paths.tree_node))
     nodes = np.zeros(paths.n_nodes, dtype=abi.SHAP_NODE)
     nodes["share"], nodes["depth"] = paths.share, paths.depth
-    nodes["slot"], nodes["key"] = slot[paths.node], key[paths.node]
+    nodes["slot"], nodes["key"] = slot, key
     nodes["player"] = player
     nodes["previous"] = np.where(paths.previous < 0, -1, paths.previous - begin)
     nodes["previous_right"] = paths.previous_right
@@ -123,7 +137,7 @@ def _structure(forest: Forest, paths: PathTables, n_players: int, rows_dtype: st
     constants, nodes["constants"] = _constants(paths)
     return abi.filled(
         abi.ShapStructure,
-        codes=codes_structure(codes, trees.n_columns),
+        codes=codes,
         n_trees=paths.n_trees,
         n_outputs=paths.n_outputs,
         n_leaf_outputs=paths.value.shape[1],
@@ -134,6 +148,7 @@ def _structure(forest: Forest, paths: PathTables, n_players: int, rows_dtype: st
         tree_node=paths.tree_node,
         tree_points=paths.n_points,
         tree_point=first,
+        tree_depth=_depths(paths),
         tree_output=np.maximum(paths.tree_output, 0).astype(np.int32),
         n_nodes=len(nodes),
         points=points,
@@ -142,7 +157,15 @@ def _structure(forest: Forest, paths: PathTables, n_players: int, rows_dtype: st
         n_constants=len(constants),
         values=np.ascontiguousarray(paths.value[leaf]),
         n_leaves=len(leaf),
+        flat=flat_structure(paths, nodes["slot"], nodes["key"], player, first),
     )
+
+
+def _depths(paths: PathTables) -> Array:
+    """The greatest depth of a node in each tree; 0 where there is none."""
+    found = np.zeros(paths.n_trees, dtype=np.int32)
+    np.maximum.at(found, np.repeat(np.arange(paths.n_trees), np.diff(paths.tree_node)), paths.depth)
+    return found
 
 
 def _kinds(paths: PathTables) -> Array:

@@ -47,15 +47,17 @@ def as_explanation(attribution: Attribution, X: Any) -> Any:
     return shap.Explanation(
         values=values[..., 0] if single else values,
         base_values=base[:, 0] if single else base,
-        data=_data(X if attribution.data is None else attribution.data),
+        data=_data(X, attribution),
         feature_names=None if names is None else list(names),
         output_names=_output_names(attribution),
     )
 
 
-def _data(X: Any) -> Any:
-    """The rows as an array, as plots show them."""
-    return X.toarray() if is_sparse(X) else np.asarray(on_host(X))
+def _data(X: Any, attribution: Attribution) -> Any:
+    """The inputs as an array, as plots show them."""
+    given = X if attribution.data is None else attribution.data
+    found = given.toarray() if is_sparse(given) else np.asarray(on_host(given))
+    return found if attribution.of_steps is None else np.concatenate([found, attribution.of_steps], axis=1)
 
 
 def _output_names(attribution: Attribution) -> list[str] | None:

@@ -26,10 +26,11 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "NODE", "NOT_FINITE", "NO_MEMORY",
-    "SHAP_NODE", "WIDTH", "BitslicedStructure", "CodesStructure", "ColumnStructure", "CsrStructure", "DenseStructure",
-    "ExpfStructure", "KeysStructure", "RowsStructure", "ShapStructure", "SumStructure", "TraversalStructure",
-    "WalkStructure", "filled",
+    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "LOOKUP_GROUP", "NODE", "NOT_FINITE",
+    "NO_MEMORY", "SHAP_BATCH", "SHAP_NODE", "SHAP_RUN", "WIDTH", "BitslicedStructure", "CodesStructure",
+    "ColumnStructure", "CsrStructure", "DenseStructure", "ExpfStructure", "KeysStructure", "LookupStructure",
+    "RowsStructure", "ShapFlatStructure", "ShapStructure", "SumStructure", "TraversalStructure", "WalkStructure",
+    "filled",
 ]  # fmt: skip
 
 ABI = 9
@@ -239,6 +240,57 @@ SHAP_NODE = np.dtype(
 )
 
 
+# ``skt_shap_run`` and ``skt_shap_batch``: nodes in lanes, for a few rows.
+SHAP_RUN = np.dtype(
+    [
+        ("first", np.int64),
+        ("end", np.int64),
+        ("constants", np.int64),
+        ("repeated", np.int32),
+        ("reserved", np.int32),
+    ]
+)
+SHAP_BATCH = np.dtype(
+    [
+        ("first", np.int64),
+        ("bottom", np.int64),
+        ("end", np.int64),
+        ("first_run", np.int64),
+        ("end_run", np.int64),
+        ("point", np.int64),
+        ("n_points", np.int32),
+        ("reserved", np.int32),
+    ]
+)
+
+
+class ShapFlatStructure(Structure):
+    """``skt_shap_flat``: trees for a few rows at a time, nodes in lanes."""
+
+    _fields_ = (
+        ("n_batches", c_int64),
+        ("batches", c_void_p),  # of SHAP_BATCH
+        ("n_runs", c_int64),
+        ("runs", c_void_p),  # of SHAP_RUN
+        ("n_places", c_int64),
+        ("slot", POINTER(c_int32)),
+        ("key", POINTER(c_uint32)),
+        ("share", POINTER(c_double)),
+        ("value_left", POINTER(c_double)),
+        ("value_right", POINTER(c_double)),
+        ("parent", POINTER(c_int32)),
+        ("left", POINTER(c_int32)),
+        ("right", POINTER(c_int32)),
+        ("previous", POINTER(c_int32)),
+        ("previous_right", POINTER(c_uint8)),
+        ("n_terms", c_int64),
+        ("term", POINTER(c_int32)),
+        ("target", POINTER(c_int32)),
+        ("constants", POINTER(c_double)),
+        ("n_constants", c_int64),
+    )
+
+
 class ShapStructure(Structure):
     """``skt_shap``: trees as path-dependent SHAP values are computed from them."""
 
@@ -256,6 +308,7 @@ class ShapStructure(Structure):
         ("tree_node", POINTER(c_int64)),
         ("tree_points", POINTER(c_int32)),
         ("tree_point", POINTER(c_int64)),
+        ("tree_depth", POINTER(c_int32)),
         ("tree_output", POINTER(c_int32)),
         ("n_nodes", c_int64),
         ("points", POINTER(c_double)),
@@ -264,6 +317,48 @@ class ShapStructure(Structure):
         ("n_constants", c_int64),
         ("values", POINTER(c_double)),
         ("n_leaves", c_int64),
+        ("flat", ShapFlatStructure),
+    )
+
+
+# ``skt_lookup_group``: a tree, or a leaf with the way to it.
+LOOKUP_GROUP = np.dtype(
+    [
+        ("first_bit", np.int64),
+        ("first_value", np.int64),
+        ("table", np.int64),
+        ("n_bits", np.int32),
+        ("n_values", np.int32),
+    ]
+)
+
+
+class LookupStructure(Structure):
+    """``skt_lookup``: SHAP values that are looked up."""
+
+    _anonymous_ = ("codes",)
+    _fields_ = (
+        ("codes", CodesStructure),
+        ("n_trees", c_int32),
+        ("n_outputs", c_int32),
+        ("n_players", c_int32),
+        ("n_used", c_int32),
+        ("used", POINTER(c_int32)),
+        ("slot", POINTER(c_int32)),
+        ("key", POINTER(c_uint32)),
+        ("tree_question", POINTER(c_int64)),
+        ("tree_group", POINTER(c_int64)),
+        ("groups", c_void_p),  # of LOOKUP_GROUP
+        ("bit_condition", POINTER(c_int64)),
+        ("condition", POINTER(c_int32)),
+        ("target", POINTER(c_int32)),
+        ("table", POINTER(c_double)),
+        ("n_questions", c_int64),
+        ("n_groups", c_int64),
+        ("n_bits", c_int64),
+        ("n_conditions", c_int64),
+        ("n_values", c_int64),
+        ("n_table", c_int64),
     )
 
 

@@ -56,6 +56,8 @@ class Folded:
         Whether a zero among these is an absent entry of a sparse matrix.
     columns : tuple of int
         The columns of X that the folded steps look at.
+    run_names : tuple of str
+        What the columns of :class:`StepView` are called.
     """
 
     forest: Forest
@@ -66,6 +68,7 @@ class Folded:
     runs: tuple[tuple[Transform, Array], ...] = ()
     absent_zero: bool = False
     columns: tuple[int, ...] = ()
+    run_names: tuple[str, ...] = ()
 
 
 def fold(way: Way, forest: Forest, probe: Probe, n_columns: int) -> Folded:
@@ -111,7 +114,7 @@ def fold(way: Way, forest: Forest, probe: Probe, n_columns: int) -> Folded:
         for c in oracle.numeric:
             numeric.add(c, missing.get(c))
     add_text_views(oracle, questions, views)
-    runs = _add_step_views(oracle, questions, views)
+    runs, run_names = _add_step_views(oracle, questions, views)
     if not views.all:
         raise UnsupportedModelError("the trees ask nothing of what the steps give")
     trees = questions.trees(len(views.all), _feature_dtype(oracle, views.all))
@@ -127,23 +130,27 @@ def fold(way: Way, forest: Forest, probe: Probe, n_columns: int) -> Folded:
         runs=runs,
         absent_zero=oracle.is_sparse and forest.inputs.sparse_absent == "missing",
         columns=tuple(sorted(oracle.looked_at)),
+        run_names=run_names,
     )
 
 
-def _add_step_views(oracle: Oracle, questions: Questions, views: ViewNumbers) -> tuple[tuple[Transform, Array], ...]:
-    """Have the nodes of columns that are run ask what they asked before; what gives these columns."""
+def _add_step_views(
+    oracle: Oracle, questions: Questions, views: ViewNumbers
+) -> tuple[tuple[tuple[Transform, Array], ...], tuple[str, ...]]:
+    """Have the nodes of columns that are run ask what they asked before; what gives these columns, and their names."""
     blocks: dict[int, tuple[Transform, list[tuple[int, int]]]] = {}
     for j in oracle.run:
         column = oracle.columns[j]
         assert isinstance(column, Opaque)
         blocks.setdefault(id(column.run), (column.run, []))[1].append((j, column.number))
-    place, runs = 0, []
+    names: list[str] = []
+    runs = []
     for run, block in blocks.values():
         for j, _ in block:
-            questions.ask_as_before(j, views.number_of(StepView(place)))
-            place += 1
+            questions.ask_as_before(j, views.number_of(StepView(len(names))))
+            names.append(oracle.columns[j].name)  # type: ignore[union-attr]
         runs.append((run, np.array([number for _, number in block], dtype=np.intp)))
-    return tuple(runs)
+    return tuple(runs), tuple(names)
 
 
 def _feature_dtype(oracle: Oracle, views: list[View]) -> str:

@@ -109,7 +109,7 @@ class Tables:
 
     Parameters
     ----------
-    kind : {"bitsliced", "traversal", "walk", "shap"}
+    kind : {"bitsliced", "traversal", "walk", "shap", "lookup"}
         The kernel.
     structure : ctypes.Structure
         The tables.

@@ -23,6 +23,9 @@ STRUCTURES = {
     "skt_sum": abi.SumStructure,
     "skt_bitsliced": abi.BitslicedStructure,
     "skt_codes": abi.CodesStructure,
+    "skt_shap_flat": abi.ShapFlatStructure,
+    "skt_shap": abi.ShapStructure,
+    "skt_lookup": abi.LookupStructure,
     "skt_traversal": abi.TraversalStructure,
     "skt_expf": abi.ExpfStructure,
 }
@@ -60,7 +63,7 @@ def fields(structure):
 @pytest.mark.skipif(not HEADER.exists(), reason="the sources of the kernels are not here")
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_structures_match_the_c_header(name):
-    opaque = {"blocks": "void*"}  # cpu_traversal.BLOCK
+    opaque = dict.fromkeys(("blocks", "nodes", "runs", "batches", "groups"), "void*")  # described by dtypes of numpy
     expected = [(field, opaque.get(field, kind)) for field, kind in header_fields(name)]
     assert list(fields(STRUCTURES[name])) == expected
 

@@ -86,6 +86,41 @@ def test_columns_of_one_player_are_played_together(instruction_set):
     assert np.abs(explain(forest, X, players, 5) - as_floats(exact)).max() <= EXACT * leaf_magnitude(forest)
 
 
+def oblivious(rng, *, n_trees=5, depth=4, n_features=4, n_outputs=1):
+    """Trees that ask one question at each depth, as those of CatBoost do, with leaves that no row reached."""
+
+    def grown(asked):
+        if not asked:
+            return {"value": float(rng.normal()), "cover": float(rng.integers(0, 9) * (rng.random() < 0.7))}
+        (feature, threshold), rest = asked[0], asked[1:]
+        children = grown(rest), grown(rest)
+        cover = sum(child["cover"] for child in children)
+        return {
+            "feature": feature, "threshold": threshold, "left": children[0], "right": children[1], "cover": cover,
+            "nan_left": True,
+        }  # fmt: skip
+
+    questions = [[(int(rng.integers(n_features)), float(rng.normal())) for _ in range(depth)] for _ in range(n_trees)]
+    return Forest.from_trees([grown(q) for q in questions], n_features=n_features, n_outputs=n_outputs)
+
+
+@pytest.mark.parametrize("depth", [3, 5])
+def test_values_of_oblivious_trees_are_exact(depth, instruction_set):
+    rng = np.random.default_rng(depth)
+    forest = oblivious(rng, depth=depth, n_outputs=2)
+    X = rng.normal(size=(9, 4))
+    X[rng.random(X.shape) < 0.2] = np.nan
+    exact = path_dependent(forest, X)
+    assert np.abs(explain(forest, X) - as_floats(exact)).max() <= EXACT * max(leaf_magnitude(forest), 1)
+
+
+def test_oblivious_trees_are_looked_up_and_others_walked():
+    rng = np.random.default_rng(1)
+    for forest, looked_up in ((oblivious(rng), True), (tame(rng, max_depth=5), False)):
+        made = NativeExplainer(forest, tables.identity_players(forest.trees), forest.n_features)
+        assert (made._patterns is not None) == looked_up
+
+
 def deep(rng, **options):
     return tame(rng, **{"n_trees": 3, "max_depth": 40, "n_features": 37, "chain": True, **options})
 
@@ -94,6 +129,7 @@ FORESTS = {
     "small": lambda rng: tame(rng, n_trees=20, max_depth=5, n_features=6),
     "several outputs": lambda rng: tame(rng, n_trees=9, max_depth=5, n_features=6, n_outputs=3),
     "vector leaves": lambda rng: tame(rng, n_trees=9, max_depth=6, n_features=6, n_outputs=4, vector=True),
+    "oblivious trees": lambda rng: oblivious(rng, n_trees=30, depth=6, n_features=9),
     "chains of more points than are taken at once": deep,
     "deep chains with vector leaves": lambda rng: deep(rng, n_outputs=3, vector=True),
 }
