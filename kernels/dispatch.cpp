@@ -16,6 +16,7 @@
   void shap_of_few(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);          \
   void shap_decisions(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, uint8_t *out, Scratch &);      \
   void lookup_values(const skt_lookup &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);      \
+  void shap_pairs(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);           \
   bool all_finite(const skt_rows &, int32_t features, int64_t first, int64_t last);                                                    \
   bool indices_ascend(const skt_csr &);                                                                                                \
   void derive(const skt_keys &, const skt_rows &, const uint64_t *const *hashes, int64_t first, int64_t n, int64_t begin, int64_t end, float *out); \
@@ -225,6 +226,13 @@ int32_t skt_shap_values(const skt_shap *tables, const skt_rows *rows, int32_t fe
           SKT_WITH(isa, shap_values, *tables, *rows, features, first, last, out, scratch);
       },
       kShapLeast);
+}
+
+int32_t skt_shap_pairs(const skt_shap *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
+  return for_rows(
+      *rows, features, true, kShapRows, n_threads, isa,
+      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, shap_pairs, *tables, *rows, features, first, last, out, scratch); }, kShapLeast);
 }
 
 int32_t skt_shap_decisions(const skt_shap *tables, const skt_rows *rows, int32_t features, uint8_t *out, int32_t n_threads, int32_t isa) {

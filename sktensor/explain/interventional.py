@@ -90,7 +90,7 @@ class InterventionalExplainer:
             self._lookup = _lookup_tables(self._looked_up, decisions, len(background), n_players)
         self._walked = _Part(forest, trees, walked, players) if len(walked) else None
         if self._walked is not None:
-            self._others = np.concatenate([np.packbits(part, axis=1) for part in self._walked.decisions(background)])
+            self._others = np.concatenate([np.packbits(part.T, axis=1) for part in self._walked.decisions(background)])
         n_values = 0 if self._lookup is None else len(self._lookup.target)
         self._calls = Calls(forest, int(n_values * LOOKUP_NANOSECONDS / 100) + 1)
 
@@ -171,7 +171,7 @@ class _Part:
         self._calls = Calls(forest, int(self.paths.n_nodes / 10) + 1)
 
     def decisions(self, rows: Rows) -> Iterator[Array]:
-        """Whether rows go left at each node, bool, shape (n, N), some rows at a time."""
+        """Whether rows go left at each node, bool, shape (N, n), some rows at a time."""
         n_rows = max(1, CHUNK_BYTES // max(self.paths.n_nodes, 1))
         made = Tables("shap", path_structure(self.trees, self.paths, len(self.paths.node), rows.dtype))
         (made,) = self._calls.fitting([made], rows)
@@ -183,7 +183,7 @@ class _Part:
         for some in rows.batches(n_rows):
             out = np.empty((len(some), self.paths.n_nodes), dtype=np.uint8)
             self._calls.run([call], some, out, 1)
-            yield out.astype(bool)
+            yield np.ascontiguousarray(out.T).astype(bool)
 
     def mean(self, rows: Rows, others: Array, n_players: int, n_threads: int) -> Array:
         """The mean of the values of rows against each of some others, whose decisions are given as packed bits."""
@@ -249,17 +249,20 @@ def _lookup_tables(part: _Part, decisions: Iterator[Array], n_rows: int, n_playe
 
 
 def _frequencies(group: Group, decided: Array) -> Array:
-    """How many rows meet just the conditions of each set of players, shape (n, 2**u)."""
+    """How many rows meet just the conditions of each set of players, shape (n, 2**u); decisions (N, rows)."""
     n, u = group.player.shape
-    found = np.zeros((n, 1 << u))
-    for first in range(0, n, step := max(1, CHUNK_BYTES // (8 * len(decided)))):
+    n_rows = decided.shape[1]
+    found = np.empty((n, 1 << u))
+    for first in range(0, n, step := max(1, CHUNK_BYTES // (8 * n_rows))):
         some = slice(first, first + step)
-        number = np.zeros((len(decided), len(group.leaf[some])), dtype=np.int64)
+        number = np.zeros((len(group.leaf[some]), n_rows), dtype=np.int64)
         for player in range(u):
-            meets = np.ones(number.shape, dtype=bool)
-            for condition in range(group.node.shape[2]):
-                meets &= decided[:, group.node[some, player, condition]] != group.is_right[some, player, condition]
-            number |= meets.astype(np.int64) << player
-        number += (np.arange(number.shape[1]) << u)[None, :]
-        found[some] = np.bincount(number.ravel(), minlength=number.shape[1] << u).reshape(-1, 1 << u)
+            node, is_right = group.node[some, player], group.is_right[some, player]
+            meets = decided[node[:, 0]] != is_right[:, :1]
+            for condition in range(1, node.shape[1]):
+                at = np.flatnonzero(group.count[some, player] > condition)
+                meets[at] &= decided[node[at, condition]] != is_right[at, condition, None]
+            number += meets.astype(np.int64) << player
+        number += (np.arange(len(number)) << u)[:, None]
+        found[some] = np.bincount(number.ravel(), minlength=len(number) << u).reshape(-1, 1 << u)
     return found
