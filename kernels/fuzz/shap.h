@@ -563,6 +563,15 @@ inline bool same_numbers(const double *a, const Numbers &b) {
   return true;
 }
 
+// The error of values against the first rows themselves.
+inline int32_t direct(Random &random, Room &room, const skt_shap &t, const Rows &x, int32_t features, double *out) {
+  if (x.rows.n_rows == 0 || x.rows.n_rows * int64_t(t.codes.n_slots) > 1 << 21) return 0;
+  uint32_t *const codes = reinterpret_cast<uint32_t *>(room.place(random, x.rows.n_rows * t.codes.n_slots * sizeof(uint32_t), sizeof(uint32_t)));
+  const int32_t n_threads = static_cast<int32_t>(random.from(1, 3));
+  if (const int32_t error = skt_shap_codes(&t, &x.rows, features, codes, n_threads, 0)) return error;
+  return skt_shap_direct(&t, &x.rows, features, codes, std::min<int64_t>(x.rows.n_rows, 3), out, n_threads, 0);
+}
+
 // What is wrong, or NULL. Damaged tables are refused, or run within their arrays.
 inline const char *shap_case(Random &random, Room &room, bool damaged, int64_t *refused) {
   ShapTables tables(random);
@@ -584,10 +593,10 @@ inline const char *shap_case(Random &random, Room &room, bool damaged, int64_t *
   if (!damaged) expected = tables.evaluate(x, false), expected_pairs = tables.evaluate(x, true), decisions = tables.decisions(x);
   for (int32_t isa = 0; isa <= skt_best_isa(); isa++) {
     const int32_t n_threads = static_cast<int32_t>(random.from(1, 3));
-    double *const out = place_for<double>(random, room, n), *const pairs = place_for<double>(random, room, n * t.n_players);
+    double *const out = place_for<double>(random, room, 2 * n), *const pairs = place_for<double>(random, room, n * t.n_players);
     uint8_t *const decided = reinterpret_cast<uint8_t *>(room.place(random, x.rows.n_rows * t.n_nodes, 1));
     const int32_t errors[] = {skt_shap_values(&t, &x.rows, tables.features, out, n_threads, isa), skt_shap_pairs(&t, &x.rows, tables.features, pairs, n_threads, isa),
-                              skt_shap_decisions(&t, &x.rows, tables.features, decided, n_threads, isa)};
+                              skt_shap_decisions(&t, &x.rows, tables.features, decided, n_threads, isa), direct(random, room, t, x, tables.features, out + n)};
     if (damaged) continue;
     for (const int32_t error : errors)
       if (error) return skt_message(error);
