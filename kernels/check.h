@@ -14,6 +14,7 @@ enum : int32_t {
   kNotFinite = 5,
   kWidth = 6,
   kMisaligned = 7,
+  kTooDeep = 8,
   // tables of keys
   kParts = 50,
   kPartColumn,

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "cityhash.h"
 #include "float_mode.h"
+#include "shap_direct.h"
 #include "sktensor.h"
 #include "threads.h"
 #include "walk.h"
@@ -16,6 +17,7 @@
   void shap_of_few(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);          \
   void shap_decisions(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, uint8_t *out, Scratch &);      \
   void lookup_values(const skt_lookup &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);      \
+  void shap_pairs(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);           \
   bool all_finite(const skt_rows &, int32_t features, int64_t first, int64_t last);                                                    \
   int32_t gather(const skt_csr &, const skt_dense &, int64_t first, int64_t n, bool clear);                                                  \
   bool indices_ascend(const skt_csr &);                                                                                                \
@@ -39,6 +41,7 @@ constexpr int64_t kCircuitRows = 1024;
 constexpr int64_t kWalkRows = 4096;
 constexpr int64_t kKeyRows = 1024;
 constexpr int64_t kFewRows = 2; // up to here, nodes in lanes are faster than rows
+constexpr int64_t kDirectLeast = 4;
 constexpr int64_t kShapRows = 4096, kShapLeast = 64; // a row of SHAP values takes as long as a hundred predictions
 
 // The least number of float32 exponentials for each thread: they are over before another one is awake otherwise.
@@ -149,6 +152,7 @@ const char *skt_message(int32_t error) {
     case kNoSuchTree: return "the numbers of trees are missing or out of range";
     case kNotFinite: return "a value is missing or infinite";
     case kWidth: return "the rows have more or fewer columns than the tables were made for";
+    case kTooDeep: return "a tree is too deep";
     case kMisaligned: return "an array does not begin at a multiple of its items' size";
   }
   const char *known = error >= 500 ? shap_message(error) : error >= 400 ? walk_message(error) : error >= 200 ? traversal_message(error) : error >= 100 ? bitsliced_message(error) : keys_message(error);
@@ -228,11 +232,35 @@ int32_t skt_shap_values(const skt_shap *tables, const skt_rows *rows, int32_t fe
       kShapLeast);
 }
 
+int32_t skt_shap_pairs(const skt_shap *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
+  return for_rows(
+      *rows, features, true, kShapRows, n_threads, isa,
+      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, shap_pairs, *tables, *rows, features, first, last, out, scratch); }, kShapLeast);
+}
+
 int32_t skt_shap_decisions(const skt_shap *tables, const skt_rows *rows, int32_t features, uint8_t *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
   return for_rows(
       *rows, features, true, kShapRows, n_threads, isa,
       [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, shap_decisions, *tables, *rows, features, first, last, out, scratch); });
+}
+
+int32_t skt_shap_codes(const skt_shap *tables, const skt_rows *rows, int32_t features, uint32_t *out, int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
+  return for_rows(*rows, features, true, kShapRows, n_threads, isa,
+                  [&](int64_t first, int64_t last, Scratch &) { shap_codes(*tables, *rows, features, first, last, out); });
+}
+
+int32_t skt_shap_direct(const skt_shap *tables, const skt_rows *rows, int32_t features, const uint32_t *others, int64_t n_others, double *out,
+                        int32_t n_threads, int32_t isa) {
+  if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
+  if (n_others < 1 || !others) return kNoRows;
+  if (!aligned(others)) return kMisaligned;
+  if (!shap_direct_fits(*tables)) return kTooDeep;
+  return for_rows(
+      *rows, features, true, kShapLeast, n_threads, isa,
+      [&](int64_t first, int64_t last, Scratch &scratch) { shap_direct(*tables, *rows, features, others, n_others, first, last, out, scratch); }, kDirectLeast);
 }
 
 int32_t skt_check_lookup(const skt_lookup *tables) {

@@ -8,99 +8,13 @@
 
 #include "scratch.h"
 #include "shap.h"
+#include "shap_walk.h"
 #include "simd/simd.h"
 
 namespace SKT_ISA {
 namespace {
 
-constexpr int kMostPoints = 8;                // at once
-constexpr int64_t kFrameBytes = 20 << 10;     // of the nodes on the way down: less than a usual first-level cache
-constexpr int64_t kMostFrameBytes = 8 << 20;  // beyond which outputs take turns
-
 enum : int { kLeaf = 0, kBottom = 1, kInner = 2 };
-
-// ------------------------------------------------------------------------------------------------------------------------- bits
-
-// What 64 rows do at a node, one bit each.
-struct Bits64 {
-  uint64_t goes_left;
-  uint64_t was_here; // whether the row went the way of all previous splits of the node's player
-};
-
-inline void answer(const skt_shap_node *nodes, int64_t n, const uint32_t *codes, Bits64 *bits) {
-  for (int64_t i = 0; i < n; i++) {
-    const skt_shap_node &node = nodes[i];
-    bits[i].goes_left = ~exceeding(codes + int64_t(kRows) * node.slot, node.key);
-    bits[i].was_here = ~uint64_t(0);
-    if (node.previous < 0) continue;
-    const Bits64 &before = bits[node.previous];
-    bits[i].was_here = before.was_here & (node.previous_right ? ~before.goes_left : before.goes_left);
-  }
-}
-
-// ------------------------------------------------------------------------------------------------------------------------- walk
-
-// What a walk down one tree and up again needs to know.
-struct Walk {
-  const skt_shap *tables;
-  const skt_shap_node *nodes; // of the tree
-  int64_t n_nodes;
-  const Bits64 *bits;
-  int shift;                     // the first row's bit
-  int n_groups;                  // of rows
-  const double *t, *complement, *weight; // of the points at hand
-  int64_t n_points, first_point; // of the tree; the first of those at hand
-  int64_t first_output, n_outputs; // values of a leaf at hand
-  Doubles *frames;
-  int32_t *open;  // nodes on the way down
-  double *phi;    // of the first row, player 0, and the first output at hand
-  int64_t player_step;
-};
-
-// The numbers of a node's two sides at the points at hand, for each group of rows: first the products on the way down, (group, point), then
-// the values on the way up, (output, group, point), of which the last output takes the place of the products.
-template <int kPoints>
-inline Doubles *frame_of(const Walk &w, int64_t depth, int is_right) {
-  return w.frames + (2 * depth + is_right) * w.n_outputs * w.n_groups * kPoints;
-}
-template <int kPoints>
-inline Doubles *values_of(const Walk &w, Doubles *frame, int64_t output) {
-  return frame + (output + 1 == w.n_outputs ? 0 : output + 1) * w.n_groups * kPoints;
-}
-
-// What a row's product is multiplied with on the way to the left.
-template <int kPoints, bool kRepeated>
-struct Factors {
-  double left[kPoints], right[kPoints]; // of rows that go left, and right
-  double share;
-
-  Factors(const Walk &w, const skt_shap_node &node) : share(node.share) {
-    for (int q = 0; q < kPoints; q++) {
-      if (kRepeated) {
-        const double *const own = w.tables->constants + node.constants + w.first_point + q;
-        left[q] = own[0];
-        right[q] = own[w.n_points];
-      } else {
-        right[q] = w.complement[q] * node.share;
-        left[q] = right[q] + w.t[q];
-      }
-    }
-  }
-
-  Doubles of(int q, Choice goes_left, Choice was_here) const {
-    const Doubles factor = pick(goes_left, spread(left[q]), spread(right[q]));
-    return kRepeated ? pick(was_here, factor, spread(share)) : factor;
-  }
-};
-
-// Where a group's rows go at a node.
-struct Ways {
-  Choice goes_left, was_here;
-
-  Ways(const Walk &w, int64_t node, int group)
-      : goes_left(choice_of(w.bits[node].goes_left >> (w.shift + group * kDoubles))),
-        was_here(choice_of(w.bits[node].was_here >> (w.shift + group * kDoubles))) {}
-};
 
 // The way down: products of the children that are nodes.
 template <int kPoints, bool kToLeft, bool kToRight, bool kRepeated>
@@ -281,23 +195,6 @@ void walk_points(const Walk &w, int n_points) {
 }
 
 // ----------------------------------------------------------------------------------------------------------------------- forests
-
-// How much of a tree is walked at once.
-struct Shares {
-  int64_t n_turns, n_outputs; // of points; outputs in a turn
-  int n_groups;               // of rows in a turn
-
-  Shares(int64_t n_points, int64_t depth, int64_t outputs, int groups) : n_turns((n_points + kMostPoints - 1) / kMostPoints) {
-    const int64_t most_points = (n_points + n_turns - 1) / n_turns;
-    const int64_t bytes = 2 * (depth + 1) * most_points * int64_t(sizeof(Doubles)); // of a group and output
-    n_outputs = std::clamp<int64_t>(kMostFrameBytes / bytes, 1, outputs);
-    n_groups = static_cast<int>(std::clamp<int64_t>(kFrameBytes / (bytes * n_outputs), std::min(groups, 4), groups));
-    if (bytes * n_outputs * n_groups > kMostFrameBytes) n_groups = 1;
-    frame_bytes = bytes * n_outputs * n_groups;
-  }
-
-  int64_t frame_bytes;
-};
 
 // Memory for 64 rows.
 struct Room {

@@ -442,8 +442,19 @@ SKT_API int32_t skt_walk_leaves(const skt_walk *tables, const skt_rows *rows, in
 SKT_API int32_t skt_check_shap(const skt_shap *tables);
 SKT_API int32_t skt_shap_values(const skt_shap *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa);
 
+/* SHAP interaction values, (n_rows, n_players, n_players, n_outputs). */
+SKT_API int32_t skt_shap_pairs(const skt_shap *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa);
+
 /* Whether each row goes left at each node, 1 or 0, (n_rows, n_nodes). */
 SKT_API int32_t skt_shap_decisions(const skt_shap *tables, const skt_rows *rows, int32_t features, uint8_t *out, int32_t n_threads, int32_t isa);
+
+/* Codes of rows, (n_rows, n_slots). */
+SKT_API int32_t skt_shap_codes(const skt_shap *tables, const skt_rows *rows, int32_t features, uint32_t *out, int32_t n_threads, int32_t isa);
+
+/* Interventional SHAP values, as skt_shap_values gives the others: the mean over n_others rows of the background, of which `others` holds the
+ * codes. Shares, points and constants are not looked at. */
+SKT_API int32_t skt_shap_direct(const skt_shap *tables, const skt_rows *rows, int32_t features, const uint32_t *others, int64_t n_others, double *out,
+                                int32_t n_threads, int32_t isa);
 
 /* SHAP values by look-up, as skt_shap_values gives them. */
 SKT_API int32_t skt_check_lookup(const skt_lookup *tables);

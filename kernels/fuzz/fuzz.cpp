@@ -13,18 +13,19 @@
 #include "gather.h"
 #include "keys.h"
 #include "links.h"
+#include "shap.h"
 #include "traversal.h"
 #include "walk.h"
 
 namespace {
 
-constexpr int32_t kNumbers = 512; // of errors, and more
+constexpr int32_t kNumbers = 600; // of errors, and more
 constexpr int32_t kMisaligned = 7;
 
 // What the process that runs the cases tells the one that watches it.
 struct Progress {
   uint64_t seed;
-  int64_t valid, damaged, accepted, calls, links, keys, matrices;
+  int64_t valid, damaged, accepted, calls, links, keys, matrices, shap;
   int64_t refused[kNumbers]; // by number
 };
 
@@ -212,7 +213,7 @@ void damaged_case(Random &random, Room &room) {
 void one_case(uint64_t seed, Room &room) {
   Random random(seed);
   room.clear();
-  switch (random.below(11)) {
+  switch (random.below(15)) {
     case 0: valid_case<BitslicedTables>(random, room); break;
     case 1: damaged_case<BitslicedTables>(random, room); break;
     case 2: valid_case<TraversalTables>(random, room); break;
@@ -232,6 +233,15 @@ void one_case(uint64_t seed, Room &room) {
       progress->matrices++;
       break;
     }
+    case 10:
+    case 11:
+      if (const char *const wrong = shap_case(random, room, random.once_in(2), progress->refused)) fail(wrong);
+      progress->shap++;
+      break;
+    case 12:
+      if (const char *const wrong = lookup_case(random, room, random.once_in(2), progress->refused)) fail(wrong);
+      progress->shap++;
+      break;
     default:
       if (const char *const wrong = links_case(random, room)) fail(wrong);
       progress->links++;
@@ -251,8 +261,9 @@ void run_cases(uint64_t seed, int64_t n_cases, double seconds) {
 void report() {
   std::printf("%lld valid tables as the evaluator says; %lld damaged ones, of which %lld accepted and run within bounds\n",
               static_cast<long long>(progress->valid), static_cast<long long>(progress->damaged), static_cast<long long>(progress->accepted));
-  std::printf("%lld links; %lld tables of keys; %lld sparse matrices; %lld calls of kernels for trees\n", static_cast<long long>(progress->links),
-              static_cast<long long>(progress->keys), static_cast<long long>(progress->matrices), static_cast<long long>(progress->calls));
+  std::printf("%lld links; %lld tables of keys; %lld sparse matrices; %lld tables of SHAP values; %lld calls of kernels for trees\n",
+              static_cast<long long>(progress->links), static_cast<long long>(progress->keys), static_cast<long long>(progress->matrices),
+              static_cast<long long>(progress->shap), static_cast<long long>(progress->calls));
   for (int32_t error = 0; error < kNumbers; error++)
     if (progress->refused[error]) std::printf("refused %6lld: %3d, %s\n", static_cast<long long>(progress->refused[error]), error, skt_message(error));
   std::fflush(stdout);

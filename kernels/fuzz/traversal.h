@@ -1,6 +1,7 @@
 // For the fuzzer: random tables of trees to walk, ways to damage them, and a slow evaluator that reads them as the header describes them.
 #pragma once
 
+#include "codes.h"
 #include "rows.h"
 #include "tables.h"
 
@@ -16,32 +17,14 @@ inline void spoil(Random &random, skt_block &block) {
   }
 }
 
-// A float32 as the code that nodes compare.
-inline uint32_t code_of_bits(float x) {
-  if (x == 0) return 0x80000000u;
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  return x < 0 ? ~bits : bits + 0x80000000u;
-}
-
-class TraversalTables {
+class TraversalTables : public RandomCodes {
  public:
   static constexpr const char *name = "traversal";
   skt_traversal t{};
-  int32_t features, widest_rows;
-  std::vector<std::vector<double>> thresholds; // of each column of X
 
-  explicit TraversalTables(Random &random) : features(static_cast<int32_t>(random.below(2))), has_ranks_(random.once_in(2)) {
-    widest_rows = features == SKT_FLOAT64 && !has_ranks_ ? SKT_FLOAT32 : SKT_FLOAT64; // codes made of bits know float32 only
-    thresholds.resize(random.one_of({1, 2, 5, 20, 40}));
-    t.codes.n_columns = static_cast<int64_t>(thresholds.size());
+  explicit TraversalTables(Random &random) : RandomCodes(random) {
+    make(random, t.codes);
     t.sum = random_sum(random, base);
-    t.codes.right_if_equal = random.once_in(2);
-    t.codes.zero_limit = random.one_of({0.0, kTiny});
-    has_zero_ = random.once_in(2);
-    if (has_ranks_) code_first.push_back(0);
-    make_codes(random);
-    make_categories(random);
     is_wide_ = t.codes.n_slots > 256 || random.once_in(10);
     t.n_leaf_outputs = t.sum.n_outputs > 1 && random.once_in(2) ? t.sum.n_outputs : 1;
     t.n_trees = static_cast<int32_t>(random.one_of({random.below(3), random.below(12), random.below(60)}));
@@ -59,19 +42,8 @@ class TraversalTables {
   template <class Visit>
   void arrays(Visit visit) {
     const auto last = [](const auto &array) { return array.empty() ? 0 : int64_t(array.back()); };
-    const int64_t C = t.codes.n_codes, G = t.codes.n_category_codes, T = t.n_trees, L = t.n_leaves;
-    visit(code_column, t.codes.code_column, true, C, 4);
-    visit(code_slot, t.codes.code_slot, true, C, 4);
-    visit(code_nan, t.codes.code_nan, true, C, 4);
-    visit(code_zero, t.codes.code_zero, true, C, 4);
-    visit(code_has_zero, t.codes.code_has_zero, has_zero_, C, 1);
-    visit(ranked, t.codes.thresholds, has_ranks_, t.codes.n_thresholds, 8);
-    visit(code_first, t.codes.code_first, has_ranks_, has_ranks_ ? C + 1 : 0, 8);
-    visit(category_column, t.codes.category_column, true, G, 4);
-    visit(category_slot, t.codes.category_slot, true, G, 4);
-    visit(category_count, t.codes.category_count, true, G, 4);
-    visit(category_first, t.codes.category_first, true, G, 8);
-    visit(answers, t.codes.answers, true, t.codes.n_answers, 1);
+    const int64_t T = t.n_trees, L = t.n_leaves;
+    visit_codes(t.codes, visit);
     visit(blocks, t.blocks, true, t.n_blocks, 64);
     visit(wide_code, t.wide_code, is_wide_, is_wide_ && t.n_blocks > 0 ? SKT_BLOCK_NODES * t.n_blocks : 0, 2);
     visit(tree_block, t.tree_block, true, T + 1, 8);
@@ -89,14 +61,14 @@ class TraversalTables {
 
   template <class Visit>
   void counts(Visit visit) {
-    visit(t.codes.n_columns), visit(t.codes.n_codes), visit(t.codes.n_thresholds), visit(t.codes.n_category_codes), visit(t.codes.n_answers), visit(t.codes.n_slots), visit(t.codes.n_base_slots);
+    count_codes(t.codes, visit);
     visit(t.n_trees), visit(t.n_blocks), visit(t.n_leaf_outputs), visit(t.n_values), visit(t.n_leaves), visit(t.sum.n_outputs);
   }
 
   template <class Visit>
   void numbers(Visit visit) {
-    visit(t.codes.right_if_equal), visit(t.codes.zero_limit), visit(t.codes.truncate_first), visit(t.codes.category_limit), visit(t.sum.acc_dtype);
-    visit(t.sum.continues);
+    number_codes(t.codes, visit);
+    visit(t.sum.acc_dtype), visit(t.sum.continues);
   }
 
   // What the kernel should add to `out`, (n_rows, n_outputs).
@@ -104,7 +76,7 @@ class TraversalTables {
   void evaluate(const Rows &x, Acc *out) const {
     const int64_t n_outputs = t.sum.n_outputs;
     for (int64_t row = 0; row < x.rows.n_rows; row++) {
-      const std::vector<uint32_t> codes = codes_of<Feature>(x, row);
+      const std::vector<uint32_t> codes = codes_of<Feature>(t.codes, x, row);
       Acc *const sum = out + row * n_outputs;
       begin_sum(t.sum, base, sum);
       for (int32_t tree = 0; tree < t.n_trees; tree++) {
@@ -122,21 +94,13 @@ class TraversalTables {
   // The numbers of the leaves, (n_rows, n_trees).
   void leaves(const Rows &x, const std::vector<int32_t> &tree_number, std::vector<int32_t> &out) const {
     for (int64_t row = 0; row < x.rows.n_rows; row++) {
-      const std::vector<uint32_t> codes = features == SKT_FLOAT32 ? codes_of<float>(x, row) : codes_of<double>(x, row);
+      const std::vector<uint32_t> codes = features == SKT_FLOAT32 ? codes_of<float>(t.codes, x, row) : codes_of<double>(t.codes, x, row);
       for (int32_t tree = 0; tree < t.n_trees; tree++) out[row * t.n_trees + tree_number[tree]] = leaf[reached(codes, tree)];
     }
   }
 
  private:
-  bool has_ranks_, has_zero_, is_wide_, has_numbers_, is_linear_ = false;
-  std::vector<int32_t> code_column, code_slot;
-  std::vector<uint32_t> code_nan, code_zero;
-  std::vector<uint8_t> code_has_zero;
-  std::vector<double> ranked; // thresholds of all codes
-  std::vector<int64_t> code_first;
-  std::vector<int32_t> category_column, category_slot, category_count;
-  std::vector<int64_t> category_first;
-  std::vector<uint8_t> answers;
+  bool is_wide_, has_numbers_, is_linear_ = false;
   std::vector<skt_block> blocks;
   std::vector<uint16_t> wide_code;
   std::vector<int64_t> tree_block{0}, tree_leaf{0};
@@ -145,68 +109,6 @@ class TraversalTables {
   std::vector<uint8_t> values, base;
   std::vector<int32_t> linear_first, linear_column;
   std::vector<double> linear_coef, linear_const;
-
-  struct Question {
-    int32_t slot;
-    std::vector<uint32_t> keys; // that make sense
-  };
-  std::vector<Question> questions_;
-
-  void make_codes(Random &random) {
-    t.codes.n_base_slots = static_cast<int32_t>(random.one_of({16, 16, 16, 32, 64, 48, 80, 160}));
-    t.codes.n_slots = t.codes.n_base_slots * static_cast<int32_t>(random.one_of({1, 1, 2, 3}));
-    const int64_t spread = random.from(1, 4);
-    for (int32_t slot = 0; slot < t.codes.n_base_slots - 4; slot++) {
-      if (!random.once_in(spread)) continue;
-      const int32_t column = static_cast<int32_t>(random.below(static_cast<int64_t>(thresholds.size())));
-      add_code(random, slot, column, random_thresholds(random, random.one_of({1, 5, 40, 300}), features));
-    }
-    const size_t n_base = code_slot.size();
-    for (int32_t further = t.codes.n_base_slots; further < t.codes.n_slots; further += t.codes.n_base_slots)
-      for (size_t c = 0; c < n_base; c++)
-        if (random.once_in(3)) add_code(random, code_slot[c] + further, code_column[c], own_thresholds_[c]);
-    t.codes.n_codes = static_cast<int32_t>(code_slot.size());
-    t.codes.n_thresholds = static_cast<int64_t>(ranked.size());
-  }
-
-  std::vector<std::vector<double>> own_thresholds_; // of each code
-
-  void add_code(Random &random, int32_t slot, int32_t column, const std::vector<double> &own) {
-    const int64_t count = static_cast<int64_t>(own.size());
-    code_slot.push_back(slot);
-    code_column.push_back(column);
-    std::vector<double> &pool = thresholds[column];
-    pool.insert(pool.end(), own.begin(), own.end());
-    Question question{slot, {}};
-    for (int64_t i = 0; i < count; i++)
-      question.keys.push_back(has_ranks_ ? static_cast<uint32_t>(i) : code_of_bits(static_cast<float>(own[i])) - static_cast<uint32_t>(random.below(2)));
-    question.keys.push_back(0);
-    for (std::vector<uint32_t> *const special : {&code_nan, &code_zero})
-      special->push_back(has_ranks_ ? static_cast<uint32_t>(random.from(0, count)) : random.one_of(question.keys) + static_cast<uint32_t>(random.below(2)));
-    code_has_zero.push_back(random.once_in(2));
-    if (has_ranks_) {
-      ranked.insert(ranked.end(), own.begin(), own.end());
-      code_first.push_back(static_cast<int64_t>(ranked.size()));
-    }
-    own_thresholds_.push_back(own);
-    questions_.push_back(question);
-  }
-
-  void make_categories(Random &random) {
-    t.codes.truncate_first = random.once_in(2);
-    t.codes.category_limit = random.one_of({16777216.0, 2147483648.0, 1.0, 40.0});
-    for (int64_t g = 0, n = random.one_of({0, 0, 1, 4}); g < n; g++) {
-      const int32_t count = static_cast<int32_t>(random.from(0, 70));
-      category_column.push_back(static_cast<int32_t>(random.below(static_cast<int64_t>(thresholds.size()))));
-      category_slot.push_back(static_cast<int32_t>(t.codes.n_base_slots - n + g));
-      category_count.push_back(count);
-      category_first.push_back(static_cast<int64_t>(answers.size()));
-      for (int32_t i = 0; i < count + 2; i++) answers.push_back(static_cast<uint8_t>(random.below(2)));
-      questions_.push_back({category_slot.back(), {0}});
-    }
-    t.codes.n_category_codes = static_cast<int32_t>(category_column.size());
-    t.codes.n_answers = static_cast<int64_t>(answers.size());
-  }
 
   // Blocks of one tree, each with its children side by side behind it and its leaves in the order of the blocks.
   void make_tree(Random &random) {
@@ -276,30 +178,6 @@ class TraversalTables {
       linear_first.push_back(static_cast<int32_t>(linear_column.size()));
       linear_const.push_back(random.value());
     }
-  }
-
-  template <class Feature>
-  std::vector<uint32_t> codes_of(const Rows &x, int64_t row) const {
-    std::vector<uint32_t> codes(t.codes.n_slots, 0);
-    for (int32_t c = 0; c < t.codes.n_codes; c++) {
-      const Feature value = feature_of<Feature>(x.rows, x.at(row, code_column[c]));
-      uint32_t code = 0;
-      if (std::isnan(value)) {
-        code = code_nan[c];
-      } else if (has_zero_ && code_has_zero[c] && std::fabs(value) <= t.codes.zero_limit) {
-        code = code_zero[c];
-      } else if (has_ranks_) {
-        for (int64_t i = code_first[c]; i < code_first[c + 1]; i++) code += t.codes.right_if_equal ? value >= ranked[i] : value > ranked[i];
-      } else {
-        code = code_of_bits(static_cast<float>(value));
-      }
-      codes[code_slot[c]] = code;
-    }
-    for (int32_t g = 0; g < t.codes.n_category_codes; g++) {
-      const Feature value = feature_of<Feature>(x.rows, x.at(row, category_column[g]));
-      codes[category_slot[g]] = answers[category_first[g] + category_of(value, t.codes.truncate_first, t.codes.category_limit, category_count[g])];
-    }
-    return codes;
   }
 
   int64_t reached(const std::vector<uint32_t> &codes, int32_t tree) const {

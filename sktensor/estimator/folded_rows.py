@@ -73,8 +73,17 @@ class Ready:
             folded.takes_missing,
             folded.forest.trees.feature_dtype,
         )
-        players = None if in_place else players_of_views(folded.views, len(folded.lowest))
-        return cls(folded, program, reader, in_place, all_finite, *limits, Explainers(program, players))
+        return cls(folded, program, reader, in_place, all_finite, *limits, _explainers(folded, program, in_place))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "explainers"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, explainers=_explainers(state["folded"], state["program"], state["in_place"]))
+
+
+def _explainers(folded: Folded, program: Program, in_place: bool) -> Explainers:
+    return Explainers(program, None if in_place else players_of_views(folded.views, len(folded.lowest)))
 
 
 class RowKinds:

@@ -117,12 +117,14 @@ def _check_interactions(model: str, background: Background | None, *, shared: bo
 
 
 def _as_raw_scores(forest: Forest, values: Any, base: Array) -> tuple[Any, Array]:
-    """Divide and scale values of sums as the library does with the sums themselves, and shift the base value."""
+    """Divide and scale values of sums, in place, as the library does with sums; and shift the base value."""
     outputs = forest.outputs
     if outputs.raw_is_sum:
         return values, base
     if outputs.div != 1.0:
-        values, base = values / outputs.div, base / outputs.div
+        values /= outputs.div
+        base = base / outputs.div
     if outputs.scale != 1.0:
-        values, base = values * outputs.scale, base * outputs.scale
+        values *= outputs.scale
+        base = base * outputs.scale
     return values, base if outputs.bias is None else base + outputs.bias

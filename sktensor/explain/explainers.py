@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.errors import UnsupportedModelError
-from sktensor.explain import native
+from sktensor.explain import interventional, native
 from sktensor.explain.base import Explain, Needed
 from sktensor.explain.players import Players, players_of_columns
 from sktensor.explain.tables import base_values, refusal
@@ -161,8 +161,10 @@ def _path_dependent(forest: Forest, players: Players, device: str, backend: str,
 
 
 def _interventional(forest: Forest, players: Players, device: str, backend: str, background: Rows) -> Explain:
-    _takes_kernel(device, backend, "there is none for interventional values")
-    return TensorExplainer(forest, players.of_column, players.n_players, device, background).values
+    given = forest, players.of_column, players.n_players
+    if _takes_kernel(device, backend, interventional.refusal(forest)):
+        return interventional.InterventionalExplainer(*given, background).values
+    return TensorExplainer(*given, device, background).values
 
 
 def _takes_kernel(device: str, backend: str, refused: str) -> bool:

@@ -3,13 +3,14 @@
 Players that a set leaves out have the values of a row of the background, on average over its rows. What a leaf adds
 depends on the row by which players' conditions on the way it meets, and on the background by how often its rows meet
 just these or those: tables over the former, made once, are looked up. Trees whose tables would be too large are walked
-for every row of the background, whose decisions take the place of the shares of the covers.
+with every row of the background in turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,6 @@ from sktensor.explain.lookup import (
     leaf_groups,
     leaf_tables,
     questions,
-    with_shares,
 )
 from sktensor.explain.native import path_structure
 from sktensor.explain.tables import PathTables
@@ -38,6 +38,7 @@ __all__ = ["InterventionalExplainer", "refusal"]
 Array = npt.NDArray[Any]
 
 TABLE_BYTES = 64 * 2**20  # of all trees that are looked up
+ROWS_TOGETHER = 2**12  # that are walked
 CHUNK_BYTES = 2**24  # of decisions that are held at once
 LOOKUP_NANOSECONDS = 1.0  # that a value of a row takes
 
@@ -82,15 +83,15 @@ class InterventionalExplainer:
         looked_up, walked = _parted(trees, players)
         self._forest, self._n_players = forest, n_players
         self._by_dtype = trees.feature_dtype == "float64"
-        self._looked_up = _Part(forest, trees, looked_up, players)
+        self._looked_up = _Part(forest, trees, looked_up, players, n_players)
         self._lookup: LookupTables | None = None
         self._kept: dict[str, Tables] = {}
         if len(looked_up):
             decisions = self._looked_up.decisions(background)
             self._lookup = _lookup_tables(self._looked_up, decisions, len(background), n_players)
-        self._walked = _Part(forest, trees, walked, players) if len(walked) else None
+        self._walked = _Part(forest, trees, walked, players, n_players) if len(walked) else None
         if self._walked is not None:
-            self._others = np.concatenate([np.packbits(part, axis=1) for part in self._walked.decisions(background)])
+            self._others = self._walked.codes(background)
         n_values = 0 if self._lookup is None else len(self._lookup.target)
         self._calls = Calls(forest, int(n_values * LOOKUP_NANOSECONDS / 100) + 1)
 
@@ -109,13 +110,24 @@ class InterventionalExplainer:
         ndarray of float64, shape (n_rows, n_players, n_outputs)
             The same bits for any number of rows beside them, of threads, and for any instruction set.
         """
-        rows = rows.checked()
-        out = np.zeros((len(rows), self._n_players, self._forest.n_outputs))
+        if self._walked is None and self._lookup is None:
+            return np.zeros((len(rows), self._n_players, self._forest.n_outputs))
+        rows = rows if self._walked is None else rows.checked()
+        out = np.empty((len(rows), self._n_players, self._forest.n_outputs))
         if self._lookup is not None:
             (made,) = self._calls.fitting([self._for(rows.dtype)], rows)
             self._calls.run([made.call], rows, out, n_threads)
-        if self._walked is not None:
-            out += self._walked.mean(rows, self._others, self._n_players, n_threads)
+            if self._walked is None:
+                return out
+        assert self._walked is not None
+        first = 0
+        for some in rows.batches(ROWS_TOGETHER):
+            found = self._walked.values(some, self._others, n_threads)
+            if self._lookup is None:
+                out[first : first + len(some)] = found
+            else:
+                out[first : first + len(some)] += found
+            first += len(some)
         return out
 
     def _for(self, rows_dtype: str) -> Tables:
@@ -160,21 +172,23 @@ class _Part:
         Of the trees.
     players : ndarray of int32
         Of the columns.
+    n_players : int
+        How many there are.
     """
 
-    def __init__(self, forest: Forest, trees: Trees, numbers: Array, players: Array) -> None:
+    def __init__(self, forest: Forest, trees: Trees, numbers: Array, players: Array, n_players: int) -> None:
         taken = replace(forest, trees=trees)
         self._forest = taken if len(numbers) == trees.n_trees else taken.take(numbers)
         self.trees = self._forest.trees
         self.paths = PathTables.of(self.trees, players)
+        self._n_players = n_players
         # Rows may come as the columns that all trees look at.
         self._calls = Calls(forest, int(self.paths.n_nodes / 10) + 1)
 
     def decisions(self, rows: Rows) -> Iterator[Array]:
-        """Whether rows go left at each node, bool, shape (n, N), some rows at a time."""
+        """Whether rows go left at each node, bool, shape (N, n), some rows at a time."""
         n_rows = max(1, CHUNK_BYTES // max(self.paths.n_nodes, 1))
-        made = Tables("shap", path_structure(self.trees, self.paths, len(self.paths.node), rows.dtype))
-        (made,) = self._calls.fitting([made], rows)
+        (made,) = self._calls.fitting([self._tables], rows)
         kernels = self._calls.kernels
 
         def call(X: bytes, features: int, *rest: int) -> int:
@@ -183,19 +197,35 @@ class _Part:
         for some in rows.batches(n_rows):
             out = np.empty((len(some), self.paths.n_nodes), dtype=np.uint8)
             self._calls.run([call], some, out, 1)
-            yield out.astype(bool)
+            yield np.ascontiguousarray(out.T).astype(bool)
 
-    def mean(self, rows: Rows, others: Array, n_players: int, n_threads: int) -> Array:
-        """The mean of the values of rows against each of some others, whose decisions are given as packed bits."""
-        shape = len(rows), n_players, self._forest.n_outputs
-        total, out = np.zeros(shape), np.empty(shape)
-        for other in others:
-            share = np.unpackbits(other, count=self.paths.n_nodes).astype(np.float64)
-            structure = path_structure(self.trees, with_shares(self.paths, share), n_players, rows.dtype)
-            (made,) = self._calls.fitting([Tables("shap", structure)], rows)
-            self._calls.run([made.call], rows, out, n_threads)
-            total += out
-        return total / len(others)
+    def codes(self, rows: Rows) -> Array:
+        """Codes of rows, uint32, shape (n, n_slots)."""
+        out = np.empty((len(rows), self._structure.n_slots), dtype=np.uint32)
+        (tables,) = self._calls.fitting([self._tables], rows)
+        self._calls.run([partial(self._calls.kernels.shap_codes, tables.address)], rows, out, 1)
+        return out
+
+    def values(self, rows: Rows, others: Array, n_threads: int) -> Array:
+        """The mean of the values of rows against each of some others, whose codes are given."""
+        out = np.empty((len(rows), self._n_players, self._forest.n_outputs))
+        (tables,) = self._calls.fitting([self._tables], rows)
+        call, held = self._calls.kernels.shap_direct, loader.address(others)
+
+        def run(X: bytes, features: int, *rest: int) -> int:
+            return call(tables.address, X, features, held, len(others), *rest)  # type: ignore[no-any-return]
+
+        self._calls.run([run], rows, out, n_threads)
+        return out
+
+    @cached_property
+    def _structure(self) -> abi.ShapStructure:
+        """The trees, with codes for rows of any dtype."""
+        return path_structure(self.trees, self.paths, self._n_players, "float64")
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return Tables("shap", self._structure)
 
 
 def _lookup_tables(part: _Part, decisions: Iterator[Array], n_rows: int, n_players: int) -> LookupTables:
@@ -249,17 +279,20 @@ def _lookup_tables(part: _Part, decisions: Iterator[Array], n_rows: int, n_playe
 
 
 def _frequencies(group: Group, decided: Array) -> Array:
-    """How many rows meet just the conditions of each set of players, shape (n, 2**u)."""
+    """How many rows meet just the conditions of each set of players, shape (n, 2**u); decisions (N, rows)."""
     n, u = group.player.shape
-    found = np.zeros((n, 1 << u))
-    for first in range(0, n, step := max(1, CHUNK_BYTES // (8 * len(decided)))):
+    n_rows = decided.shape[1]
+    found = np.empty((n, 1 << u))
+    for first in range(0, n, step := max(1, CHUNK_BYTES // (8 * n_rows))):
         some = slice(first, first + step)
-        number = np.zeros((len(decided), len(group.leaf[some])), dtype=np.int64)
+        number = np.zeros((len(group.leaf[some]), n_rows), dtype=np.int64)
         for player in range(u):
-            meets = np.ones(number.shape, dtype=bool)
-            for condition in range(group.node.shape[2]):
-                meets &= decided[:, group.node[some, player, condition]] != group.is_right[some, player, condition]
-            number |= meets.astype(np.int64) << player
-        number += (np.arange(number.shape[1]) << u)[None, :]
-        found[some] = np.bincount(number.ravel(), minlength=number.shape[1] << u).reshape(-1, 1 << u)
+            node, is_right = group.node[some, player], group.is_right[some, player]
+            meets = decided[node[:, 0]] != is_right[:, :1]
+            for condition in range(1, node.shape[1]):
+                at = np.flatnonzero(group.count[some, player] > condition)
+                meets[at] &= decided[node[at, condition]] != is_right[at, condition, None]
+            number += meets.astype(np.int64) << player
+        number += (np.arange(len(number)) << u)[:, None]
+        found[some] = np.bincount(number.ravel(), minlength=len(number) << u).reshape(-1, 1 << u)
     return found

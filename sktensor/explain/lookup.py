@@ -8,7 +8,7 @@ on the way to the leaf.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -194,15 +194,3 @@ def leaf_tables(frequency: Array, value: Array) -> Array:
                 part = np.stack(both, axis=2).reshape(n, width)
             found[:, player] += part
     return found[:, :, None, :] * value[:, None, :, None]
-
-
-def with_shares(paths: PathTables, share: Array) -> PathTables:
-    """The same paths with other shares of the left children."""
-    weight = np.ones(paths.n_nodes)
-    order = np.argsort(paths.depth, kind="stable")
-    depth = paths.depth[order]
-    for at in np.split(order, np.flatnonzero(np.diff(depth)) + 1):
-        repeated = at[paths.previous[at] >= 0]
-        before = paths.previous[repeated]
-        weight[repeated] = weight[before] * np.where(paths.previous_right[repeated], 1 - share[before], share[before])
-    return replace(paths, share=share, weight=weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,7 @@ class NativeExplainer:
         self._n_players = n_players
         self._by_dtype = forest.trees.feature_dtype == "float64"
         self._tables: dict[str, Tables] = {}
+        self._looked_up: dict[str, Tables] = {}
         points = self._paths.n_points.repeat(np.diff(self._paths.tree_node))
         steps = NANOSECONDS / 100 * (points + 2.0).sum() * self._paths.value.shape[1]
         self._calls = Calls(forest, int(steps) + 1)
@@ -90,15 +92,42 @@ class NativeExplainer:
         self._calls.run([tables.call], rows, out, n_threads)
         return out
 
+    def interactions(self, rows: Rows, n_threads: int) -> Array:
+        """SHAP interaction values of rows, in the units of leaves.
+
+        Parameters
+        ----------
+        rows : Rows
+            Of any kind.
+        n_threads : int
+            Threads at most.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_players, n_players, n_outputs)
+            Off the diagonal half of each pair's interaction; the entries of a player add up to its value.
+        """
+        out = np.empty((len(rows), self._n_players, self._n_players, self._forest.n_outputs))
+        (tables,) = self._calls.fitting([self._walked(rows.dtype)], rows)
+        kernels = self._calls.kernels
+        self._calls.run([partial(kernels.shap_pairs, tables.address)], rows, out, n_threads)
+        return out
+
     def _for(self, rows_dtype: str) -> Tables:
-        """Tables; threads may make them twice, and one of the two stays."""
+        """Tables of values; threads may make them twice, and one of the two stays."""
+        if self._patterns is None:
+            return self._walked(rows_dtype)
+        key = rows_dtype if self._by_dtype else "float32"
+        if (found := self._looked_up.get(key)) is None:
+            made = Tables("lookup", self._patterns.structure(self._forest.trees, key))
+            found = self._looked_up.setdefault(key, made)
+        return found
+
+    def _walked(self, rows_dtype: str) -> Tables:
+        """Tables of trees to walk."""
         key = rows_dtype if self._by_dtype else "float32"
         if (found := self._tables.get(key)) is None:
-            trees = self._forest.trees
-            if self._patterns is not None:
-                made = Tables("lookup", self._patterns.structure(trees, key))
-            else:
-                made = Tables("shap", path_structure(trees, self._paths, self._n_players, key))
+            made = Tables("shap", path_structure(self._forest.trees, self._paths, self._n_players, key))
             found = self._tables.setdefault(key, made)
         return found
 

@@ -73,7 +73,12 @@ class Library:
         self.walk_leaves = self._function("skt_walk_leaves", pointer, rows, number, pointer, number, number)
         self.check_shap = self._function("skt_check_shap", pointer)
         self.run_shap = self._function("skt_shap_values", pointer, rows, number, pointer, number, number)
+        self.shap_pairs = self._function("skt_shap_pairs", pointer, rows, number, pointer, number, number)
         self.shap_decisions = self._function("skt_shap_decisions", pointer, rows, number, pointer, number, number)
+        self.shap_codes = self._function("skt_shap_codes", pointer, rows, number, pointer, number, number)
+        self.shap_direct = self._function(
+            "skt_shap_direct", pointer, rows, number, pointer, ctypes.c_int64, pointer, number, number
+        )
         self.check_lookup = self._function("skt_check_lookup", pointer)
         self.run_lookup = self._function("skt_lookup_values", pointer, rows, number, pointer, number, number)
         self.check_keys = self._function("skt_check_keys", pointer)

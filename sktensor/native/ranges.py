@@ -5,11 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-__all__ = ["LEAST_ROWS", "ranges"]
+__all__ = ["LEAST_ROWS", "ranges", "rows_at_once"]
 
 SECONDS = 0.05  # that a call should take
 STEP_SECONDS = 1e-7  # what a row takes in a tree at most, where its nodes come from memory
-LEAST_ROWS = 512  # for each thread: what circuits answer at once
+LEAST_ROWS = 512  # for each thread: what circuits answer at once, in the same time as fewer
+WALKED_ROWS = 4096  # what traversal takes through one tree after the other, so that nodes come into the cache once
+
+
+def rows_at_once(n_steps: int) -> int:
+    """How many rows a thread is given in a first call: whole blocks of the kernels.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps of up to 100 ns that a row takes, such as trees.
+
+    Examples
+    --------
+    >>> rows_at_once(100), rows_at_once(700)
+    (8192, 1024)
+    """
+    wanted = int(SECONDS / STEP_SECONDS) // max(n_steps, 1)
+    block = WALKED_ROWS if wanted >= WALKED_ROWS else LEAST_ROWS
+    return max(-(-wanted // block), 1) * block
 
 
 def ranges(n_rows: int, n_steps: int, n_threads: int) -> Iterable[tuple[int, int]]:
@@ -35,13 +54,13 @@ def ranges(n_rows: int, n_steps: int, n_threads: int) -> Iterable[tuple[int, int
     >>> list(ranges(1000, 100, 1))
     [(0, 1000)]
     """
-    if n_rows <= LEAST_ROWS:  # without a generator, which takes longer than a kernel does for a row
+    size = rows_at_once(n_steps) * n_threads
+    if n_rows <= size:  # without a generator, which takes longer than a kernel does for a row
         return ((0, n_rows),) if n_rows else ()
-    return _by_time(n_rows, n_steps, n_threads)
+    return _by_time(n_rows, size, n_threads)
 
 
-def _by_time(n_rows: int, n_steps: int, n_threads: int) -> Iterator[tuple[int, int]]:
-    size = max(LEAST_ROWS, int(SECONDS / STEP_SECONDS) // max(n_steps, 1)) * n_threads
+def _by_time(n_rows: int, size: int, n_threads: int) -> Iterator[tuple[int, int]]:
     first = 0
     while first < n_rows:
         last, began = min(n_rows, first + size), time.perf_counter()
@@ -50,5 +69,5 @@ def _by_time(n_rows: int, n_steps: int, n_threads: int) -> Iterator[tuple[int, i
         if took < SECONDS / 4:
             size *= 4
         elif took > SECONDS * 2:
-            size = max(size // 2, LEAST_ROWS * n_threads)
+            size = max(size // 2 // (LEAST_ROWS * n_threads), 1) * LEAST_ROWS * n_threads
         first = last

@@ -420,3 +420,14 @@ def test_without_shap_an_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "shap", None)
     with pytest.raises(ImportError, match=r"pip install 'sktensor\[shap\]'"):
         TensorizedEstimator(xgb()).explain(X)
+
+
+def test_rows_of_an_explanation_stand_in_the_order_of_the_model():
+    pytest.importorskip("shap")
+    model = of_texts()
+    wrapped = TensorizedEstimator(model)
+    shuffled = TEXTS[["c", "x", "a", "b"]].assign(more=1.0)  # CatBoost goes by names
+    found = wrapped.explain(shuffled[:5])
+    assert found.feature_names == list(TEXTS.columns)
+    assert found.data.tolist() == TEXTS[:5].to_numpy().tolist()
+    assert found.values.tobytes() == wrapped.explain(TEXTS[:5]).values.tobytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from exact_shap import as_floats, base_values, leaf_magnitude, path_dependent, raw_sums
+from exact_shap import as_floats, base_values, interactions, leaf_magnitude, path_dependent, raw_sums
 from forests import random_forest, random_rows
 
 from sktensor import Forest
@@ -86,6 +86,31 @@ def test_columns_of_one_player_are_played_together(instruction_set):
     assert np.abs(explain(forest, X, players, 5) - as_floats(exact)).max() <= EXACT * leaf_magnitude(forest)
 
 
+def explain_pairs(forest, X, players=None, n_players=None, n_threads=1):
+    players = tables.identity_players(forest.trees) if players is None else np.asarray(players, np.int32)
+    n_players = int(players.max(initial=-1)) + 1 if n_players is None else n_players
+    return NativeExplainer(forest, players, n_players).interactions(rows_of(forest, X), n_threads)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_interactions_are_exact_and_add_up_to_the_values(kind, instruction_set):
+    rng = np.random.default_rng(100 + list(KINDS).index(kind))
+    forest = tame(rng, **KINDS[kind])
+    X = random_rows(forest, rng, 5)
+    found, exact = explain_pairs(forest, X), interactions(forest, X)
+    assert found.shape == (5, forest.n_features, forest.n_features, forest.n_outputs)
+    assert np.abs(found - as_floats(exact)).max() <= EXACT * max(leaf_magnitude(forest), 1)
+    assert np.abs(found.sum(axis=2) - explain(forest, X)).max() <= ADDITIVE
+
+
+def test_interactions_of_columns_of_one_player(instruction_set):
+    rng = np.random.default_rng(5)
+    forest = tame(rng, n_features=5, max_depth=6, n_trees=4)
+    X, players = random_rows(forest, rng, 5), [3, 0, 3, 1, 0]
+    exact = interactions(forest, X, np.array(players), 5)
+    assert np.abs(explain_pairs(forest, X, players, 5) - as_floats(exact)).max() <= EXACT * leaf_magnitude(forest)
+
+
 def oblivious(rng, *, n_trees=5, depth=4, n_features=4, n_outputs=1):
     """Trees that ask one question at each depth, as those of CatBoost do, with leaves that no row reached."""
 
@@ -147,6 +172,19 @@ def test_the_same_bits_for_any_batch_thread_count_and_instruction_set(kind, monk
             assert explain(forest, X[:n]).tobytes() == every[:n].tobytes()
             assert explain(forest, X[-n:]).tobytes() == every[-n:].tobytes()
         assert explain(forest, X, n_threads=3).tobytes() == every.tobytes()
+
+
+@pytest.mark.parametrize("kind", FORESTS)
+def test_the_same_interactions_for_any_batch_thread_count_and_instruction_set(kind, monkeypatch):
+    rng = np.random.default_rng(4)
+    forest = FORESTS[kind](rng)
+    X = random_rows(forest, rng, 130)
+    every = explain_pairs(forest, X)
+    for isa in range(loader.library().best + 1):
+        monkeypatch.setattr(loader.library(), "isa", isa)
+        for n in (1, 9, 65):
+            assert explain_pairs(forest, X[:n]).tobytes() == every[:n].tobytes()
+        assert explain_pairs(forest, X, n_threads=3).tobytes() == every.tobytes()
 
 
 def test_values_of_deep_chains_are_exact_to_the_additivity(instruction_set):
