@@ -188,7 +188,7 @@ class PipelineProgram:
         object
             The method's answer; where X is a tensor, arrays of numbers as tensors on its device.
         """
-        return self._asked(method, settings, X, args, kwargs, lambda program: program)
+        return self._asked(method, settings, X, args, kwargs, None)
 
     def ask_watched(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the pipeline as :meth:`ask` does, while a bar shows how far its trees are."""
@@ -201,7 +201,7 @@ class PipelineProgram:
         X: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        run: Callable[[Program], Any],
+        run: Callable[[Program], Any] | None,
     ) -> Any:
         last = self._fitted_last
         if method in ANSWERS and not args and method not in last.methods and self._is_plain(method):
@@ -212,7 +212,8 @@ class PipelineProgram:
                 if ready is not None:
                     try:
                         rows = self._rows(X, columns, ready)
-                        return ANSWERS[method](last, run(ready.program), settings, rows, kwargs.get("base_margin"))
+                        program = ready.program if run is None else run(ready.program)
+                        return ANSWERS[method](last, program, settings, rows, kwargs.get("base_margin"))
                     except NotForViews:
                         pass
         return self._run(method, settings, X, *args, **kwargs)
@@ -335,7 +336,8 @@ class PipelineProgram:
 
     def _rows(self, X: Any, columns: Any, ready: Ready) -> Rows:
         """Rows of X as the program's forest sees them; NotForViews where the library has to be asked."""
-        return rows_of(X, columns, ready, lambda: _run_steps(self._as_fitted(X), ready.folded, self.last))
+        given = _run_steps(self._as_fitted(X), ready.folded, self.last) if ready.folded.runs else None
+        return rows_of(X, columns, ready, given)
 
     def _as_fitted(self, X: Any) -> Any:
         """A frame with its columns as they were in training, as steps that are run alone find them by their places."""

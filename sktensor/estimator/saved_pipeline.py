@@ -110,7 +110,9 @@ class SavedPipeline:
         if found is None or ready is None:
             raise self._unlike(rows)
         try:
-            read = rows_of(rows, found[1], ready, _no_steps)
+            if ready.folded.runs:
+                raise NotForViews
+            read = rows_of(rows, found[1], ready)
             answer = ANSWERS[method](self._fitted, run(ready.program), settings, read, kwargs.get("base_margin"))
         except NotForViews:
             raise UnsupportedModelError(
@@ -159,7 +161,3 @@ class SavedPipeline:
             folded_for=tuple(shown_kind(kind, self.kinds.names) for kind in self._ready),
             model=next(iter(self._ready.values())).program.plan(n_rows, settings),
         )
-
-
-def _no_steps() -> Any:
-    raise NotForViews
