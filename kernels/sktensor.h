@@ -50,7 +50,7 @@ typedef struct {
   /* ... then one with |x| <= `flush` becomes 0.0; a negative number flushes nothing. */
   double flush;
   int32_t must_be_finite; /* whether a value that is missing or infinite in the dtype of the features is an error */
-  int32_t reserved;
+  int32_t below_exponent; /* if it is: whether one of 2**below_exponent or beyond is an error, too; 0 if none is */
 } skt_rows;
 
 /* A CSR matrix, read where it lies. Values and indices need no alignment. */

@@ -118,7 +118,9 @@ class SavedPipeline:
         if found is None or ready is None:
             raise self._unlike(X)
         try:
-            return ready, rows_of(X, found[1], ready, _no_steps)
+            if ready.folded.runs:
+                raise NotForViews
+            return ready, rows_of(X, found[1], ready)
         except NotForViews:
             raise self._asks_steps() from None
 
@@ -169,7 +171,3 @@ class SavedPipeline:
             folded_for=tuple(shown_kind(kind, self.kinds.names) for kind in self._ready),
             model=next(iter(self._ready.values())).program.plan(n_rows, settings),
         )
-
-
-def _no_steps() -> Any:
-    raise NotForViews

@@ -173,11 +173,13 @@ _column_fields = struct.Struct("Pqii")
 _dtype_number = {np.dtype(name).num: number for name, number in abi.DTYPES.items()}
 
 
-def packed_rows(X: Array, missing: float | None, flush: float, must_be_finite: bool = False) -> bytes:
+def packed_rows(
+    X: Array, missing: float | None, flush: float, must_be_finite: bool = False, below_exponent: int = 0
+) -> bytes:
     """An ``skt_rows`` for an array of float32 or float64 values, shape (n, F): read in place, whatever its strides."""
     row_stride, column_stride = X.strides
     lie = address(X), 0, *X.shape, row_stride, column_stride, _dtype_number[X.dtype.num]
-    return _rows_fields.pack(*lie, missing is not None, missing or 0.0, flush, must_be_finite, 0)
+    return _rows_fields.pack(*lie, missing is not None, missing or 0.0, flush, must_be_finite, below_exponent)
 
 
 def packed_columns(columns: Sequence[Array]) -> bytes:

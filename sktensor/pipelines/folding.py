@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 import sklearn
 
 from sktensor.errors import UnsupportedModelError
@@ -52,8 +53,6 @@ class Folded:
         Whether they take missing numbers there.
     runs : tuple of (callable, ndarray of int)
         What gives the columns of :class:`StepView`, one block behind the other, and which of its columns they are.
-    absent_zero : bool
-        Whether a zero among these is an absent entry of a sparse matrix.
     columns : tuple of int
         The columns of X that the folded steps look at.
     run_names : tuple of str
@@ -66,7 +65,6 @@ class Folded:
     highest: Array
     takes_missing: Array
     runs: tuple[tuple[Transform, Array], ...] = ()
-    absent_zero: bool = False
     columns: tuple[int, ...] = ()
     run_names: tuple[str, ...] = ()
 
@@ -128,7 +126,6 @@ def fold(way: Way, forest: Forest, probe: Probe, n_columns: int) -> Folded:
         highest=highest,
         takes_missing=takes_missing,
         runs=runs,
-        absent_zero=oracle.is_sparse and forest.inputs.sparse_absent == "missing",
         columns=tuple(sorted(oracle.looked_at)),
         run_names=run_names,
     )
@@ -149,8 +146,23 @@ def _add_step_views(
         for j, _ in block:
             questions.ask_as_before(j, views.number_of(StepView(len(names))))
             names.append(oracle.columns[j].name)  # type: ignore[union-attr]
-        runs.append((run, np.array([number for _, number in block], dtype=np.intp)))
+        runs.append((_in_kind(run, oracle.is_sparse), np.array([number for _, number in block], dtype=np.intp)))
     return tuple(runs), tuple(names)
+
+
+def _in_kind(run: Transform, is_sparse: bool) -> Transform:
+    """What steps give, as the matrix that the model is given holds it [sklearn/compose/_column_transformer.py _hstack].
+
+    That decides whether a zero is an absent entry.
+    """
+
+    def given(X: Any) -> Any:
+        found = run(X)
+        if is_sparse == hasattr(found, "tocsr"):
+            return found
+        return scipy.sparse.csr_array(np.asarray(found)) if is_sparse else found.toarray()
+
+    return given
 
 
 def _feature_dtype(oracle: Oracle, views: list[View]) -> str:

@@ -273,7 +273,7 @@ class Calls:
                 columns = loader.packed_columns(X.arrays)  # which has to stay until the call is over
                 packed = loader.packed_frame(columns, len(X), rows.missing_value, rows.flush_limit)
             else:
-                packed = loader.packed_rows(X, rows.missing_value, rows.flush_limit, look)
+                packed = loader.packed_rows(X, rows.missing_value, rows.flush_limit, look, rows.below_exponent)
             target = loader.address(out[first:] if first else out)
             for call in calls:
                 error = call(packed, self.features, target, n_threads, kernels.isa)
