@@ -415,8 +415,8 @@ class PipelineProgram:
         return self.why_run if self._ready and not self.folded() else ""
 
     def fold_for_arrays(self) -> None:
-        """Fold the steps for arrays of float64 and float32, where they take arrays."""
-        for dtype in ("float64", "float32"):
+        """Fold the steps for arrays of float64, float32 and int64, where they take arrays."""
+        for dtype in ("float64", "float32", "int64"):
             self._ready_for(np.zeros((1, max(self._n_columns, 0)), dtype=dtype))
 
     def fold_for(self, X: Any) -> None:

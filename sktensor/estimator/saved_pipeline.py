@@ -113,6 +113,7 @@ class SavedPipeline:
 
     def folded_rows(self, X: Any) -> tuple[Ready, Rows]:
         """The program for rows like X, and these as its forest sees them; UnsupportedModelError where there is none."""
+        X = _as_array(X)
         found = self.kinds.of(X)
         ready = None if found is None else self._ready.get(found[0])
         if found is None or ready is None:
@@ -171,3 +172,15 @@ class SavedPipeline:
             folded_for=tuple(shown_kind(kind, self.kinds.names) for kind in self._ready),
             model=next(iter(self._ready.values())).program.plan(n_rows, settings),
         )
+
+
+def _as_array(X: Any) -> Any:
+    """Sequences as the array that steps make of them, and integers as the ones that the steps have been folded for."""
+    if isinstance(X, (list, tuple)):
+        try:
+            X = np.asarray(X)
+        except ValueError:  # rows of different lengths
+            return X
+    if type(X) is np.ndarray and X.dtype.kind == "i" and X.dtype.itemsize >= 4:
+        return X.astype(np.int64, copy=False)
+    return X

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 import sklearn
 
 from sktensor.errors import UnsupportedModelError
@@ -146,11 +145,11 @@ def _add_step_views(
         for j, _ in block:
             questions.ask_as_before(j, views.number_of(StepView(len(names))))
             names.append(oracle.columns[j].name)  # type: ignore[union-attr]
-        runs.append((_in_kind(run, oracle.is_sparse), np.array([number for _, number in block], dtype=np.intp)))
+        runs.append((_in_kind(run, oracle.sparse_type), np.array([number for _, number in block], dtype=np.intp)))
     return tuple(runs), tuple(names)
 
 
-def _in_kind(run: Transform, is_sparse: bool) -> Transform:
+def _in_kind(run: Transform, sparse_type: Any) -> Transform:
     """What steps give, as the matrix that the model is given holds it [sklearn/compose/_column_transformer.py _hstack].
 
     That decides whether a zero is an absent entry.
@@ -158,9 +157,9 @@ def _in_kind(run: Transform, is_sparse: bool) -> Transform:
 
     def given(X: Any) -> Any:
         found = run(X)
-        if is_sparse == hasattr(found, "tocsr"):
-            return found
-        return scipy.sparse.csr_array(np.asarray(found)) if is_sparse else found.toarray()
+        if hasattr(found, "tocsr"):
+            return found if sparse_type else found.toarray()
+        return sparse_type(np.asarray(found)) if sparse_type else found
 
     return given
 

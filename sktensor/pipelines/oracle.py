@@ -66,6 +66,8 @@ class Oracle:
         What each column of X is on its way.
     is_sparse : bool
         Whether the steps give a sparse matrix.
+    sparse_type : type, optional
+        Its class.
     """
 
     def __init__(self, way: Way, forest: Forest, probe: Probe) -> None:
@@ -115,6 +117,9 @@ class Oracle:
         if len({one.is_sparse for one in found}) != 1:
             raise UnsupportedModelError("some of the steps give sparse matrices and some do not")
         self.is_sparse = found[0].is_sparse
+        self.sparse_type: Any = (
+            type(self.transformed(next(iter(self.stages.values())), rows)) if self.is_sparse else None
+        )
 
     # --- structure ----------------------------------------------------------------------------------------------
 

@@ -169,7 +169,7 @@ MUTATIONS = {
     ),
     "what is run as a sparse matrix": (
         BESIDE_RUN,
-        changed(folding, "_in_kind", lambda found, run, is_sparse: lambda X: _shifted(found(X))),
+        changed(folding, "_in_kind", lambda found, *_: lambda X: _shifted(found(X))),
     ),
 }
 
