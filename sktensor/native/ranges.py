@@ -12,7 +12,7 @@ STEP_SECONDS = 1e-7  # what a row takes in a tree at most, where its nodes come 
 LEAST_ROWS = 512  # for each thread: what circuits answer at once
 
 
-def ranges(n_rows: int, n_steps: int, n_threads: int) -> Iterable[tuple[int, int]]:
+def ranges(n_rows: int, n_steps: int, n_threads: int, least: int = LEAST_ROWS) -> Iterable[tuple[int, int]]:
     """Cut rows into ranges that take about 50 ms each; few rows stay one range.
 
     Parameters
@@ -23,6 +23,8 @@ def ranges(n_rows: int, n_steps: int, n_threads: int) -> Iterable[tuple[int, int
         Steps of up to 100 ns that a row takes, such as trees.
     n_threads : int
         Threads that share a range.
+    least : int
+        Rows for each thread, at least.
 
     Returns
     -------
@@ -35,13 +37,13 @@ def ranges(n_rows: int, n_steps: int, n_threads: int) -> Iterable[tuple[int, int
     >>> list(ranges(1000, 100, 1))
     [(0, 1000)]
     """
-    if n_rows <= LEAST_ROWS:  # without a generator, which takes longer than a kernel does for a row
+    if n_rows <= least:  # without a generator, which takes longer than a kernel does for a row
         return ((0, n_rows),) if n_rows else ()
-    return _by_time(n_rows, n_steps, n_threads)
+    return _by_time(n_rows, n_steps, n_threads, least)
 
 
-def _by_time(n_rows: int, n_steps: int, n_threads: int) -> Iterator[tuple[int, int]]:
-    size = max(LEAST_ROWS, int(SECONDS / STEP_SECONDS) // max(n_steps, 1)) * n_threads
+def _by_time(n_rows: int, n_steps: int, n_threads: int, least: int) -> Iterator[tuple[int, int]]:
+    size = max(least, int(SECONDS / STEP_SECONDS) // max(n_steps, 1)) * n_threads
     first = 0
     while first < n_rows:
         last, began = min(n_rows, first + size), time.perf_counter()
@@ -50,5 +52,5 @@ def _by_time(n_rows: int, n_steps: int, n_threads: int) -> Iterator[tuple[int, i
         if took < SECONDS / 4:
             size *= 4
         elif took > SECONDS * 2:
-            size = max(size // 2, LEAST_ROWS * n_threads)
+            size = max(size // 2, least * n_threads)
         first = last

@@ -232,10 +232,13 @@ class Calls:
         Whose rows and sums.
     n_steps : int, optional
         Steps of up to 100 ns that a row takes; by default as many as there are trees.
+    least_rows : int
+        Rows that a thread gets at least between two looks at whether Ctrl-C was pressed.
     """
 
-    def __init__(self, forest: Forest, n_steps: int | None = None) -> None:
+    def __init__(self, forest: Forest, n_steps: int | None = None, least_rows: int = LEAST_ROWS) -> None:
         self.forest = forest
+        self._least_rows = least_rows
         self._n_steps = forest.n_trees if n_steps is None else n_steps
         self.kernels = _kernels()
         self.n_outputs = forest.n_outputs
@@ -266,7 +269,9 @@ class Calls:
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
         """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
         kernels, look = self.kernels, rows.late_check is not None
-        few = rows.in_place and len(out) <= LEAST_ROWS  # without generators, which take longer than a kernel for a row
+        few = (
+            rows.in_place and len(out) <= self._least_rows
+        )  # without generators, which take longer than a kernel for a row
         for first, X in ((0, rows.data),) if few else self._ranges(rows, n_threads):
             if isinstance(X, Columns):
                 columns = loader.packed_columns(X.arrays)  # which has to stay until the call is over
@@ -284,13 +289,13 @@ class Calls:
     def _ranges(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
         """Some rows at a time, and the number of the first of them."""
         arrays = self._arrays(rows, n_threads)
-        return arrays if len(rows) <= LEAST_ROWS else self._cut(arrays, n_threads)
+        return arrays if len(rows) <= self._least_rows else self._cut(arrays, n_threads)
 
     def _cut(
         self, arrays: Iterator[tuple[int, Array | Columns]], n_threads: int
     ) -> Iterator[tuple[int, Array | Columns]]:
         for start, X in arrays:
-            for first, last in ranges(len(X), self._n_steps, n_threads):
+            for first, last in ranges(len(X), self._n_steps, n_threads, self._least_rows):
                 yield start + first, X if last - first == len(X) else _some(X, first, last)
 
     def _arrays(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
