@@ -72,7 +72,7 @@ class NativeExplainer:
         steps = NANOSECONDS / 100 * (points + 2.0).sum() * self._paths.value.shape[1]
         self._calls = Calls(forest, int(steps) + 1, LEAST_ROWS)
         self._patterns = pattern_tables(forest.trees, self._paths, n_players, _structure)
-        self._for("float32")
+        self._for("float64")
 
     def values(self, rows: Rows, n_threads: int) -> Array:
         """SHAP values of rows, in the units of leaves.
