@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import sktensor
 
 project = "sktensor"
@@ -33,12 +35,16 @@ numpydoc_validation_checks = {
 numpydoc_validation_exclude = {r"\.__"}
 
 # --- gallery ---
+WITH_PICTURES = all(find_spec(package) for package in ("matplotlib", "shap"))  # of the extra "docs"
+NOT_RUN = ["quickstart", "ngboost_models", "feature_engine_steps", "__init__"]
+if not WITH_PICTURES:
+    NOT_RUN.append("plot_explanations")
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
-    "ignore_pattern": r"(quickstart|ngboost_models|feature_engine_steps|__init__)\.py",
-    "image_scrapers": (),
+    "ignore_pattern": rf"({'|'.join(NOT_RUN)})\.py",
+    "image_scrapers": ("matplotlib",) if WITH_PICTURES else (),
     "reset_modules": (),
     "download_all_examples": False,
     "show_memory": False,

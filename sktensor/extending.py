@@ -3,7 +3,8 @@
 ``sktensor.extending`` loads neither torch nor scikit-learn nor any model library. It has:
 
 * :func:`~sktensor.register_extractor`, and the protocol ``Extractor`` with all that an extractor may say;
-* ``Submodels``, where a model keeps the models that answer for it;
+* ``Submodels``, where a model keeps the models that answer for it; ``Combination`` and ``Term``, the weighted sum of
+  their answers that its own is;
 * ``ColumnNames``, the names of columns that a model knows, and what its library does about those of a frame;
 * ``Steps``, those of a fitted pipeline;
 * :func:`~sktensor.register_transformer`, and ``Column``, of which descriptions of transformers are made;
@@ -23,7 +24,15 @@ from sktensor.backends.workload import Workload
 from sktensor.outputs import OUTPUTS, Output
 from sktensor.pipelines.registry import register_transformer
 from sktensor.pipelines.structure import Column
-from sktensor.registry import ColumnNames, Extractor, Fingerprint, Methods, Steps, Submodels, register_extractor
+from sktensor.registry import (
+    ColumnNames,
+    Extractor,
+    Fingerprint,
+    Methods,
+    Steps,
+    Submodels,
+    register_extractor,
+)
 from sktensor.strategies import Strategy, register_strategy
 from sktensor.strategies.auto import Option
 from sktensor.strategies.costs import Cost, Shape

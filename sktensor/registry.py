@@ -16,12 +16,14 @@ from sktensor.forest import Forest
 
 __all__ = [
     "ColumnNames",
+    "Combination",
     "Extractor",
     "Fingerprint",
     "Methods",
     "RuleOfNames",
     "Steps",
     "Submodels",
+    "Term",
     "chosen_rounds",
     "extract_forest",
     "find_extractor",
@@ -93,6 +95,53 @@ of it.
 """
 
 
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A submodel in a weighted sum.
+
+    Attributes
+    ----------
+    submodel : int
+        Its place among those of :class:`Submodels`, in their order.
+    weight : float
+        What its answer is multiplied by.
+    columns : ndarray of int, optional
+        The columns of X that it is given; None for all.
+    output : int, optional
+        Which of the outputs its only one is; None where it has all.
+    """
+
+    submodel: int
+    weight: float = 1.0
+    columns: Any = None
+    output: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Combination:
+    """A model's answer as a weighted sum of those of its submodels, which is so for their explanations, too.
+
+    Attributes
+    ----------
+    method : {"predict", "predict_proba", "decision_function", "raw"}
+        What of the submodels is added up.
+    terms : tuple of Term
+        The submodels.
+    n_features : int
+        Columns of X.
+    n_outputs : int
+        Outputs of the sum, where terms name theirs.
+    rows : callable, optional
+        ``rows(model, X)``, what the model makes of X before submodels are given its columns.
+    """
+
+    method: Literal["predict", "predict_proba", "decision_function", "raw"]
+    terms: tuple[Term, ...]
+    n_features: int
+    n_outputs: int = 1
+    rows: Callable[[Any, Any], Any] | None = None
+
+
 @dataclass(frozen=True)
 class Submodels:
     """Where a fitted model keeps the models that answer for it.
@@ -117,6 +166,8 @@ class Submodels:
     constant : bool
         Whether all of them are constants, since the data had no more to learn: a model without any program, which is
         refused otherwise.
+    combination : callable, optional
+        ``combination(model)``: the :class:`Combination` that its answer is of theirs, or None.
     """
 
     attributes: tuple[str, ...]
@@ -126,6 +177,7 @@ class Submodels:
     adds: Callable[[Any, Callable[[Any, Any], Any]], None] | None = None
     quicken: Callable[[Any], None] | None = None
     constant: bool = False
+    combination: Callable[[Any], Combination | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from sktensor.estimator.tensors import like_tensor
 from sktensor.forest import Forest
 from sktensor.inputs.rows import exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
-from sktensor.registry import Submodels, extract_forest, find_extractor
+from sktensor.registry import Combination, Submodels, extract_forest, find_extractor
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan
 from sktensor.runtime.settings import Settings
@@ -209,6 +209,23 @@ class Composite:
         with _threads_instead_of_processes(model):
             found = getattr(answering, method)(rows, *args, **kwargs)
         return like_tensor(X, found) if is_tensor(X) else found
+
+    @property
+    def delegates(self) -> bool:
+        """Whether one submodel answers for the model."""
+        return self._where.delegates
+
+    def rows_for_submodel(self, X: Any) -> Any:
+        """What the one submodel is given that answers for the model."""
+        return X if self._where.rows is None else self._where.rows(self.model, on_host(X))
+
+    def combination(self) -> Combination | None:
+        """The weighted sum of its submodels' answers that the model's is, or None."""
+        return None if self._where.combination is None else self._where.combination(self.model)
+
+    def running(self, settings: Settings) -> list[tuple[str, Any]]:
+        """The submodels by name, with these settings."""
+        return [(submodel.name, submodel.running(settings)) for submodel in self.submodels]
 
     def set_output(self, *, transform: str | None = None) -> None:
         """Choose the container that ``transform`` gives."""

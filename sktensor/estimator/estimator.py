@@ -13,7 +13,6 @@ from sklearn.utils.metaestimators import available_if
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.compiling import hold, is_outdated, publish, recompiled, shown, withdraw_outdated
 from sktensor.estimator.composite import Composite
-from sktensor.estimator.explanations import ExplanationMethods
 from sktensor.estimator.fit_signature import WeightsAsWrapped
 from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
 from sktensor.estimator.library_methods import LibraryMethods, answer_of_library, further_method, given_beside_X
@@ -42,13 +41,7 @@ __all__ = ["FITTED_ATTRIBUTES", "TensorizedEstimator"]
 
 
 class TensorizedEstimator(
-    TreeMethods,
-    ExplanationMethods,
-    TransformerMethods,
-    OutlierMethods,
-    LibraryMethods,
-    MetaEstimatorMixin,
-    BaseEstimator,
+    TreeMethods, TransformerMethods, OutlierMethods, LibraryMethods, MetaEstimatorMixin, BaseEstimator
 ):
     """A tree model that predicts through a tensor program, bit for bit as before.
 

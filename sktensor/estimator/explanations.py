@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from sklearn.utils.metaestimators import available_if
-
-from sktensor.estimator.fitted import Fitted
-from sktensor.estimator.tensors import as_scikit_learn_answers
-from sktensor.estimator.wrapped import wrapped_has
-from sktensor.explain.attributions import Attribution, Needed, attribute
-from sktensor.explain.explainers import Background
+from sktensor.estimator.attributions import attribution_of
+from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.explain.table import EXPLANATIONS
-from sktensor.inputs.checks import margins
-from sktensor.inputs.reading import read
 from sktensor.inputs.rows import exchanged, is_exchangeable
-from sktensor.runtime.settings import Settings
+from sktensor.inputs.tensors import is_tensor
 
 if TYPE_CHECKING:
     from sktensor.estimator.estimator import TensorizedEstimator
 
-__all__ = ["ExplanationMethods", "attribution_of"]
+__all__ = ["ExplanationMethods"]
 
 
 class ExplanationMethods:
     """Mix-in of :class:`~sktensor.TensorizedEstimator`: SHAP values of its raw scores."""
 
-    @available_if(wrapped_has("predict"))
-    def shap_values(self: TensorizedEstimator, X: Any, *, background: Any = None, interactions: bool = False) -> Any:
+    def shap_values(  # type: ignore[misc]
+        self: TensorizedEstimator, X: Any, *, background: Any = None, interactions: bool = False
+    ) -> Any:
         """Give the exact SHAP values of the raw scores: what each column adds to them.
 
         Together with the base value they come to :meth:`predict_raw`, without its rounding. What a model makes of raw
@@ -52,7 +43,8 @@ class ExplanationMethods:
         -------
         ndarray of float64, shape (n_samples, n_features) or (n_samples, n_features, n_outputs)
             The second where the model has several raw scores; interactions have one more axis of `n_features` behind
-            the first. Of a pipeline, values of its input columns, then of what steps give that have to be run.
+            the first. Of a pipeline, values of its input columns, then of those columns of steps that have to be run
+            which the trees look at; where no step is folded, of the columns that the last step is given.
 
         Raises
         ------
@@ -85,8 +77,9 @@ class ExplanationMethods:
         """
         return _explained(self, "interactions" if interactions else "shap_values", X, background)
 
-    @available_if(wrapped_has("predict"))
-    def explain(self: TensorizedEstimator, X: Any, *, background: Any = None, base_margin: Any = None) -> Any:
+    def explain(  # type: ignore[misc]
+        self: TensorizedEstimator, X: Any, *, background: Any = None, base_margin: Any = None
+    ) -> Any:
         """Give SHAP values as a ``shap.Explanation``, for the plots of that package.
 
         Parameters
@@ -123,8 +116,7 @@ class ExplanationMethods:
         """
         return _explained(self, "explain", X, background, base_margin)
 
-    @available_if(wrapped_has("predict"))
-    def contributions(self: TensorizedEstimator, X: Any, *, base_margin: Any = None) -> Any:
+    def contributions(self: TensorizedEstimator, X: Any, *, base_margin: Any = None) -> Any:  # type: ignore[misc]
         """Give SHAP values and base values in the layout and dtype of the library.
 
         XGBoost's ``pred_contribs=True``, LightGBM's ``pred_contrib=True``, CatBoost's ``ShapValues``. They are computed
@@ -166,51 +158,5 @@ def _explained(est: TensorizedEstimator, name: str, X: Any, background: Any = No
     if is_exchangeable(X):
         X = exchanged(X)
     found = attribution_of(est._current(), est._settings(), entry.needs, X, background, base_margin)
-    return as_scikit_learn_answers(entry.finish(found, X))
-
-
-def attribution_of(
-    fitted: Fitted, settings: Settings, needed: Needed, X: Any, background: Any = None, base_margin: Any = None
-) -> Attribution:
-    """Take the raw scores of rows apart.
-
-    Parameters
-    ----------
-    fitted : Fitted
-        The model and its program.
-    settings : Settings
-        How it runs.
-    needed : {"values", "interactions"}
-        Whether of inputs or of pairs of them.
-    X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
-        The rows.
-    background : array-like, data frame or sparse matrix, optional
-        Rows that unknown columns are taken from.
-    base_margin : array-like, optional
-        Where the raw scores of each row start.
-
-    Returns
-    -------
-    Attribution
-    """
-    program: Any = fitted.program
-    if fitted.explainers is None:
-        return program.attribution(needed, settings, X, background, base_margin)  # type: ignore[no-any-return]
-    forest = program.forest
-
-    def rows_of(given: Any) -> Any:
-        return read(given, forest, program.names, fitted.columns, allow_nan=forest.inputs.accepts_nan)
-
-    rows = rows_of(X)
-    margin = None if base_margin is None else margins(base_margin, len(rows), forest, fitted.model)
-    given = None if background is None else Background(rows_of(background))
-    found = attribute(fitted.explainers, rows, settings, needed, type(fitted.model).__name__, given, margin)
-    return replace(found, names=_names(fitted, program.names.names))
-
-
-def _names(fitted: Fitted, known: Sequence[str] | None) -> Sequence[str] | None:
-    """The names of the columns that a model knows."""
-    seen = getattr(fitted.columns, "feature_names_in_", None)
-    if seen is not None:
-        return [str(name) for name in np.asarray(seen, dtype=object)]
-    return None if known is None else list(known)
+    answer = entry.finish(found, X)
+    return as_scikit_learn_answers(like_tensor(X, answer) if is_tensor(X) else answer)

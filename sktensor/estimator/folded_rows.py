@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sktensor.explain.explainers import Explainers
+from sktensor.explain.players import players_of_views
 from sktensor.forest import NO_FLUSH
 from sktensor.inputs.layouts import NUMBERS, columns_of, layout_of
 from sktensor.inputs.rows import IN_PLACE, Rows
@@ -43,6 +45,8 @@ class Ready:
         And refuse no number of it but infinite ones, which their kernels find.
     low, high : float
         Numbers between these are refused in no column.
+    explainers : Explainers
+        What takes raw scores apart: the columns of X play, whatever the steps make of each.
     """
 
     folded: Folded
@@ -52,6 +56,7 @@ class Ready:
     takes_all_finite: bool
     low: float
     high: float
+    explainers: Explainers
 
     @classmethod
     def of(cls, folded: Folded, program: Program, kind: Kind, *, in_place: bool) -> Ready:
@@ -68,7 +73,17 @@ class Ready:
             folded.takes_missing,
             folded.forest.trees.feature_dtype,
         )
-        return cls(folded, program, reader, in_place, all_finite, *limits)
+        return cls(folded, program, reader, in_place, all_finite, *limits, _explainers(folded, program, in_place))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "explainers"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, explainers=_explainers(state["folded"], state["program"], state["in_place"]))
+
+
+def _explainers(folded: Folded, program: Program, in_place: bool) -> Explainers:
+    return Explainers(program, None if in_place else players_of_views(folded.views, len(folded.lowest)))
 
 
 class RowKinds:

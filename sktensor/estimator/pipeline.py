@@ -217,6 +217,40 @@ class PipelineProgram:
                         pass
         return self._run(method, settings, X, *args, **kwargs)
 
+    def folded_rows(self, X: Any) -> tuple[Ready, Rows] | None:
+        """The program for rows like X, and these as its forest sees them; None where all steps have to be run.
+
+        Raises
+        ------
+        NotForViews
+            Where the steps have to be asked about some values of X.
+        """
+        ready, columns = self._ready_for(X)
+        return None if ready is None else (ready, self._rows(X, columns, ready))
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether X reaches the last step as it is."""
+        return self._hands_on
+
+    def running(self, settings: Settings) -> Any:
+        """The last step, with these settings."""
+        return self._with_program(settings)[1]
+
+    def names_of_steps(self) -> list[str] | None:
+        """What the columns are called that the last step is given; None where the steps do not say."""
+        try:
+            return [str(name) for name in self.model[:-1].get_feature_names_out()]
+        except Exception:  # of steps without names, or of a pipeline of another library
+            return None
+
+    def run_steps(self, X: Any) -> Any:
+        """What the steps in front of the last one give, run by their library."""
+        for _, step in self.steps:
+            if step is not None and not isinstance(step, str):
+                X = step.transform(X)
+        return X
+
     def _is_plain(self, method: str) -> bool:
         """Whether a method gives what trees come to as it is, and not in a container that `set_output` has chosen."""
         return method != "transform" or _get_output_config("transform", innermost(self.last))["dense"] == "default"
@@ -228,10 +262,7 @@ class PipelineProgram:
             X = exchanged(X)
         rows = on_host(X)
         if method in OF_TREES and not hasattr(self.model, method):
-            for _, step in self.steps:
-                if step is not None and not isinstance(step, str):
-                    rows = step.transform(rows)
-            found = getattr(running, method)(rows, *args, **kwargs)
+            found = getattr(running, method)(self.run_steps(rows), *args, **kwargs)
         else:
             found = getattr(twin, method)(rows, *args, **kwargs)
         return like_tensor(X, found) if is_tensor(X) else as_scikit_learn_answers(found)
@@ -308,11 +339,8 @@ class PipelineProgram:
             columns = found[0]
         settings = self.last._settings()
         try:
-            rows = X
             with np.errstate(all="ignore"):
-                for _, step in self.steps:
-                    if step is not None and not isinstance(step, str):
-                        rows = step.transform(rows)
+                rows = self.run_steps(X)
             asked = self.last.predict_raw(rows)  # of several targets a list
             several = isinstance(asked, list)
             expected = np.concatenate(asked, axis=1) if several else np.asarray(asked).reshape(n_rows, -1)

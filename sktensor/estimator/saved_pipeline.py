@@ -15,7 +15,7 @@ from sktensor.estimator.progress import Watched
 from sktensor.estimator.scoring import score
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.forest import Forest
-from sktensor.inputs.rows import exchanged, is_exchangeable
+from sktensor.inputs.rows import Rows, exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
 from sktensor.inputs.views import NotForViews
 from sktensor.pipelines.walk import Note
@@ -104,21 +104,31 @@ class SavedPipeline:
             raise TypeError(f"{method}() got an unexpected keyword argument {min(unknown)!r}; it takes X.")
         if is_exchangeable(X):
             X = exchanged(X)
-        rows = on_host(X)
-        found = self.kinds.of(rows)
-        ready = None if found is None else self._ready.get(found[0])
-        if found is None or ready is None:
-            raise self._unlike(rows)
+        ready, read = self.folded_rows(on_host(X))
         try:
-            read = rows_of(rows, found[1], ready, _no_steps)
             answer = ANSWERS[method](self._fitted, run(ready.program), settings, read, kwargs.get("base_margin"))
         except NotForViews:
-            raise UnsupportedModelError(
-                f"X holds values about which the steps of the {self._name} would have to be asked, as unknown "
-                "categories, missing or infinite numbers, and sktensor.save has kept none of the steps. Predict such "
-                "rows with the pipeline itself, for instance from a pickle."
-            ) from None
+            raise self._asks_steps() from None
         return like_tensor(X, answer) if is_tensor(X) else as_scikit_learn_answers(answer)
+
+    def folded_rows(self, X: Any) -> tuple[Ready, Rows]:
+        """The program for rows like X, and these as its forest sees them; UnsupportedModelError where there is none."""
+        found = self.kinds.of(X)
+        ready = None if found is None else self._ready.get(found[0])
+        if found is None or ready is None:
+            raise self._unlike(X)
+        try:
+            return ready, rows_of(X, found[1], ready, _no_steps)
+        except NotForViews:
+            raise self._asks_steps() from None
+
+    def _asks_steps(self) -> UnsupportedModelError:
+        """The error for rows about which the steps would have to be asked."""
+        return UnsupportedModelError(
+            f"X holds values about which the steps of the {self._name} would have to be asked, as unknown categories, "
+            "missing or infinite numbers, and sktensor.save has kept none of the steps. Predict such rows with the "
+            "pipeline itself, for instance from a pickle."
+        )
 
     @property
     def _name(self) -> str:

@@ -10,6 +10,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 
 from sktensor.estimator.composite import CompositePlan
+from sktensor.estimator.explanations import ExplanationMethods
 from sktensor.estimator.pipeline import PipelinePlan
 from sktensor.estimator.refusals import check_n_rows
 from sktensor.estimator.wrapped import wrapped_has
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["TreeMethods"]
 
 
-class TreeMethods:
+class TreeMethods(ExplanationMethods):
     """Mix-in of :class:`~sktensor.TensorizedEstimator`: what its trees say, and what runs them."""
 
     @available_if(wrapped_has("predict"))

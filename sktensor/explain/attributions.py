@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sktensor.errors import UnsupportedModelError
+from sktensor.explain.base import Needed
 from sktensor.explain.explainers import Background, Explainers
 from sktensor.forest import Forest, OutputSpec
 from sktensor.inputs.rows import Rows
 from sktensor.runtime.settings import Settings, count_threads
 
-__all__ = ["Attribution", "Needed", "attribute"]
+__all__ = ["Attribution", "attribute"]
 
 Array = npt.NDArray[Any]
-
-Needed = Literal["values", "interactions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +37,8 @@ class Attribution:
         Of the inputs.
     data : object, optional
         The inputs, shape (n, F), where they are not X as it was given.
+    of_steps : ndarray, shape (n, F'), optional
+        Inputs that stand behind the columns of X: what steps give that are run.
     """
 
     outputs: OutputSpec
@@ -45,6 +46,7 @@ class Attribution:
     base: Array
     names: Sequence[str] | None = None
     data: Any = None
+    of_steps: Array | None = None
 
 
 def attribute(
@@ -91,11 +93,10 @@ def attribute(
         _check_interactions(model, background, shared=players.shares)
     n_threads = count_threads(settings.n_jobs)
     if background is None:
-        explainer, base = explainers.path_dependent(settings), explainers.base
+        explain, base = explainers.path_dependent(settings, needed), explainers.base
     else:
-        explainer, base = explainers.interventional(settings, background)
-    solve = explainer.interactions if needed == "interactions" else explainer.values
-    values = players.by_input(solve(rows, n_threads))
+        explain, base = explainers.interventional(settings, background)
+    values = players.by_input(explain(rows, n_threads))
     if margin is not None:
         base = base - forest.trees.base.astype(np.float64) + margin.astype(np.float64)
     return Attribution(forest.outputs, *_as_raw_scores(forest, values, base))
@@ -116,12 +117,14 @@ def _check_interactions(model: str, background: Background | None, *, shared: bo
 
 
 def _as_raw_scores(forest: Forest, values: Any, base: Array) -> tuple[Any, Array]:
-    """Divide and scale values of sums as the library does with the sums themselves, and shift the base value."""
+    """Divide and scale values of sums, in place, as the library does with sums; and shift the base value."""
     outputs = forest.outputs
     if outputs.raw_is_sum:
         return values, base
     if outputs.div != 1.0:
-        values, base = values / outputs.div, base / outputs.div
+        values /= outputs.div
+        base = base / outputs.div
     if outputs.scale != 1.0:
-        values, base = values * outputs.scale, base * outputs.scale
+        values *= outputs.scale
+        base = base * outputs.scale
     return values, base if outputs.bias is None else base + outputs.bias

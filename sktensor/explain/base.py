@@ -1,28 +1,21 @@
-"""What computes SHAP values: the protocol that kernels and tensor code share."""
+"""What computes SHAP values, be it a kernel or tensor code."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 
 from sktensor.inputs.rows import Rows
 
-__all__ = ["Explainer"]
+__all__ = ["Explain", "Needed"]
 
+Needed: TypeAlias = Literal["values", "interactions"]
+"""What is asked for: of single players, or of pairs of them."""
 
-class Explainer(Protocol):
-    """SHAP values of the sums over a forest's trees, for a forest, its players and a game that are settled.
+Explain: TypeAlias = Callable[[Rows, int], Any]
+"""``explain(rows, n_threads)``: what each player adds to each sum over trees.
 
-    Sizes: ``n`` rows, ``P`` players, ``K`` outputs of the forest. Answers are float64 arrays, or tensors on the device
-    of tensor code.
-    """
-
-    def values(self, rows: Rows, n_threads: int) -> Any:
-        """What each player adds to each sum, float64, shape (n, P, K)."""
-        ...
-
-    def interactions(self, rows: Rows, n_threads: int) -> Any:
-        """What each pair of players adds to each sum, float64, shape (n, P, P, K).
-
-        An entry off the diagonal is half of a pair's interaction; the entries of a player add up to its value.
-        """
-        ...
+Of n rows, P players and K sums float64, shape (n, P, K); of pairs of players (n, P, P, K), where an entry off the
+diagonal is half of a pair's interaction, and the entries of a player add up to its value. A tensor where the rows are
+one and tensor code runs.
+"""

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.errors import UnsupportedModelError
-from sktensor.explain.base import Explainer
+from sktensor.explain import interventional, native
+from sktensor.explain.base import Explain, Needed
 from sktensor.explain.players import Players, players_of_columns
 from sktensor.explain.tables import base_values, refusal
 from sktensor.explain.tensors import TensorExplainer
@@ -91,8 +92,8 @@ class Explainers:
     def __init__(self, program: Program, players: Players | None = None) -> None:
         self.program = program
         self._given = players
-        self._built: dict[tuple[str, str], Explainer] = {}
-        self._of_background: dict[tuple[str, str, bytes], tuple[Explainer, Array]] = {}
+        self._built: dict[tuple[str, str, Needed], Explain] = {}
+        self._of_background: dict[tuple[str, str, bytes], tuple[Explain, Array]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"program": self.program, "players": self._given}
@@ -117,21 +118,21 @@ class Explainers:
             trees = replace(trees, cover=np.ones(trees.n_nodes + trees.n_leaves))
         return refusal(trees)
 
-    def path_dependent(self, settings: Settings) -> Explainer:
+    def path_dependent(self, settings: Settings, needed: Needed = "values") -> Explain:
         """What gives path-dependent values of players, on the device of the settings."""
-        key = find_device(settings.device), settings.backend
+        key = find_device(settings.device), settings.backend, needed
 
-        def build() -> Explainer:
+        def build() -> Explain:
             return _path_dependent(self.program.forest, self.players, *key)
 
         return _kept(self._built, key, build)
 
-    def interventional(self, settings: Settings, background: Background) -> tuple[Explainer, Array]:
+    def interventional(self, settings: Settings, background: Background) -> tuple[Explain, Array]:
         """What gives interventional values of players, and the mean of the background's sums, float64, shape (K,)."""
         forest = self.program.forest
         device, backend = find_device(settings.device), settings.backend
 
-        def build() -> tuple[Explainer, Array]:
+        def build() -> tuple[Explain, Array]:
             base = _mean_sums(self.program, background.rows)
             return _interventional(forest, self.players, device, backend, background.rows), base
 
@@ -150,22 +151,31 @@ def _kept(found: dict[K, V], key: K, build: Callable[[], V], most: int | None = 
     return known
 
 
-def _path_dependent(forest: Forest, players: Players, device: str, backend: str) -> Explainer:
-    _check_engine(device, backend)
-    return TensorExplainer(forest, players.of_column, players.n_players, device)
+def _path_dependent(forest: Forest, players: Players, device: str, backend: str, needed: Needed) -> Explain:
+    given = forest, players.of_column, players.n_players
+    refused = native.refusal(forest) if needed == "values" else "there is none for interactions"
+    if _takes_kernel(device, backend, refused):
+        return native.NativeExplainer(*given).values
+    found = TensorExplainer(*given, device)
+    return found.values if needed == "values" else found.interactions
 
 
-def _interventional(forest: Forest, players: Players, device: str, backend: str, background: Rows) -> Explainer:
-    _check_engine(device, backend)
-    return TensorExplainer(forest, players.of_column, players.n_players, device, background)
+def _interventional(forest: Forest, players: Players, device: str, backend: str, background: Rows) -> Explain:
+    given = forest, players.of_column, players.n_players
+    if _takes_kernel(device, backend, interventional.refusal(forest)):
+        return interventional.InterventionalExplainer(*given, background).values
+    return TensorExplainer(*given, device, background).values
 
 
-def _check_engine(device: str, backend: str) -> None:
-    """Refuse what nothing computes SHAP values on."""
+def _takes_kernel(device: str, backend: str, refused: str) -> bool:
+    """Whether a kernel is to run, and not tensor code; errors for what neither runs."""
     if device.startswith("mps"):
         raise UnsupportedModelError("device='mps' has no float64, in which SHAP values are computed. Use 'cpu'.")
-    if backend == "native":
-        raise ValueError(f"backend='native' has no kernels for SHAP values on {device!r}. Use 'auto' or 'torch'.")
+    if not refused and device != "cpu":
+        refused = f"there is none for device={device!r}"
+    if backend == "native" and refused:
+        raise ValueError(f"backend='native' has no kernel for these SHAP values: {refused}. Use 'auto' or 'torch'.")
+    return backend != "torch" and not refused
 
 
 def _mean_sums(program: Program, background: Rows) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,15 +48,34 @@ def as_explanation(attribution: Attribution, X: Any) -> Any:
     return shap.Explanation(
         values=values[..., 0] if single else values,
         base_values=base[:, 0] if single else base,
-        data=_data(X if attribution.data is None else attribution.data),
+        data=_data(X, attribution),
         feature_names=None if names is None else list(names),
         output_names=_output_names(attribution),
     )
 
 
-def _data(X: Any) -> Any:
-    """The rows as an array, as plots show them."""
-    return X.toarray() if is_sparse(X) else np.asarray(on_host(X))
+def _data(X: Any, attribution: Attribution) -> Any:
+    """The inputs as an array, as plots show them; None where it is not known which they are."""
+    given = X if attribution.data is None else attribution.data
+    found = given.toarray() if is_sparse(given) else np.asarray(on_host(given))
+    if attribution.of_steps is None:
+        found = _in_order(given, found, attribution.names)
+    else:
+        n_own = attribution.values.shape[1] - attribution.of_steps.shape[1]
+        own = _in_order(given, found, (attribution.names or ())[:n_own])
+        found = np.concatenate([own, attribution.of_steps], axis=1)
+    return found if found.ndim == 2 and found.shape[1] == attribution.values.shape[1] else None
+
+
+def _in_order(given: Any, found: Any, names: Sequence[str] | None) -> Any:
+    """The columns of a frame as the model knows them, where it finds them by their names."""
+    columns = getattr(given, "column_names", None)
+    if columns is None:
+        columns = getattr(given, "columns", None)
+    if columns is None or not names:
+        return found
+    place = {str(name): i for i, name in enumerate(columns)}
+    return found[:, [place[name] for name in names]] if set(names) <= place.keys() else found
 
 
 def _output_names(attribution: Attribution) -> list[str] | None:

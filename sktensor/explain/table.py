@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.explain.attributions import Attribution, Needed
+from sktensor.explain.attributions import Attribution
+from sktensor.explain.base import Needed
 from sktensor.explain.shap_objects import as_explanation
 from sktensor.inputs.tensors import on_host
 
@@ -70,6 +71,8 @@ def contributions(attribution: Attribution, X: Any) -> npt.NDArray[Any]:
     found[:, :, -1] = attribution.base
     if n_outputs == 1:
         return found[:, 0]
+    if outputs.link == "mean_variance":  # of which CatBoost explains the mean alone
+        return found[:, :1]
     return found.reshape(n, -1) if outputs.contribution_layout == "flat" else found
 
 

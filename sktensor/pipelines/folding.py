@@ -74,6 +74,8 @@ class Folded:
         Whether a zero among these is an absent entry of a sparse matrix.
     columns : tuple of int
         The columns of X that the folded steps look at.
+    run_names : tuple of str
+        What the columns of :class:`StepView` are called.
     """
 
     forest: Forest
@@ -84,6 +86,7 @@ class Folded:
     runs: tuple[tuple[Transform, Array], ...] = ()
     absent_zero: bool = False
     columns: tuple[int, ...] = ()
+    run_names: tuple[str, ...] = ()
 
 
 def fold(way: Way, forest: Forest, probe: Probe, n_columns: int) -> Folded:
@@ -199,6 +202,7 @@ class _Folding:
             runs=runs,
             absent_zero=self.is_sparse and self.forest.inputs.sparse_absent == "missing",
             columns=tuple(sorted(self.looked_at)),
+            run_names=tuple(self.run_names),
         )
 
     # --- asking the steps ---------------------------------------------------------------------------------------
@@ -711,6 +715,7 @@ class _Folding:
             assert isinstance(column, Opaque)
             blocks.setdefault(id(column.run), (column.run, []))[1].append(j)
         place, runs = 0, []
+        self.run_names = [self.columns[j].name for _, js in blocks.values() for j in js]  # type: ignore[union-attr]
         for run, js in blocks.values():
             numbers = []
             for j in js:

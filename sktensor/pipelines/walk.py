@@ -25,10 +25,13 @@ class Opaque:
         From rows of X to what these steps give.
     number : int
         Which column of that.
+    name : str
+        What to call it.
     """
 
     run: Transform
     number: int
+    name: str = ""
 
 
 Passed: TypeAlias = Column | Opaque
@@ -150,7 +153,7 @@ def _step(
     sources = tuple(sorted({column.source for column in columns if isinstance(column, Column)}))
     way.notes.append(Note(name, type(step).__name__, sources, why))
     if found is None:
-        return _opaque(run, n_out), run
+        return _opaque(run, n_out, step, name), run
     given_on = [column.at((run, j)) for j, column in enumerate(found)]
     way.looked_at.extend(column for column in (*columns, *given_on) if isinstance(column, Column))
     return list(given_on), run
@@ -160,10 +163,17 @@ def _after(step: Any, given: Transform) -> Transform:
     return lambda X: step.transform(given(X))
 
 
-def _opaque(run: Transform, n_out: int | None) -> list[Passed]:
+def _opaque(run: Transform, n_out: int | None, step: Any, name: str) -> list[Passed]:
+    """Columns of a step that is run, called after it and, where it knows them, their own names."""
     if n_out is None:
         raise _Unknown
-    return [Opaque(run, k) for k in range(n_out)]
+    try:
+        names = [str(one) for one in step.get_feature_names_out()]
+    except Exception:  # of a step that has no names, or needs those of its input
+        names = []
+    if len(names) != n_out:
+        names = [str(k) for k in range(n_out)]
+    return [Opaque(run, k, f"{name}__{one}") for k, one in enumerate(names)]
 
 
 def _described(step: Any, columns: list[Passed]) -> tuple[list[Any] | None, str]:
@@ -216,7 +226,8 @@ def _column_transformer(
             passed: list[Passed] = inside
         elif is_series:  # such a transformer is given a series
             way.notes.append(Note(f"{name}__{key}", type(transformer).__name__, tuple(where), "it is given one series"))
-            passed = _opaque(_after(transformer, _series_of(given, where[0])), width)
+            run_series = _after(transformer, _series_of(given, where[0]))
+            passed = _opaque(run_series, width, transformer, f"{name}__{key}")
         else:
             passed, _ = _step(transformer, inside, of_branch, f"{name}__{key}", way, width)
         if len(passed) != width:

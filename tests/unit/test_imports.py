@@ -56,8 +56,8 @@ THIRD_PARTIES_WHEN_CALLED = {
     "strategies": {"torch"},
     "backends": {"torch"},
     "runtime": {"joblib", "torch"},
-    "estimator": {"joblib", "shap", "torch", "tqdm"},
-    "explain": {"torch"},
+    "estimator": {"joblib", "torch", "tqdm"},
+    "explain": {"shap", "torch"},
     "persistence": {"safetensors"},
 }
 

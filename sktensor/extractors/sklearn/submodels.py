@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import replaced_methods
+from sktensor.extractors.sklearn import combinations
 from sktensor.extractors.sklearn.boosting import starts_from_a_constant
 from sktensor.extractors.sklearn.checked_once import check_once
 from sktensor.forest import Forest
@@ -48,30 +49,32 @@ SUBMODELS = {
     "FrozenEstimator": Submodels(("estimator",), delegates=True),
     "BaseSearchCV": Submodels(("best_estimator_",), delegates=True),
     "RFE": Submodels(("estimator_",), delegates=True, rows=lambda model, X: model.transform(X)),
-    "VotingClassifier": Submodels(("estimators_",)),
-    "VotingRegressor": Submodels(("estimators_",)),
+    "VotingClassifier": Submodels(("estimators_",), combination=combinations.vote),
+    "VotingRegressor": Submodels(("estimators_",), combination=combinations.vote),
     "StackingClassifier": Submodels(("estimators_", "final_estimator_")),
     "StackingRegressor": Submodels(("estimators_", "final_estimator_")),
-    "BaggingClassifier": Submodels(("estimators_",)),
-    "BaggingRegressor": Submodels(("estimators_",)),
+    "BaggingClassifier": Submodels(("estimators_",), combination=combinations.mean_of_probabilities),
+    "BaggingRegressor": Submodels(("estimators_",), combination=combinations.mean_of_values),
     "AdaBoostClassifier": Submodels(("estimators_",)),
     "AdaBoostRegressor": Submodels(("estimators_",)),
     "CalibratedClassifierCV": Submodels(("calibrated_classifiers_.estimator",)),
     "ClassifierChain": Submodels(("estimators_",)),
     "RegressorChain": Submodels(("estimators_",)),
     "MultiOutputClassifier": Submodels(("estimators_",)),
-    "MultiOutputRegressor": Submodels(("estimators_",)),
-    "OneVsRestClassifier": Submodels(("estimators_",)),
+    "MultiOutputRegressor": Submodels(("estimators_",), combination=combinations.side_by_side),
+    "OneVsRestClassifier": Submodels(("estimators_",), combination=combinations.side_by_side),
     "OneVsOneClassifier": Submodels(("estimators_",)),
     "OutputCodeClassifier": Submodels(("estimators_",)),
     "TransformedTargetRegressor": Submodels(("regressor_",)),
-    "TunedThresholdClassifierCV": Submodels(("estimator_",)),
-    "FixedThresholdClassifier": Submodels(("estimator_",)),
-    "SelfTrainingClassifier": Submodels(("estimator_",)),
+    "TunedThresholdClassifierCV": Submodels(("estimator_",), combination=combinations.one_alone),
+    "FixedThresholdClassifier": Submodels(("estimator_",), combination=combinations.one_alone),
+    "SelfTrainingClassifier": Submodels(("estimator_",), combination=combinations.one_alone),
     "SelectFromModel": Submodels(("estimator_",)),
-    "RANSACRegressor": Submodels(("estimator_",)),
+    "RANSACRegressor": Submodels(("estimator_",), combination=combinations.one_value_alone),
     "GradientBoostingClassifier": Submodels(("init_",), alone=_trees_alone, adds=_raw_scores_by),
-    "GradientBoostingRegressor": Submodels(("init_",), alone=_trees_alone, adds=_raw_scores_by),
+    "GradientBoostingRegressor": Submodels(
+        ("init_",), alone=_trees_alone, adds=_raw_scores_by, combination=combinations.from_another_model_on
+    ),
 }
 SUBMODELS = {name: dataclasses.replace(found, quicken=check_once) for name, found in SUBMODELS.items()}
 
@@ -117,6 +120,9 @@ MADE_OF: dict[str, tuple[tuple[str, str], ...]] = {
     "GradientBoostingRegressor": (),
 }
 
+# What a subclass must not replace, if its answer is to be the sum of its submodels' that it is known for.
+COMBINED = ("predict", "predict_proba", "decision_function")
+
 # What a subclass must not replace, if its submodel is to be asked in its place.
 DELEGATED = ("predict", "predict_log_proba", "predict_proba", "decision_function", "transform", "_get_support_mask")
 
@@ -144,6 +150,8 @@ def submodels(model: Any) -> Submodels | None:
         check_is_fitted(model.estimator)
         return dataclasses.replace(found, attributes=(given,))
     check_is_fitted(model)
+    if found.combination is not None and replaced_methods(model, known, COMBINED):
+        found = dataclasses.replace(found, combination=None)
     if known.__name__ in OF_CONSTANTS and all(type(one).__name__ == "_ConstantPredictor" for one in model.estimators_):
         return dataclasses.replace(found, constant=True)
     is_one_forest = IS_ONE_FOREST.get(known.__name__)

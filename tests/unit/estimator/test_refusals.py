@@ -67,7 +67,7 @@ def test_what_is_no_model_is_refused_by_fit_and_has_no_predictions(given, said):
         ("output_margin", True, "predict_raw"),
         ("raw_score", True, "predict_raw"),
         ("pred_leaf", True, r"apply\(X\)"),
-        ("pred_contribs", True, "estimator_"),
+        ("pred_contribs", True, r"contributions\(X\)"),
         ("thread_count", 2, "n_jobs"),
         ("nonsense", 1, "nonsense.*X and base_margin"),
     ],
