@@ -313,7 +313,7 @@ int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa) {
 int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear, int32_t isa) {
   if (!rows || !block || first < 0 || n < 0 || rows->n_rows < n || first > rows->n_rows - n || n > block->n_rows) return kNoRows;
   if (!n) return kFine;
-  if (!rows->indptr || rows->n_entries < 0 || (rows->n_entries && (!rows->indices || !rows->values))) return kNoRows;
+  if (!rows->indptr || rows->n_columns < 0 || rows->n_entries < 0 || (rows->n_entries && (!rows->indices || !rows->values))) return kNoRows;
   if (block->n_places < 0 || (block->n_places && !block->values) || block->row_step < 0 || block->place_step < 0) return kNoRows;
   if (rows->dtype != SKT_FLOAT32 && rows->dtype != SKT_FLOAT64) return kDtype;
   if (block->dtype != SKT_FLOAT32 && block->dtype != SKT_FLOAT64) return kDtype;

@@ -9,9 +9,9 @@
 
 namespace SKT_ISA {
 
-constexpr int kMostPoints = 8;                   // at once
-constexpr int64_t kFrameBytes = 20 << 10;     // of the nodes on the way down: less than a usual first-level cache
-constexpr int64_t kMostFrameBytes = 8 << 20;  // beyond which outputs take turns
+constexpr int kMostPoints = 8; // at once
+constexpr int64_t kFrameBytes = 64 << 10; // of the nodes on the way down, of which those at hand stay in a first-level cache
+constexpr int64_t kMostFrameBytes = 8 << 20; // beyond which outputs take turns
 
 // What 64 rows do at a node, one bit each.
 struct Bits64 {

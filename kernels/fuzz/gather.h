@@ -174,7 +174,7 @@ class GatherCase {
   bool holds_together() const {
     if (is_gone(0) || is_gone(1) || first < 0 || n < 0 || x.n_rows < n || first > x.n_rows - n || n > block.n_rows) return false;
     if (!n) return true;
-    if (!x.indptr || x.n_entries < 0 || (x.n_entries && (!x.indices || !x.values))) return false;
+    if (!x.indptr || x.n_columns < 0 || x.n_entries < 0 || (x.n_entries && (!x.indices || !x.values))) return false;
     if (block.n_places < 0 || (block.n_places && !block.values) || block.row_step < 0 || block.place_step < 0) return false;
     return is_dtype(x.dtype) && is_dtype(block.dtype) && (x.index_bytes == 4 || x.index_bytes == 8) && !misaligned;
   }

@@ -27,7 +27,7 @@ from sktensor.explain.lookup import (
     leaf_tables,
     questions,
 )
-from sktensor.explain.native import path_structure
+from sktensor.explain.native import LEAST_ROWS, path_structure
 from sktensor.explain.tables import PathTables
 from sktensor.forest import Forest, Trees
 from sktensor.inputs.rows import Rows
@@ -93,7 +93,7 @@ class InterventionalExplainer:
         if self._walked is not None:
             self._others = self._walked.codes(background)
         n_values = 0 if self._lookup is None else len(self._lookup.target)
-        self._calls = Calls(forest, int(n_values * LOOKUP_NANOSECONDS / 100) + 1)
+        self._calls = Calls(forest, int(n_values * LOOKUP_NANOSECONDS / 100) + 1, LEAST_ROWS)
 
     def values(self, rows: Rows, n_threads: int) -> Array:
         """SHAP values of rows, in the units of leaves.
@@ -183,7 +183,7 @@ class _Part:
         self.paths = PathTables.of(self.trees, players)
         self._n_players = n_players
         # Rows may come as the columns that all trees look at.
-        self._calls = Calls(forest, int(self.paths.n_nodes / 10) + 1)
+        self._calls = Calls(forest, int(self.paths.n_nodes / 10) + 1, LEAST_ROWS)
 
     def decisions(self, rows: Rows) -> Iterator[Array]:
         """Whether rows go left at each node, bool, shape (N, n), some rows at a time."""

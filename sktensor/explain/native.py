@@ -19,11 +19,13 @@ from sktensor.forest import Forest, Trees
 from sktensor.inputs.rows import Rows
 from sktensor.native import abi, loader
 
-__all__ = ["NativeExplainer", "path_structure", "refusal"]
+__all__ = ["LEAST_ROWS", "NativeExplainer", "path_structure", "refusal"]
 
 Array = npt.NDArray[Any]
 
 LEAF, BOTTOM, INNER, REPEATED = 0, 1, 2, 9  # what skt_shap_node.kind is made of
+
+LEAST_ROWS = 64  # that kernels of SHAP values take at once
 
 NANOSECONDS = 0.3  # that a node of a row takes for each point and output
 
@@ -68,9 +70,9 @@ class NativeExplainer:
         self._looked_up: dict[str, Tables] = {}
         points = self._paths.n_points.repeat(np.diff(self._paths.tree_node))
         steps = NANOSECONDS / 100 * (points + 2.0).sum() * self._paths.value.shape[1]
-        self._calls = Calls(forest, int(steps) + 1)
+        self._calls = Calls(forest, int(steps) + 1, LEAST_ROWS)
         self._patterns = pattern_tables(forest.trees, self._paths, n_players, _structure)
-        self._for("float32")
+        self._for("float64")
 
     def values(self, rows: Rows, n_threads: int) -> Array:
         """SHAP values of rows, in the units of leaves.

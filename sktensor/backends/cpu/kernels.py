@@ -232,12 +232,15 @@ class Calls:
         Whose rows and sums.
     n_steps : int, optional
         Steps of up to 100 ns that a row takes; by default as many as there are trees.
+    least_rows : int, optional
+        Rows that the kernels take at once, if not 512.
     """
 
-    def __init__(self, forest: Forest, n_steps: int | None = None) -> None:
+    def __init__(self, forest: Forest, n_steps: int | None = None, least_rows: int | None = None) -> None:
         self.forest = forest
+        self._least_rows = least_rows
         self._n_steps = forest.n_trees if n_steps is None else n_steps
-        self._at_once = rows_at_once(self._n_steps)
+        self._at_once = rows_at_once(self._n_steps, least_rows)
         self.kernels = _kernels()
         self.n_outputs = forest.n_outputs
         self.features = abi.DTYPES[forest.trees.feature_dtype]
@@ -291,7 +294,7 @@ class Calls:
         self, arrays: Iterator[tuple[int, Array | Columns]], n_threads: int
     ) -> Iterator[tuple[int, Array | Columns]]:
         for start, X in arrays:
-            for first, last in ranges(len(X), self._n_steps, n_threads):
+            for first, last in ranges(len(X), self._n_steps, n_threads, self._least_rows):
                 yield start + first, X if last - first == len(X) else _some(X, first, last)
 
     def _arrays(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import signal
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -18,6 +19,9 @@ from sktensor.backends.cpu import keys
 from sktensor.backends.cpu import traversal as cpu_traversal
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
 from sktensor.backends.cpu.walk import WalkKernel
+from sktensor.explain import interventional
+from sktensor.explain.native import NativeExplainer, path_structure
+from sktensor.explain.tables import PathTables
 from sktensor.inputs.rows import Columns, Rows
 from sktensor.native import abi, finite, loader
 from sktensor.native import ranges as native_ranges
@@ -117,7 +121,29 @@ def probabilities(name, raw, n_threads=1, factor=1.0):
     return link_kernels.probabilities(random_forest(np.random.default_rng(0), n_trees=1, **rules), raw, n_threads)
 
 
+COVERED = random_forest(np.random.default_rng(5), n_trees=4, max_depth=3, n_features=4, cover=True)
+PLAYERS = np.arange(COVERED.n_features, dtype=np.int32)
+
+
+def explained(method):
+    return getattr(NativeExplainer(COVERED, PLAYERS, 4), method)(Rows(np.zeros((9, 4))), 1)
+
+
+def against_a_background(table_bytes):
+    rows = Rows(np.zeros((9, 4)))
+    with mock.patch.object(interventional, "TABLE_BYTES", table_bytes):
+        return interventional.InterventionalExplainer(COVERED, PLAYERS, 4, rows).values(rows, 1)
+
+
 CALLERS = {
+    "check_shap": lambda: explained("values"),
+    "run_shap": lambda: explained("values"),
+    "shap_pairs": lambda: explained("interactions"),
+    "shap_decisions": lambda: against_a_background(2**20),
+    "check_lookup": lambda: against_a_background(2**20),
+    "run_lookup": lambda: against_a_background(2**20),
+    "shap_codes": lambda: against_a_background(-1),
+    "shap_direct": lambda: against_a_background(-1),
     "run_bitsliced": lambda: total("bitsliced", rows_for(FOREST, 9)),
     "run_traversal": lambda: total("traversal", rows_for(FOREST, 9)),
     "run_leaves": lambda: leaves(rows_for(FOREST, 9)),
@@ -224,20 +250,43 @@ def test_answers_go_to_arrays_of_their_dtype(isa):
     assert not room.any()
 
 
-def pointers(kind, *but):
+def types_of(kind):
+    """Types of a structure's fields, with those of its codes."""
+    found = dict(kind._fields_)
+    return found | dict(abi.CodesStructure._fields_) if "codes" in found else found
+
+
+def pointers(kind):
     """Fields of a structure that point at items of more than a byte."""
-    for name, type_ in kind._fields_:
-        if isinstance(type_, type(ctypes.POINTER(ctypes.c_int32))) and ctypes.sizeof(type_._type_) > 1:
+    for name, type_ in types_of(kind).items():
+        is_pointer = isinstance(type_, type(ctypes.POINTER(ctypes.c_int32)))
+        if (is_pointer and ctypes.sizeof(type_._type_) > 1) or (name, type_) == ("values", ctypes.c_void_p):
             yield name
-    yield from {"values"} - {name for name, type_ in kind._fields_ if type_ is not ctypes.c_void_p}
+
+
+def shap_tables():
+    return path_structure(COVERED.trees, PathTables.of(COVERED.trees, PLAYERS), 4, "float64")
+
+
+def lookup_tables():
+    made = interventional.InterventionalExplainer(COVERED, PLAYERS, 4, Rows(np.zeros((3, 4))))
+    return made._lookup.structure(COVERED.trees, "float64")
 
 
 TABLES = {
     "bitsliced": lambda: cpu_bitsliced.structure(FOREST.trees, bitsliced.compile(FOREST.trees)),
     "traversal": lambda: cpu_traversal.structure(cpu_traversal.compile(FOREST.trees, "float64")),
     "keys": keys_of_a_number,
+    "shap": shap_tables,
+    "lookup": lookup_tables,
 }
-KINDS = {"bitsliced": abi.BitslicedStructure, "traversal": abi.TraversalStructure, "keys": abi.KeysStructure}
+KINDS = {
+    "bitsliced": abi.BitslicedStructure,
+    "traversal": abi.TraversalStructure,
+    "keys": abi.KeysStructure,
+    "shap": abi.ShapStructure,
+    "lookup": abi.LookupStructure,
+}
 
 
 @pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind in TABLES for field in pointers(KINDS[kind])])
@@ -246,7 +295,7 @@ def test_misaligned_array_is_refused(kind, field):
     check = getattr(loader.library(), f"check_{kind}")
     assert check(ctypes.addressof(tables)) == 0
     at = ctypes.cast(getattr(tables, field), ctypes.c_void_p).value
-    setattr(tables, field, ctypes.cast((at or 0) + 1, dict(type(tables)._fields_)[field]))
+    setattr(tables, field, ctypes.cast((at or 0) + 1, types_of(type(tables))[field]))
     assert check(ctypes.addressof(tables)) == MISALIGNED
 
 
