@@ -33,8 +33,8 @@ class Attribution:
         What each input, or each pair of inputs, adds to each raw score.
     base : ndarray of float64, shape (K,) or (n, K)
         What they are added to; one row for each of X where rows start from a margin of their own.
-    names : sequence of str, optional
-        Of the inputs.
+    names : sequence, optional
+        Of the inputs, of any type.
     data : object, optional
         The inputs, shape (n, F), where they are not X as it was given.
     of_steps : ndarray, shape (n, F'), optional
@@ -44,7 +44,7 @@ class Attribution:
     outputs: OutputSpec
     values: Any
     base: Array
-    names: Sequence[str] | None = None
+    names: Sequence[Any] | None = None
     data: Any = None
     of_steps: Array | None = None
 
@@ -87,11 +87,11 @@ def attribute(
         If there are none, saying why.
     """
     forest, players = explainers.program.forest, explainers.players
-    if why := explainers.refusal(interventional=background is not None):
+    if why := explainers.refusals[background is not None]:
         raise UnsupportedModelError(f"There are no SHAP values of this {model}: {why}.")
     if needed == "interactions":
         _check_interactions(model, background, shared=players.shares)
-    n_threads = count_threads(settings.n_jobs)
+    n_threads = 1 if len(rows) == 1 else count_threads(settings.n_jobs)
     if background is None:
         explain, base = explainers.path_dependent(settings, needed), explainers.base
     else:
