@@ -39,6 +39,8 @@ class Attribution:
         The inputs, shape (n, F), where they are not X as it was given.
     of_steps : ndarray, shape (n, F'), optional
         Inputs that stand behind the columns of X: what steps give that are run.
+    flat : bool
+        Whether contributions of no rows have shape (0,), as in XGBoost.
     """
 
     outputs: OutputSpec
@@ -47,6 +49,7 @@ class Attribution:
     names: Sequence[Any] | None = None
     data: Any = None
     of_steps: Array | None = None
+    flat: bool = False
 
 
 def attribute(
@@ -99,7 +102,8 @@ def attribute(
     values = players.by_input(explain(rows, n_threads))
     if margin is not None:
         base = base - forest.trees.base.astype(np.float64) + margin.astype(np.float64)
-    return Attribution(forest.outputs, *_as_raw_scores(forest, values, base))
+    flat = not len(rows) and forest.inputs.no_rows == "flat"
+    return Attribution(forest.outputs, *_as_raw_scores(forest, values, base), flat=flat)
 
 
 def _check_interactions(model: str, background: Background | None, *, shared: bool) -> None:
