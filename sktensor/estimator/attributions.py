@@ -86,12 +86,9 @@ def _model(model: Any) -> str:
     return str(named).rpartition(".")[2] if named else type(model).__name__
 
 
-def _names(columns: Any, known: Sequence[str] | None) -> Sequence[str] | None:
+def _names(columns: Any, known: Sequence[Any] | None = None) -> Sequence[Any] | None:
     """The names of the columns that a model knows."""
-    seen = getattr(columns, "feature_names_in_", None)
-    if seen is not None:
-        return [str(name) for name in np.asarray(seen, dtype=object)]
-    return None if known is None else list(known)
+    return vars(columns).get("feature_names_in_", known)  # type: ignore[no-any-return]
 
 
 # --- pipelines --------------------------------------------------------------------------------------------------------
@@ -227,7 +224,7 @@ def _combined(
             of_base = found.base
         values, base = values + term.weight * one, base + term.weight * of_base
     outputs = OutputSpec(output_slices=(values.shape[-1],))
-    return Attribution(outputs, values, base, _names(model, None), X)
+    return Attribution(outputs, values, base, _names(model), X)
 
 
 def _is_linear(outputs: OutputSpec, method: str) -> bool:

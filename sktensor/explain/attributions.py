@@ -33,20 +33,23 @@ class Attribution:
         What each input, or each pair of inputs, adds to each raw score.
     base : ndarray of float64, shape (K,) or (n, K)
         What they are added to; one row for each of X where rows start from a margin of their own.
-    names : sequence of str, optional
-        Of the inputs.
+    names : sequence, optional
+        Of the inputs, of any type.
     data : object, optional
         The inputs, shape (n, F), where they are not X as it was given.
     of_steps : ndarray, shape (n, F'), optional
         Inputs that stand behind the columns of X: what steps give that are run.
+    flat : bool
+        Whether contributions of no rows have shape (0,), as in XGBoost.
     """
 
     outputs: OutputSpec
     values: Any
     base: Array
-    names: Sequence[str] | None = None
+    names: Sequence[Any] | None = None
     data: Any = None
     of_steps: Array | None = None
+    flat: bool = False
 
 
 def attribute(
@@ -87,11 +90,11 @@ def attribute(
         If there are none, saying why.
     """
     forest, players = explainers.program.forest, explainers.players
-    if why := explainers.refusal(interventional=background is not None):
+    if why := explainers.refusals[background is not None]:
         raise UnsupportedModelError(f"There are no SHAP values of this {model}: {why}.")
     if needed == "interactions":
         _check_interactions(model, background, shared=players.shares)
-    n_threads = count_threads(settings.n_jobs)
+    n_threads = 1 if len(rows) == 1 else count_threads(settings.n_jobs)
     if background is None:
         explain, base = explainers.path_dependent(settings, needed), explainers.base
     else:
@@ -99,7 +102,8 @@ def attribute(
     values = players.by_input(explain(rows, n_threads))
     if margin is not None:
         base = base - forest.trees.base.astype(np.float64) + margin.astype(np.float64)
-    return Attribution(forest.outputs, *_as_raw_scores(forest, values, base))
+    flat = not len(rows) and forest.inputs.no_rows == "flat"
+    return Attribution(forest.outputs, *_as_raw_scores(forest, values, base), flat=flat)
 
 
 def _check_interactions(model: str, background: Background | None, *, shared: bool) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from sktensor.errors import UnsupportedModelError
 from sktensor.explain import interventional, native
 from sktensor.explain.base import Explain, Needed
+from sktensor.explain.native import NativeExplainer
 from sktensor.explain.players import Players, players_of_columns
 from sktensor.explain.tables import base_values, refusal
 from sktensor.explain.tensors import TensorExplainer
@@ -92,7 +93,7 @@ class Explainers:
     def __init__(self, program: Program, players: Players | None = None) -> None:
         self.program = program
         self._given = players
-        self._built: dict[tuple[str, str, Needed], Explain] = {}
+        self._built: dict[tuple[str, str], NativeExplainer | TensorExplainer] = {}
         self._of_background: dict[tuple[str, str, bytes], tuple[Explain, Array]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -111,21 +112,22 @@ class Explainers:
         """The expected sums over trees by the covers, float64, shape (K,)."""
         return base_values(self.program.forest.trees)
 
-    def refusal(self, *, interventional: bool) -> str:
-        """Why the forest has no SHAP values, or an empty text."""
+    @cached_property
+    def refusals(self) -> tuple[str, str]:
+        """Why there are no path-dependent values of the forest, and why no interventional ones, or empty texts."""
         trees = self.program.forest.trees
-        if interventional:  # which needs no covers
-            trees = replace(trees, cover=np.ones(trees.n_nodes + trees.n_leaves))
-        return refusal(trees)
+        covered = replace(trees, cover=np.ones(trees.n_nodes + trees.n_leaves))  # a background stands in for covers
+        return refusal(trees), refusal(covered)
 
     def path_dependent(self, settings: Settings, needed: Needed = "values") -> Explain:
-        """What gives path-dependent values of players, on the device of the settings."""
-        key = find_device(settings.device), settings.backend, needed
+        """What gives path-dependent values of players, or of pairs of them, on the device of the settings."""
+        key = find_device(settings.device), settings.backend
 
-        def build() -> Explain:
+        def build() -> NativeExplainer | TensorExplainer:
             return _path_dependent(self.program.forest, self.players, *key)
 
-        return _kept(self._built, key, build)
+        found = _kept(self._built, key, build)
+        return found.values if needed == "values" else found.interactions
 
     def interventional(self, settings: Settings, background: Background) -> tuple[Explain, Array]:
         """What gives interventional values of players, and the mean of the background's sums, float64, shape (K,)."""
@@ -151,13 +153,11 @@ def _kept(found: dict[K, V], key: K, build: Callable[[], V], most: int | None = 
     return known
 
 
-def _path_dependent(forest: Forest, players: Players, device: str, backend: str, needed: Needed) -> Explain:
+def _path_dependent(forest: Forest, players: Players, device: str, backend: str) -> NativeExplainer | TensorExplainer:
     given = forest, players.of_column, players.n_players
-    refused = native.refusal(forest) if needed == "values" else "there is none for interactions"
-    if _takes_kernel(device, backend, refused):
-        return native.NativeExplainer(*given).values
-    found = TensorExplainer(*given, device)
-    return found.values if needed == "values" else found.interactions
+    if _takes_kernel(device, backend, native.refusal(forest)):
+        return NativeExplainer(*given)
+    return TensorExplainer(*given, device)
 
 
 def _interventional(forest: Forest, players: Players, device: str, backend: str, background: Rows) -> Explain:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,33 +40,34 @@ def as_explanation(attribution: Attribution, X: Any) -> Any:
             "explain gives objects of the package shap, which is not installed. Install it, for instance with "
             "pip install 'sktensor[shap]', or call shap_values, which needs no other package."
         ) from error
-    values, names = on_host(attribution.values), attribution.names
+    values = on_host(attribution.values)
+    names = None if attribution.names is None else [str(name) for name in attribution.names]
     n, _, n_outputs = values.shape
     base = np.broadcast_to(attribution.base, (n, n_outputs)).copy()
     single = n_outputs == 1
     return shap.Explanation(
         values=values[..., 0] if single else values,
         base_values=base[:, 0] if single else base,
-        data=_data(X, attribution),
-        feature_names=None if names is None else list(names),
+        data=_data(X, attribution, names),
+        feature_names=names,
         output_names=_output_names(attribution),
     )
 
 
-def _data(X: Any, attribution: Attribution) -> Any:
+def _data(X: Any, attribution: Attribution, names: list[str] | None) -> Any:
     """The inputs as an array, as plots show them; None where it is not known which they are."""
     given = X if attribution.data is None else attribution.data
     found = given.toarray() if is_sparse(given) else np.asarray(on_host(given))
     if attribution.of_steps is None:
-        found = _in_order(given, found, attribution.names)
+        found = _in_order(given, found, names)
     else:
         n_own = attribution.values.shape[1] - attribution.of_steps.shape[1]
-        own = _in_order(given, found, (attribution.names or ())[:n_own])
+        own = _in_order(given, found, (names or [])[:n_own])
         found = np.concatenate([own, attribution.of_steps], axis=1)
     return found if found.ndim == 2 and found.shape[1] == attribution.values.shape[1] else None
 
 
-def _in_order(given: Any, found: Any, names: Sequence[str] | None) -> Any:
+def _in_order(given: Any, found: Any, names: list[str] | None) -> Any:
     """The columns of a frame as the model knows them, where it finds them by their names."""
     columns = getattr(given, "column_names", None)
     if columns is None:

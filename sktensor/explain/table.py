@@ -67,6 +67,8 @@ def contributions(attribution: Attribution, X: Any) -> npt.NDArray[Any]:
     values, outputs = on_host(attribution.values), attribution.outputs
     n, n_inputs, n_outputs = values.shape
     found = np.empty((n, n_outputs, n_inputs + 1), dtype=outputs.contribution_dtype)
+    if attribution.flat:
+        return found.reshape(0)
     found[:, :, :-1] = values.transpose(0, 2, 1)
     found[:, :, -1] = attribution.base
     if n_outputs == 1:

@@ -53,7 +53,8 @@ def refusal(trees: Trees) -> str:
     """
     if why := _never(trees):
         return why
-    if trees.cover is None:
+    # A text of LightGBM without counts is one with zeros to it.
+    if trees.cover is None or (trees.n_nodes and not trees.cover.any()):
         return "the model keeps no covers, the training weights of its nodes; give a background set instead"
     if not np.all((trees.cover >= 0) & (trees.cover < np.inf)):
         return "covers, the training weights of its nodes, are negative or not finite; give a background set instead"

@@ -13,7 +13,16 @@ from math import factorial
 import numpy as np
 from reference import goes_left, prepared
 
-__all__ = ["as_floats", "base_values", "interactions", "interventional", "leaf_magnitude", "path_dependent", "raw_sums"]
+__all__ = [
+    "as_floats",
+    "base_values",
+    "interactions",
+    "interventional",
+    "leaf_magnitude",
+    "path_dependent",
+    "path_dependent_by_leaves",
+    "raw_sums",
+]
 
 
 def decisions(forest, X):
@@ -48,6 +57,56 @@ def interventional(forest, X, background, players=None, n_players=None):
 def interactions(forest, X, players=None, n_players=None):
     """SHAP interaction values of the cover-weighted game, shape (n, P, P, K)."""
     return _values(forest, X, players, n_players, _covered(forest), _interactions)
+
+
+def path_dependent_by_leaves(forest, X):
+    """The same as :func:`path_dependent` of forests that are too deep for all sets of their players.
+
+    A leaf answers a set with its value times, for each player on its way, 1 or 0 if the set knows that one and the row
+    goes this way or not, else the cover share of this way. The sum over sets of one size is a coefficient of a product.
+    """
+    trees = forest.trees
+    out = np.full((len(X), trees.n_columns, forest.n_outputs), Fraction(0), dtype=object)
+    for i, row in enumerate(decisions(forest, X)):
+        for tree in range(forest.n_trees):
+            stack = [(int(trees.root[tree]), {})]
+            while stack:
+                node, ways = stack.pop()
+                if node < 0:
+                    for player, share in _shares_of_leaf(ways):
+                        out[i, player] += [_factor(forest) * share * v for v in _leaf(forest, tree, ~node)]
+                    continue
+                player, share = int(trees.feature[node]), left_share(forest, node)
+                goes, covered = ways.get(player, (True, Fraction(1)))
+                left, right = (
+                    (goes and bool(row[node]), covered * share),
+                    (
+                        goes and not row[node],
+                        covered * (1 - share),
+                    ),
+                )
+                stack += [
+                    (int(trees.left[node]), ways | {player: left}),
+                    (int(trees.right[node]), ways | {player: right}),
+                ]
+    return out
+
+
+def _shares_of_leaf(ways):
+    """Of a leaf's value, the part that each player on its way adds."""
+    n = len(ways)
+    for player, (goes, covered) in ways.items():
+        by_size = [Fraction(1)]  # sums over the sets of other players of each size
+        for other in ways.keys() - {player}:
+            known, unknown = ways[other]
+            longer = [unknown * value for value in by_size] + [Fraction(0)]
+            if known:
+                for size, value in enumerate(by_size):
+                    longer[size + 1] += value
+            by_size = longer
+        weights = [Fraction(factorial(size) * factorial(n - size - 1), factorial(n)) for size in range(n)]
+        mean = sum((w * value for w, value in zip(weights, by_size, strict=True)), Fraction(0))
+        yield player, (int(goes) - covered) * mean
 
 
 def base_values(forest, background=None):

@@ -324,7 +324,11 @@ def test_no_rows_give_no_values_where_the_library_predicts_none():
     found = TensorizedEstimator(ensemble.HistGradientBoostingRegressor(max_iter=2).fit(X, Y))
     with pytest.raises(ValueError, match="0 sample"):
         found.shap_values(X[:0])
-    assert TensorizedEstimator(xgb()).shap_values(X[:0]).shape == (0, 4)
+    model = xgb()
+    assert TensorizedEstimator(model).shap_values(X[:0]).shape == (0, 4)
+    theirs = model.get_booster().predict(xgboost.DMatrix(X[:0]), pred_contribs=True)
+    ours = TensorizedEstimator(model).contributions(X[:0])
+    assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape) == (np.float32, (0,))
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import copy
 import pickle
 import threading
 
+import lightgbm
 import numpy as np
 import pytest
 import torch
@@ -190,6 +191,18 @@ def test_models_without_covers_need_a_background():
     background = np.array([[-1.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
     found = wrapped.shap_values(np.array([[-1.0, 5.0], [1.0, 5.0]]), background=background)
     assert found.tolist() == [[-1.5, 0.0], [0.5, 0.0]]
+
+
+def test_texts_of_lightgbm_without_counts_need_a_background():
+    """LightGBM itself gives NaN."""
+    lines = lgb().booster_.model_to_string().split("\n")
+    kept = [line for line in lines if not line.startswith(("internal_count", "leaf_count", "tree_sizes"))]
+    booster = lightgbm.Booster(model_str="\n".join(kept))
+    assert np.isnan(booster.predict(MISSING, pred_contrib=True)).any()
+    wrapped = TensorizedEstimator(booster)
+    with pytest.raises(UnsupportedModelError, match="keeps no covers"):
+        wrapped.shap_values(MISSING)
+    assert wrapped.shap_values(MISSING, background=MISSING[:9]).shape == MISSING.shape
 
 
 def test_covers_that_are_no_weights_are_refused():

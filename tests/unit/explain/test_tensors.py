@@ -155,3 +155,32 @@ def test_the_oracle_is_the_average_over_all_orders():
     assert base == 6  # 3/4 of 8
     # v({0}) = 8, v({1}) = 3/4 * 12 = 9, v({0, 1}) = 12
     assert found == [(8 - 6 + 12 - 9) / 2, (9 - 6 + 12 - 8) / 2]
+
+
+def chain(n_columns, rng):
+    """A tree that asks of one column after the other."""
+    tree = leaf(float(rng.normal()), cover=1.0)
+    cover = 1.0
+    for column in rng.permutation(n_columns).tolist():
+        beside = float(rng.integers(1, 50))
+        cover += beside
+        other = leaf(float(rng.normal()), cover=beside)
+        sides = (tree, other) if rng.random() < 0.5 else (other, tree)
+        tree = split(column, float(rng.normal()), *sides, cover=cover)
+    return tree
+
+
+@pytest.mark.parametrize("n_columns", [24, 41])
+def test_values_of_a_deep_chain_are_exact(n_columns):
+    rng = np.random.default_rng(n_columns)
+    forest = Forest.from_trees([chain(n_columns, rng)], n_features=n_columns)
+    X = rng.normal(size=(6, n_columns))
+    expected = exact_shap.path_dependent_by_leaves(forest, X)
+    assert_exact(explainer(forest).values(as_rows(X, forest)), expected, forest)
+
+
+@pytest.mark.parametrize("kind", ["one_output", "vector_leaves", "deep_chains_of_few_columns"])
+def test_the_oracle_of_deep_trees_is_that_of_all_sets(kind):
+    forest, rng = forest_of(kind, seed=7)
+    X = random_rows(forest, rng, 4)
+    assert (exact_shap.path_dependent_by_leaves(forest, X) == exact_shap.path_dependent(forest, X)).all()
