@@ -393,7 +393,8 @@ class PipelineProgram:
     @property
     def why_run(self) -> str:
         """Why the steps have to be run for the last kind of rows for which they do; empty if there is none."""
-        return next(reversed(self._why_run.values()), "")
+        found = list(self._why_run.values())  # at once: other threads may fold for further kinds
+        return found[-1] if found else ""
 
     @property
     def kinds(self) -> RowKinds:
