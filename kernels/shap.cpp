@@ -21,10 +21,12 @@ template <int kPoints, bool kToLeft, bool kToRight, bool kRepeated>
 void enter(const Walk &w, int64_t n) {
   const skt_shap_node &node = w.nodes[n];
   const Factors<kPoints, kRepeated> factors(w, node);
+  const AllWays all(w, n);
+  const int n_groups = w.n_groups;
   const Doubles *product = frame_of<kPoints>(w, node.depth, node.is_right);
   Doubles *left = frame_of<kPoints>(w, node.depth + 1, 0), *right = frame_of<kPoints>(w, node.depth + 1, 1);
-  for (int group = 0; group < w.n_groups; group++, product += kPoints, left += kPoints, right += kPoints) {
-    const Ways ways(w, n, group);
+  for (int group = 0; group < n_groups; group++, product += kPoints, left += kPoints, right += kPoints) {
+    const Ways ways = all.of(group);
     for (int q = 0; q < kPoints; q++) {
       const Doubles factor = factors.of(q, ways.goes_left, ways.was_here);
       if (kToLeft) left[q] = product[q] * factor;
@@ -39,9 +41,8 @@ struct Bottom {
   double left[kPoints], right[kPoints];
   double adds_left, adds_right;
   double *phi;
-  int64_t node;
 
-  Bottom(const Walk &w, int64_t n, int64_t output) : node(n) {
+  Bottom(const Walk &w, int64_t n, int64_t output) {
     const skt_shap_node &own = w.nodes[n];
     const double *const values = w.tables->values + w.first_output + output;
     const int64_t step = w.tables->n_leaf_outputs;
@@ -65,19 +66,20 @@ struct Side<kLeaf, kPoints> {
   Doubles value;
   Side(const Walk &w, int64_t child, int64_t, int, int64_t output)
       : value(spread(w.tables->values[~child * w.tables->n_leaf_outputs + w.first_output + output])) {}
-  void turn(const Walk &, int) {}
+  void turn(int) {}
   Doubles at(int, int) const { return value; }
-  void add(const Walk &, int, Doubles) const {}
+  void add(int, Doubles) const {}
 };
 
 template <int kPoints>
 struct Side<kBottom, kPoints> {
   Bottom<kPoints> bottom;
+  const AllWays all;
   Choice goes_left;
-  Side(const Walk &w, int64_t child, int64_t, int, int64_t output) : bottom(w, child, output) {}
-  void turn(const Walk &w, int group) { goes_left = choice_of(w.bits[bottom.node].goes_left >> (w.shift + group * kDoubles)); }
+  Side(const Walk &w, int64_t child, int64_t, int, int64_t output) : bottom(w, child, output), all(w, child) {}
+  void turn(int group) { goes_left = all.of(group).goes_left; }
   Doubles at(int, int q) const { return pick(goes_left, spread(bottom.left[q]), spread(bottom.right[q])); }
-  void add(const Walk &, int group, Doubles products) const { // products: summed over the points
+  void add(int group, Doubles products) const { // products: summed over the points
     Doubles *const phi = reinterpret_cast<Doubles *>(bottom.phi) + group;
     *phi = fused(products, pick(goes_left, spread(bottom.adds_left), spread(bottom.adds_right)), *phi);
   }
@@ -88,9 +90,9 @@ struct Side<kInner, kPoints> {
   const Doubles *values;
   Side(const Walk &w, int64_t, int64_t depth, int is_right, int64_t output)
       : values(values_of<kPoints>(w, frame_of<kPoints>(w, depth, is_right), output)) {}
-  void turn(const Walk &, int) {}
+  void turn(int) {}
   Doubles at(int group, int q) const { return values[group * kPoints + q]; }
-  void add(const Walk &, int, Doubles) const {}
+  void add(int, Doubles) const {}
 };
 
 // The way up: the node's value from those of its children, and what it adds to its player.
@@ -98,6 +100,8 @@ template <int kPoints, int kLeft, int kRight, bool kRepeated>
 void leave(const Walk &w, int64_t n) {
   const skt_shap_node &node = w.nodes[n];
   const Factors<kPoints, kRepeated> factors(w, node);
+  const AllWays all(w, n);
+  const int n_groups = w.n_groups;
   const double *const scale = kRepeated ? w.tables->constants + node.constants + 2 * w.n_points + w.first_point : nullptr;
   Doubles *const frame = frame_of<kPoints>(w, node.depth, node.is_right);
   const Doubles goes_left = spread(1 - node.share), goes_right = spread(-node.share), nothing = spread(0.0);
@@ -107,10 +111,10 @@ void leave(const Walk &w, int64_t n) {
     const Doubles *product = frame;
     Doubles *value = values_of<kPoints>(w, frame, output);
     Doubles *const phi = reinterpret_cast<Doubles *>(w.phi + node.player * w.player_step + output * kRows);
-    for (int group = 0; group < w.n_groups; group++, product += kPoints, value += kPoints) {
-      const Ways ways(w, n, group);
-      left.turn(w, group);
-      right.turn(w, group);
+    for (int group = 0; group < n_groups; group++, product += kPoints, value += kPoints) {
+      const Ways ways = all.of(group);
+      left.turn(group);
+      right.turn(group);
       Doubles sum = nothing, products = nothing, products_left = nothing;
       for (int q = 0; q < kPoints; q++) {
         const Doubles own = product[q], factor = factors.of(q, ways.goes_left, ways.was_here);
@@ -123,8 +127,8 @@ void leave(const Walk &w, int64_t n) {
       Doubles side = pick(ways.goes_left, goes_left, goes_right);
       if (kRepeated) side = pick(ways.was_here, side, nothing);
       phi[group] = fused(sum, side, phi[group]);
-      left.add(w, group, products_left);
-      right.add(w, group, products - products_left);
+      left.add(group, products_left);
+      right.add(group, products - products_left);
     }
   }
 }

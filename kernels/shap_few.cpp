@@ -122,10 +122,10 @@ struct Factors {
     scale = right + batch.n_points * step;
   }
 
-  Doubles at(int q, const double *point, const double *complement) const {
+  Doubles at(int q, Doubles point, Doubles complement) const {
     if (kRepeated) return pick(was_here, pick(goes_left, load(left + q * step), load(right + q * step)), share);
-    const Doubles off = spread(complement[q]) * share;
-    return pick(goes_left, off + spread(point[q]), off);
+    const Doubles off = complement * share;
+    return pick(goes_left, off + point, off);
   }
 };
 
@@ -142,57 +142,81 @@ struct Batch {
       : t(tables), f(tables.flat), batch(own), m(memory), point(t.points + own.point), complement(point + kPoints), weight(complement + kPoints),
         n_inner(own.bottom - own.first), n_all(own.end - own.first) {}
 
+  // The quadrature's, one in all lanes.
+  struct Numbers {
+    Doubles t[kPoints], complement[kPoints], weight[kPoints];
+
+    explicit Numbers(const Batch &b) {
+      for (int q = 0; q < kPoints; q++) t[q] = spread(b.point[q]), complement[q] = spread(b.complement[q]), weight[q] = spread(b.weight[q]);
+    }
+  };
+
+  // Pointers are copied first, since stores of numbers may be to anything as far as compilers know.
   template <bool kRepeated>
   void down(const skt_shap_run &run) const {
-    for (int64_t i = run.first; i < run.end; i += kDoubles) {
+    const Numbers points(*this);
+    const int64_t end = run.end, inner = n_inner, first = batch.first;
+    const int32_t *const parent = f.parent;
+    double *const own_of = m.own, *const products = m.products, *const sums = m.sums;
+    for (int64_t i = run.first; i < end; i += kDoubles) {
       const Factors<kRepeated> factors(t, m, batch, run, i);
-      const int64_t at = i - batch.first;
+      const int64_t at = i - first;
       Doubles both = spread(0.0), left = both;
       for (int q = 0; q < kPoints; q++) {
-        const Doubles own = gathered(m.products + 2 * n_inner * q, f.parent + i, spread(weight[q])), factor = factors.at(q, point, complement);
-        store(m.own + n_inner * q + at, own);
-        store(m.products + 2 * n_inner * q + at, own * factor);
-        store(m.products + 2 * n_inner * q + n_inner + at, fused(-own, factor, own));
+        const Doubles own = gathered(products + 2 * inner * q, parent + i, points.weight[q]), factor = factors.at(q, points.t[q], points.complement[q]);
+        store(own_of + inner * q + at, own);
+        store(products + 2 * inner * q + at, own * factor);
+        store(products + 2 * inner * q + inner + at, fused(-own, factor, own));
         left = fused(own, factor, left);
         both = both + own;
       }
-      store(m.sums + at, left);
-      store(m.sums + n_inner + at, both - left);
+      store(sums + at, left);
+      store(sums + inner + at, both - left);
     }
   }
 
   void bottoms() const {
+    const Numbers points(*this);
     const Doubles one = spread(1.0);
-    for (int64_t i = batch.bottom; i < batch.end; i += kDoubles) {
-      const Choice goes_left = choice_of(bits_at(m.goes_left, i));
-      const Doubles share = load(f.share + i), on_right = load(f.value_right + i), difference = load(f.value_left + i) - on_right;
+    const int64_t end = batch.end, all = n_all, first = batch.first;
+    const int32_t *const parent = f.parent;
+    const double *const shares = f.share, *const lefts = f.value_left, *const rights = f.value_right, *const sums = m.sums;
+    const uint8_t *const bits = m.goes_left;
+    double *const values = m.values, *const adds = m.first, *const times = m.second;
+    for (int64_t i = batch.bottom; i < end; i += kDoubles) {
+      const Choice goes_left = choice_of(bits_at(bits, i));
+      const Doubles share = load(shares + i), on_right = load(rights + i), difference = load(lefts + i) - on_right;
       for (int q = 0; q < kPoints; q++) {
-        const Doubles off = spread(complement[q]) * share, factor = pick(goes_left, off + spread(point[q]), off);
-        store(m.values + n_all * q + (i - batch.first), on_right + factor * difference);
+        const Doubles off = points.complement[q] * share, factor = pick(goes_left, off + points.t[q], off);
+        store(values + all * q + (i - first), on_right + factor * difference);
       }
-      store(m.first + i, gathered(m.sums, f.parent + i, one));
-      store(m.second + i, pick(goes_left, one - share, -share) * difference);
+      store(adds + i, gathered(sums, parent + i, one));
+      store(times + i, pick(goes_left, one - share, -share) * difference);
     }
   }
 
   template <bool kRepeated>
   void up(const skt_shap_run &run) const {
+    const Numbers points(*this);
     const Doubles nothing = spread(0.0), one = spread(1.0);
-    for (int64_t i = run.first; i < run.end; i += kDoubles) {
+    const int64_t end = run.end, inner = n_inner, all = n_all, first = batch.first;
+    const int32_t *const left = f.left, *const right = f.right;
+    const double *const lefts = f.value_left, *const rights = f.value_right, *const own_of = m.own;
+    double *const values = m.values, *const adds = m.first, *const times = m.second;
+    for (int64_t i = run.first; i < end; i += kDoubles) {
       const Factors<kRepeated> factors(t, m, batch, run, i);
-      const int64_t at = i - batch.first;
-      const Doubles leaf_left = load(f.value_left + i), leaf_right = load(f.value_right + i);
+      const int64_t at = i - first;
+      const Doubles leaf_left = load(lefts + i), leaf_right = load(rights + i);
       Doubles sum = nothing;
       for (int q = 0; q < kPoints; q++) {
-        const double *const values = m.values + n_all * q;
-        const Doubles on_right = gathered(values, f.right + i, leaf_right), difference = gathered(values, f.left + i, leaf_left) - on_right;
-        store(m.values + n_all * q + at, fused(factors.at(q, point, complement), difference, on_right));
-        sum = fused(load(m.own + n_inner * q + at), kRepeated ? difference * load(factors.scale + q * factors.step) : difference, sum);
+        const Doubles on_right = gathered(values + all * q, right + i, leaf_right), difference = gathered(values + all * q, left + i, leaf_left) - on_right;
+        store(values + all * q + at, fused(factors.at(q, points.t[q], points.complement[q]), difference, on_right));
+        sum = fused(load(own_of + inner * q + at), kRepeated ? difference * load(factors.scale + q * factors.step) : difference, sum);
       }
       Doubles side = pick(factors.goes_left, one - factors.share, -factors.share);
       if (kRepeated) side = pick(factors.was_here, side, nothing);
-      store(m.first + i, sum);
-      store(m.second + i, side);
+      store(adds + i, sum);
+      store(times + i, side);
     }
   }
 

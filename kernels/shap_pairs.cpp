@@ -55,10 +55,12 @@ void enter(const Walk &w, int64_t n) {
   const skt_shap_node &node = w.nodes[n];
   if (node.left < 0 && node.right < 0) return;
   const Factors<kPoints, kRepeated> factors(w, node);
+  const AllWays all(w, n);
+  const int n_groups = w.n_groups;
   const Doubles *product = frame_of<kPoints>(w, node.depth, node.is_right);
   Doubles *left = frame_of<kPoints>(w, node.depth + 1, 0), *right = frame_of<kPoints>(w, node.depth + 1, 1);
-  for (int group = 0; group < w.n_groups; group++, product += kPoints, left += kPoints, right += kPoints) {
-    const Ways ways(w, n, group);
+  for (int group = 0; group < n_groups; group++, product += kPoints, left += kPoints, right += kPoints) {
+    const Ways ways = all.of(group);
     for (int q = 0; q < kPoints; q++) {
       const Doubles factor = factors.of(q, ways.goes_left, ways.was_here);
       left[q] = product[q] * factor;
@@ -71,6 +73,8 @@ template <int kPoints, bool kRepeated>
 void leave(const Walk &w, const Split *splits, int64_t n) {
   const skt_shap_node &node = w.nodes[n];
   const Factors<kPoints, kRepeated> factors(w, node);
+  const AllWays all(w, n);
+  const int n_groups = w.n_groups;
   const double *const scale = kRepeated ? w.tables->constants + node.constants + 2 * w.n_points + w.first_point : nullptr;
   Doubles *frame = frame_of<kPoints>(w, node.depth, node.is_right);
   const Doubles *left = frame_of<kPoints>(w, node.depth + 1, 0), *right = frame_of<kPoints>(w, node.depth + 1, 1);
@@ -80,8 +84,8 @@ void leave(const Walk &w, const Split *splits, int64_t n) {
   const Doubles goes_left = spread(1 - node.share), goes_right = spread(-node.share), nothing = spread(0.0);
   double missed[kPoints]; // r of rows that did not go there
   for (int q = 0; q < kPoints; q++) missed[q] = -1 / w.complement[q];
-  for (int group = 0; group < w.n_groups; group++, frame += kPoints, left += kPoints, right += kPoints) {
-    const Ways ways(w, n, group);
+  for (int group = 0; group < n_groups; group++, frame += kPoints, left += kPoints, right += kPoints) {
+    const Ways ways = all.of(group);
     Doubles part[kPoints], sum = nothing, off = nothing;
     for (int q = 0; q < kPoints; q++) {
       const Doubles on_right = node.right < 0 ? leaf_right : right[q], difference = (node.left < 0 ? leaf_left : left[q]) - on_right, own = frame[q];

@@ -86,10 +86,15 @@ struct Factors {
 // Where a group's rows go at a node.
 struct Ways {
   Choice goes_left, was_here;
+};
 
-  Ways(const Walk &w, int64_t node, int group)
-      : goes_left(choice_of(w.bits[node].goes_left >> (w.shift + group * kDoubles))),
-        was_here(choice_of(w.bits[node].was_here >> (w.shift + group * kDoubles))) {}
+// Where the rows at hand go. Held by value, since stores of numbers may be to anything as far as compilers know.
+struct AllWays {
+  uint64_t goes_left, was_here;
+
+  AllWays(const Walk &w, int64_t node) : goes_left(w.bits[node].goes_left >> w.shift), was_here(w.bits[node].was_here >> w.shift) {}
+
+  Ways of(int group) const { return {choice_of(goes_left >> (group * kDoubles)), choice_of(was_here >> (group * kDoubles))}; }
 };
 
 // How much of a tree is walked at once.

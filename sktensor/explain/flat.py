@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 LANES = 16  # which runs of nodes are multiples of
 MOST_POINTS = 8
-BATCH_NUMBERS = 2**14  # of points and nodes in a batch, so that what is known of them stays in a first or second cache
+BATCH_NUMBERS = 2**12  # of points and nodes in a batch, so that what is known of them stays in a first or second cache
 NOWHERE = np.uint32(0xFFFFFFFF)  # a key that no code exceeds
 
 
