@@ -91,7 +91,10 @@ def mixed(model):
                 make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")),
                 TEXTS,
             ),
-        ]
+        ],
+        sparse_threshold=0.0
+        if isinstance(model, HistGradientBoostingClassifier)
+        else 0.3,  # which takes no sparse rows
     )
     return Pipeline([("columns", columns), ("model", model)])
 

@@ -19,6 +19,7 @@
   void lookup_values(const skt_lookup &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);      \
   void shap_pairs(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);           \
   bool all_finite(const skt_rows &, int32_t features, int64_t first, int64_t last);                                                    \
+  int32_t gather(const skt_csr &, const skt_dense &, int64_t first, int64_t n, bool clear);                                                  \
   bool indices_ascend(const skt_csr &);                                                                                                \
   void derive(const skt_keys &, const skt_rows &, const uint64_t *const *hashes, int64_t first, int64_t n, int64_t begin, int64_t end, float *out); \
   void sigmoid32(const skt_expf &, const float *raw, int64_t first, int64_t last, float *out);                                         \
@@ -307,6 +308,20 @@ int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t n, uint6
 int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa) {
   const IeeeMode mode;
   return !check_rows(rows, features, isa) && SKT_WITH(isa, all_finite, *rows, features, 0, rows->n_rows);
+}
+
+int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear, int32_t isa) {
+  if (!rows || !block || first < 0 || n < 0 || rows->n_rows < n || first > rows->n_rows - n || n > block->n_rows) return kNoRows;
+  if (!n) return kFine;
+  if (!rows->indptr || rows->n_columns < 0 || rows->n_entries < 0 || (rows->n_entries && (!rows->indices || !rows->values))) return kNoRows;
+  if (block->n_places < 0 || (block->n_places && !block->values) || block->row_step < 0 || block->place_step < 0) return kNoRows;
+  if (rows->dtype != SKT_FLOAT32 && rows->dtype != SKT_FLOAT64) return kDtype;
+  if (block->dtype != SKT_FLOAT32 && block->dtype != SKT_FLOAT64) return kDtype;
+  if (rows->index_bytes != 4 && rows->index_bytes != 8) return kDtype;
+  if (!aligned(block->place) || !aligned_as(block->dtype, block->values)) return kMisaligned;
+  if (const int32_t error = check_isa(isa)) return error;
+  const IeeeMode mode;
+  return SKT_WITH(isa, gather, *rows, *block, first, n, clear != 0);
 }
 
 int32_t skt_indices_ascend(const skt_csr *rows, int32_t isa) {

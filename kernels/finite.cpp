@@ -1,6 +1,8 @@
 // Whether all values of some rows are finite once they have the dtype of the features.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "rows.h"
 #include "sktensor.h"
@@ -21,17 +23,27 @@ bool finite_run(const char *at, int64_t n, int64_t stride, Value beyond) {
   return !bad;
 }
 
-bool finite_run(const Column &column, int64_t first, int64_t n, bool narrow) {
+// Whether values are below `beyond`, a number that float32 holds if they do, or infinite.
+bool finite_run(const Column &column, int64_t first, int64_t n, double beyond) {
   const char *at = column.data + first * column.stride;
-  if (column.dtype == SKT_FLOAT32) return finite_run<float>(at, n, column.stride, std::numeric_limits<float>::infinity());
-  return finite_run<double>(at, n, column.stride, narrow ? kBeyondFloat32 : std::numeric_limits<double>::infinity());
+  if (column.dtype == SKT_FLOAT32) {
+    const bool any = beyond > std::numeric_limits<float>::max();
+    return finite_run<float>(at, n, column.stride, any ? std::numeric_limits<float>::infinity() : static_cast<float>(beyond));
+  }
+  return finite_run<double>(at, n, column.stride, beyond);
+}
+
+// The least number that is none of those that rows may hold.
+double beyond_of(const skt_rows &rows, int32_t features) {
+  const double beyond = features == SKT_FLOAT32 ? kBeyondFloat32 : std::numeric_limits<double>::infinity();
+  return rows.below_exponent ? std::min(beyond, std::ldexp(1.0, rows.below_exponent)) : beyond;
 }
 
 } // namespace
 
 bool all_finite(const skt_rows &rows, int32_t features, int64_t first, int64_t last) {
   constexpr int64_t kPart = 4096; // values after which to look whether there is still a reason to go on
-  const bool narrow = features == SKT_FLOAT32;
+  const double beyond = beyond_of(rows, features);
   const int64_t item = rows.dtype == SKT_FLOAT32 ? 4 : 8;
   if (!rows.columns && rows.column_stride == item) {
     const bool one_run = rows.row_stride == item * rows.n_columns;
@@ -39,13 +51,13 @@ bool all_finite(const skt_rows &rows, int32_t features, int64_t first, int64_t l
     for (int64_t r = 0; r < n_runs; r++) {
       const Column row{static_cast<const char *>(rows.data) + (first + r) * rows.row_stride, item, rows.dtype};
       for (int64_t i = 0; i < length; i += kPart)
-        if (!finite_run(row, i, i + kPart < length ? kPart : length - i, narrow)) return false;
+        if (!finite_run(row, i, i + kPart < length ? kPart : length - i, beyond)) return false;
     }
     return true;
   }
   for (int64_t c = 0; c < rows.n_columns; c++)
     for (int64_t i = first; i < last; i += kPart)
-      if (!finite_run(column_of(rows, c), i, i + kPart < last ? kPart : last - i, narrow)) return false;
+      if (!finite_run(column_of(rows, c), i, i + kPart < last ? kPart : last - i, beyond)) return false;
   return true;
 }
 

@@ -2,18 +2,16 @@
 //
 // Entries are written one after the other, so that the last of repeated ones counts. Where they went is written over afterwards, so that a
 // block is filled with the value of absent entries once and not for each few rows.
-#define SKT_ISA gathering // names the namespace of rows.h
 #include <algorithm>
 #include <limits>
 #include <type_traits>
 
 #include "check.h"
-#include "float_mode.h"
 #include "rows.h"
+#include "simd/simd.h"
 
+namespace SKT_ISA {
 namespace {
-
-using gathering::read;
 
 constexpr int kEntries = 512; // looked at before any of them is used: their numbers fit into the first-level cache
 
@@ -27,6 +25,7 @@ int32_t each_entry(const skt_csr &x, const skt_dense &block, int64_t first, int6
   using Unsigned = std::make_unsigned_t<Index>;
   int32_t entries[kEntries];
   const uint64_t n_columns = static_cast<uint64_t>(x.n_columns), n_places = static_cast<uint64_t>(block.n_places);
+  const uint32_t most_places = static_cast<uint32_t>(std::min<uint64_t>(n_places, std::numeric_limits<uint32_t>::max()));
   // As an unsigned number, a negative one is beyond all columns.
   const Unsigned most = static_cast<Unsigned>(std::min<int64_t>(x.n_columns, std::numeric_limits<Index>::max()));
   for (int64_t row = 0; row < n; row++) {
@@ -42,16 +41,11 @@ int32_t each_entry(const skt_csr &x, const skt_dense &block, int64_t first, int6
     }
     for (int64_t start = begin; start < end; start += kEntries) {
       const int32_t n_here = static_cast<int32_t>(std::min<int64_t>(kEntries, end - start));
-      int32_t n_kept = 0;
       const char *const here = indices + start * size;
       int outside = 0; // a loop of its own, which vectors do
       for (int32_t i = 0; i < n_here; i++) outside |= static_cast<Unsigned>(read<Index>(here + i * size)) >= most;
       if (outside) return kWidth;
-#pragma GCC unroll 4
-      for (int32_t i = 0; i < n_here; i++) {
-        entries[n_kept] = i;
-        n_kept += static_cast<uint32_t>(block.place[read<Index>(here + i * size)]) < n_places;
-      }
+      const int32_t n_kept = entries_with_place<Index>(here, n_here, block.place, most_places, entries);
       for (int32_t i = 0; i < n_kept; i++) use(row, block.place[read<Index>(here + entries[i] * size)], start + entries[i]);
     }
   }
@@ -80,18 +74,11 @@ int32_t write(const skt_csr &x, const skt_dense &block, int64_t first, int64_t n
 
 } // namespace
 
-int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear) {
-  if (!rows || !block || first < 0 || n < 0 || rows->n_rows < n || first > rows->n_rows - n || n > block->n_rows) return kNoRows;
-  if (!n) return kFine;
-  if (!rows->indptr || rows->n_entries < 0 || (rows->n_entries && (!rows->indices || !rows->values))) return kNoRows;
-  if (block->n_places < 0 || (block->n_places && !block->values) || block->row_step < 0 || block->place_step < 0) return kNoRows;
-  if (rows->dtype != SKT_FLOAT32 && rows->dtype != SKT_FLOAT64) return kDtype;
-  if (block->dtype != SKT_FLOAT32 && block->dtype != SKT_FLOAT64) return kDtype;
-  if (rows->index_bytes != 4 && rows->index_bytes != 8) return kDtype;
-  if (!aligned(block->place) || !aligned_as(block->dtype, block->values)) return kMisaligned;
-  const IeeeMode mode;
-  const bool wide = rows->dtype == SKT_FLOAT64;
-  if (rows->index_bytes == 4)
-    return wide ? write<int32_t, double>(*rows, *block, first, n, clear) : write<int32_t, float>(*rows, *block, first, n, clear);
-  return wide ? write<int64_t, double>(*rows, *block, first, n, clear) : write<int64_t, float>(*rows, *block, first, n, clear);
+int32_t gather(const skt_csr &rows, const skt_dense &block, int64_t first, int64_t n, bool clear) {
+  const bool wide = rows.dtype == SKT_FLOAT64;
+  if (rows.index_bytes == 4)
+    return wide ? write<int32_t, double>(rows, block, first, n, clear) : write<int32_t, float>(rows, block, first, n, clear);
+  return wide ? write<int64_t, double>(rows, block, first, n, clear) : write<int64_t, float>(rows, block, first, n, clear);
 }
+
+} // namespace SKT_ISA

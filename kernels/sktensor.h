@@ -50,7 +50,7 @@ typedef struct {
   /* ... then one with |x| <= `flush` becomes 0.0; a negative number flushes nothing. */
   double flush;
   int32_t must_be_finite; /* whether a value that is missing or infinite in the dtype of the features is an error */
-  int32_t reserved;
+  int32_t below_exponent; /* if it is: whether one of 2**below_exponent or beyond is an error, too; 0 if none is */
 } skt_rows;
 
 /* A CSR matrix, read where it lies. Values and indices need no alignment. */
@@ -472,7 +472,7 @@ SKT_API int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t 
 
 /* Writes the entries of rows first .. first + n into the first n rows of a block, the last of repeated ones; with `clear`, what stands for
  * absent entries in their places. */
-SKT_API int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear);
+SKT_API int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear, int32_t isa);
 
 /* 1 if the indices of a matrix are those of its columns and ascend within each row, 0 if they do not or cannot be read; of the structure,
  * neither `values` nor `dtype` is looked at. */

@@ -64,10 +64,11 @@ class GatherCase {
     put(random, room);
     std::vector<double> expected(cells.size());
     for (double &cell : cells) cell = fuzz_rows::in_dtype(random.value(), was_dtype);
+    const int32_t isa = static_cast<int32_t>(random.below(skt_best_isa() + 1));
     for (int32_t clear = 0; clear < 2; clear++) {
       for (size_t i = 0; i < cells.size(); i++) fuzz_rows::put(out + i * item, cells[i], was_dtype);
       expected = cells;
-      const int32_t error = skt_gather(is_gone(0) ? nullptr : &x, is_gone(1) ? nullptr : &block, first, n, clear);
+      const int32_t error = skt_gather(is_gone(0) ? nullptr : &x, is_gone(1) ? nullptr : &block, first, n, clear, isa);
       if (error && (error < 0 || !std::strcmp(skt_message(error), "unknown error"))) return "skt_gather refuses without words";
       if (!evaluate(clear, expected)) {
         if (!error) return "skt_gather takes a matrix or a block that is damaged";
@@ -173,7 +174,7 @@ class GatherCase {
   bool holds_together() const {
     if (is_gone(0) || is_gone(1) || first < 0 || n < 0 || x.n_rows < n || first > x.n_rows - n || n > block.n_rows) return false;
     if (!n) return true;
-    if (!x.indptr || x.n_entries < 0 || (x.n_entries && (!x.indices || !x.values))) return false;
+    if (!x.indptr || x.n_columns < 0 || x.n_entries < 0 || (x.n_entries && (!x.indices || !x.values))) return false;
     if (block.n_places < 0 || (block.n_places && !block.values) || block.row_step < 0 || block.place_step < 0) return false;
     return is_dtype(x.dtype) && is_dtype(block.dtype) && (x.index_bytes == 4 || x.index_bytes == 8) && !misaligned;
   }

@@ -13,6 +13,7 @@ namespace SKT_ISA {
 namespace {
 
 using portable::choose;
+using portable::entries_with_place;
 using portable::exponentials;
 using portable::kCodesInRegisters;
 using portable::kTileRows;

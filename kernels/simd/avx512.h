@@ -363,6 +363,32 @@ struct RowInRegisters {
   }
 };
 
+// -------------------------------------------------------------------------------------------------------------------- entries
+
+template <class Index>
+inline int32_t entries_with_place(const char *indices, int32_t n, const int32_t *place, uint32_t n_places, int32_t *entries) {
+  const __m512i most = _mm512_set1_epi32(static_cast<int32_t>(n_places));
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  int32_t n_kept = 0;
+  for (int32_t i = 0; i < n; i += 16) {
+    const __mmask16 there = n - i >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (n - i)) - 1);
+    const char *const here = indices + i * int64_t(sizeof(Index));
+    __m512i column;
+    if constexpr (sizeof(Index) == 4) {
+      column = _mm512_maskz_loadu_epi32(there, here);
+    } else {
+      const __m256i low = _mm512_cvtepi64_epi32(_mm512_maskz_loadu_epi64(static_cast<__mmask8>(there), here));
+      const __m256i high = _mm512_cvtepi64_epi32(_mm512_maskz_loadu_epi64(static_cast<__mmask8>(there >> 8), here + 64));
+      column = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    }
+    const __m512i found = _mm512_mask_i32gather_epi32(most, there, column, place, 4);
+    const __mmask16 kept = _mm512_cmplt_epu32_mask(found, most);
+    _mm512_mask_compressstoreu_epi32(entries + n_kept, kept, _mm512_add_epi32(lane, _mm512_set1_epi32(i)));
+    n_kept += __builtin_popcount(kept);
+  }
+  return n_kept;
+}
+
 // --------------------------------------------------------------------------------------------------------------------- doubles
 
 constexpr int kDoubles = 8;

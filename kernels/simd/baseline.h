@@ -15,6 +15,7 @@ using portable::bytes_of_bits;
 using portable::Choice;
 using portable::choice_of;
 using portable::choose;
+using portable::entries_with_place;
 using portable::Doubles;
 using portable::exceeding;
 using portable::exceeding_at;

@@ -8,6 +8,7 @@
 namespace SKT_ISA {
 namespace {
 
+using portable::entries_with_place;
 using portable::exceeding;
 using portable::exceeding_at;
 using portable::exponentials;

@@ -49,6 +49,21 @@ inline void bytes_of_bits(const Bits *slots, const uint16_t *code, int, uint8_t 
   }
 }
 
+// The numbers of those of n entries whose column has a place below n_places; the indices are columns, and
+// `entries` has room for all.
+template <class Index>
+inline int32_t entries_with_place(const char *indices, int32_t n, const int32_t *place, uint32_t n_places, int32_t *entries) {
+  int32_t n_kept = 0;
+#pragma GCC unroll 4
+  for (int32_t i = 0; i < n; i++) {
+    Index column;
+    std::memcpy(&column, indices + i * int64_t(sizeof column), sizeof column);
+    entries[n_kept] = i;
+    n_kept += static_cast<uint32_t>(place[column]) < n_places;
+  }
+  return n_kept;
+}
+
 // ------------------------------------------------------------------------------------------------------------------- searches
 
 template <class Value>

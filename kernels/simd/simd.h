@@ -18,6 +18,8 @@
 //   Sums<Acc>, place_of<Acc>             sums of some rows in registers, to which values of leaves are added; where they stand
 //   exponentials(table, x, n, out)       the C library's expf
 //
+//   entries_with_place<Index>(indices, n, place, n_places, entries)   those of n entries of sparse rows whose column has a place
+//
 //   Doubles, kDoubles                    a number of each of some rows, and how many these are; with the operators + - *
 //   spread(x), fused(a, b, c)            the same for all of them; a * b + c, rounded once
 //   Choice, choice_of(bits), pick(choice, if_set, if_clear)   the lowest bits, one a row, and what is chosen by them

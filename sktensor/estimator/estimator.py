@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.metadata_routing import UNUSED, MetadataRequest, MetadataRouter, get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 
 from sktensor.estimator.answers import ANSWERS
-from sktensor.estimator.compiling import hold, is_outdated, publish, recompiled, shown, withdraw_outdated
+from sktensor.estimator.compiling import hold, publish, recompiled, shown, withdraw_outdated
 from sktensor.estimator.composite import Composite
 from sktensor.estimator.fit_signature import WeightsAsWrapped
 from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
@@ -470,22 +469,10 @@ class TensorizedEstimator(
             return found
         return further_method(self, name)
 
-    @property
-    def feature_importances_(self) -> npt.NDArray[Any]:
-        """Importances of the features, as the wrapped model gives them."""
-        return self.estimator_.feature_importances_  # type: ignore[no-any-return]
-
     def _sk_visual_block_(self) -> Any:
         from sktensor.estimator.html_repr import diagram
 
-        fitted = self.__dict__.get("_fitted")
-        shows_program = fitted is not None and not is_outdated(self, fitted)
-        return diagram(
-            self.__dict__.get("estimator_", self.estimator),
-            self.device,
-            is_fitted=self.__sklearn_is_fitted__(),
-            plan=fitted.program.planned(self._settings()) if fitted and shows_program else None,
-        )
+        return diagram(self)
 
     def __sklearn_tags__(self) -> Tags:
         return with_tags_of(self.estimator, super().__sklearn_tags__())

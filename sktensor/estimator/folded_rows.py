@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -41,30 +41,46 @@ class Ready:
         What gives its columns.
     in_place : bool
         Whether its trees read X itself.
-    takes_all_finite : bool
-        And refuse no number of it but infinite ones, which their kernels find.
     low, high : float
         Numbers between these are refused in no column.
+    below_exponent : int
+        Nor are any below this power of two, of either sign, or, if it is 0, any finite ones.
     explainers : Explainers
         What takes raw scores apart: the columns of X play, whatever the steps make of each.
+    check : callable
+        What looks for numbers that are refused, where there are others.
     """
 
     folded: Folded
     program: Program
     reader: ViewReader
     in_place: bool
-    takes_all_finite: bool
     low: float
     high: float
-    explainers: Explainers
+    below_exponent: int
+    explainers: Explainers = field(init=False, repr=False, compare=False)
+    check: Callable[[Array], None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        players = None if self.in_place else players_of_views(self.folded.views, len(self.folded.lowest))
+        object.__setattr__(self, "explainers", Explainers(self.program, players))
+        object.__setattr__(self, "check", partial(_check_array, ready=self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("explainers", "check")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
 
     @classmethod
     def of(cls, folded: Folded, program: Program, kind: Kind, *, in_place: bool) -> Ready:
         """Put one together for a kind of rows."""
-        limits = float(folded.lowest.max(initial=-np.inf)), float(folded.highest.min(initial=np.inf))
-        all_finite = False
+        low, high = float(folded.lowest.max(initial=-np.inf)), float(folded.highest.min(initial=np.inf))
+        exponent = 0
         if in_place and isinstance(kind, str) and np.dtype(kind) in IN_PLACE:
-            all_finite = limits == (float(np.finfo(kind).min), float(np.finfo(kind).max))
+            takes_all = low <= float(np.finfo(kind).min) and high >= float(np.finfo(kind).max)
+            exponent = 0 if takes_all else _power_below(min(-low, high))
         reader = ViewReader(
             folded.views,
             folded.columns,
@@ -73,17 +89,15 @@ class Ready:
             folded.takes_missing,
             folded.forest.trees.feature_dtype,
         )
-        return cls(folded, program, reader, in_place, all_finite, *limits, _explainers(folded, program, in_place))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "explainers"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, explainers=_explainers(state["folded"], state["program"], state["in_place"]))
+        return cls(folded, program, reader, in_place, low, high, exponent)
 
 
-def _explainers(folded: Folded, program: Program, in_place: bool) -> Explainers:
-    return Explainers(program, None if in_place else players_of_views(folded.views, len(folded.lowest)))
+def _power_below(limit: float) -> int:
+    """The exponent, other than 0, of a power of two that is not above a limit."""
+    if limit <= 0:
+        return -2000  # which is 0.0: any number is looked at
+    exponent = int(np.frexp(limit)[1]) - 1
+    return exponent if exponent else -1
 
 
 class RowKinds:
@@ -149,7 +163,7 @@ def shown_kind(kind: Kind, names: tuple[str, ...] | None) -> str:
     return f"frames of {library} ({', '.join(columns[:8])}{more})"
 
 
-def rows_of(X: Any, columns: Any, ready: Ready, run: Callable[[], Array]) -> Rows:
+def rows_of(X: Any, columns: Any, ready: Ready, given: Array | None = None) -> Rows:
     """Rows of X as a program's forest sees them.
 
     Parameters
@@ -160,8 +174,8 @@ def rows_of(X: Any, columns: Any, ready: Ready, run: Callable[[], Array]) -> Row
         Of a frame, as :meth:`RowKinds.of` gives them.
     ready : Ready
         For this kind.
-    run : callable
-        What the steps give that are run; called if there are any.
+    given : ndarray of shape (n, S), optional
+        What the steps give that are run, if any are.
 
     Returns
     -------
@@ -172,22 +186,20 @@ def rows_of(X: Any, columns: Any, ready: Ready, run: Callable[[], Array]) -> Row
     NotForViews
         Where the library has to be asked.
     """
-    folded = ready.folded
     if type(X) is np.ndarray:
-        if ready.in_place and ready.takes_all_finite:
-            return Rows(X, NO_FLUSH, None, partial(_check_array, ready=ready), True)
+        if ready.in_place and X.dtype in IN_PLACE:
+            return Rows(X, NO_FLUSH, None, ready.check, True, ready.below_exponent)
         _check_array(X, ready)
         if ready.in_place:
-            return Rows(X, NO_FLUSH, None, None, X.dtype in IN_PLACE)
+            return Rows(X, NO_FLUSH)
         columns = X.T
-    data = ready.reader.read(columns, len(X), run() if folded.runs else None)
+    data = ready.reader.read(columns, len(X), given)
     return Rows(data, NO_FLUSH, None, None, isinstance(data, np.ndarray))
 
 
 def _check_array(X: Array, ready: Ready) -> None:
     """Have the library asked about numbers that it would refuse."""
-    low, high = X.min(), X.max()
-    if low >= ready.low and high <= ready.high:
+    if X.min() >= ready.low and X.max() <= ready.high:
         return
     folded = ready.folded
     if X.dtype.kind != "f":

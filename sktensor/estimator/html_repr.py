@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sktensor.estimator.compiling import is_outdated
+
+if TYPE_CHECKING:
+    from sktensor.estimator.estimator import TensorizedEstimator
 
 __all__ = ["diagram"]
 
 
-def diagram(model: Any, device: Any, *, is_fitted: bool, plan: Any) -> Any:
+def diagram(wrapper: TensorizedEstimator) -> Any:
     """What scikit-learn draws a wrapper as.
 
     Parameters
     ----------
-    model : estimator
-        The wrapped model, fitted or not.
-    device : str or torch.device
-        The parameter of the wrapper.
-    is_fitted : bool
-        Whether there is anything to predict with.
-    plan : Plan, CompositePlan or None
-        How predictions run, if that is known already.
+    wrapper : TensorizedEstimator
+        Fitted or not.
 
     Returns
     -------
@@ -30,12 +29,17 @@ def diagram(model: Any, device: Any, *, is_fitted: bool, plan: Any) -> Any:
         from sklearn.utils._repr_html.estimator import _VisualBlock
     except ImportError:  # up to 1.6
         from sklearn.utils._estimator_html_repr import _VisualBlock
+    state = vars(wrapper)
+    model, fitted = state.get("estimator_", wrapper.estimator), state.get("_fitted")
+    plan = None
+    if fitted is not None and not is_outdated(wrapper, fitted):
+        plan = fitted.program.planned(wrapper._settings())
     # What stands before the colon is where the model's parameters are; scikit-learn reads it from there.
     name = f"estimator: {type(model).__name__}"
-    if not is_fitted:
+    if not wrapper.__sklearn_is_fitted__():
         return _VisualBlock("parallel", [model], names=[name], name_details=[str(model)])
     if plan is None:
-        program, details = f"Program on {device}", "Compiled with the first prediction."
+        program, details = f"Program on {wrapper.device}", "Compiled with the first prediction."
     else:
         program, details = f"Program: {plan.title}", str(plan)
     block = _VisualBlock("single", None, names=program, name_details=details)

@@ -59,6 +59,8 @@ class PipelinePlan:
         What becomes of each step: folded, or run and why.
     folded_for : tuple of str
         Kinds of rows for which they have been folded so far.
+    run_for : tuple of (str, str)
+        Kinds of rows for which all of them have to be run, as has been found so far, and why.
     model : Plan or CompositePlan
         How the last step runs.
     """
@@ -67,6 +69,7 @@ class PipelinePlan:
     steps: tuple[Note, ...]
     folded_for: tuple[str, ...]
     model: Plan | CompositePlan | PipelinePlan
+    run_for: tuple[tuple[str, str], ...] = ()
 
     @property
     def title(self) -> str:
@@ -88,6 +91,7 @@ class PipelinePlan:
             else:
                 lines.append(f"{where}: folded")
         lines += [f"folded for: {kind}" for kind in self.folded_for]
+        lines += [f"run for: {kind}, since {why}" for kind, why in self.run_for]
         return "\n".join([*lines, "the last step:", *("  " + line for line in str(self.model).splitlines())])
 
 
@@ -141,7 +145,7 @@ class PipelineProgram:
         self.model, self.steps, self.last, self._with_last = copy.copy(model), steps, last, with_last
         self._twin: tuple[Settings, tuple[Any, Any]] | None = None
         self._ready: dict[Kind, Ready | None] = {}
-        self.why_run = ""
+        self._why_run: dict[Kind, str] = {}
         first = next((step for _, step in steps if step is not None and not isinstance(step, str)), None)
         self._hands_on = first is None  # X to the last step, as it is
         known = getattr(first, "n_features_in_", None)  # without any step, the last one takes X as it is
@@ -188,7 +192,7 @@ class PipelineProgram:
         object
             The method's answer; where X is a tensor, arrays of numbers as tensors on its device.
         """
-        return self._asked(method, settings, X, args, kwargs, lambda program: program)
+        return self._asked(method, settings, X, args, kwargs, None)
 
     def ask_watched(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the pipeline as :meth:`ask` does, while a bar shows how far its trees are."""
@@ -201,7 +205,7 @@ class PipelineProgram:
         X: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        run: Callable[[Program], Any],
+        run: Callable[[Program], Any] | None,
     ) -> Any:
         last = self._fitted_last
         if method in ANSWERS and not args and method not in last.methods and self._is_plain(method):
@@ -212,7 +216,8 @@ class PipelineProgram:
                 if ready is not None:
                     try:
                         rows = self._rows(X, columns, ready)
-                        return ANSWERS[method](last, run(ready.program), settings, rows, kwargs.get("base_margin"))
+                        program = ready.program if run is None else run(ready.program)
+                        return ANSWERS[method](last, program, settings, rows, kwargs.get("base_margin"))
                     except NotForViews:
                         pass
         return self._run(method, settings, X, *args, **kwargs)
@@ -292,6 +297,7 @@ class PipelineProgram:
             pass
         if len(self._ready) >= LAYOUTS_KEPT:
             self._ready.clear()
+            self._why_run.clear()
         probe: ArrayProbe | FrameProbe
         if isinstance(key, str):
             probe = ArrayProbe(X.dtype.name, self._n_columns)
@@ -306,12 +312,12 @@ class PipelineProgram:
         try:
             folded = fold(self._way, program.forest, probe, self._n_columns)
         except UnsupportedModelError as error:
-            self.why_run = str(error)
+            self._why_run[key] = str(error)
             return None
         forest = in_place(folded, self._n_columns) if isinstance(probe, ArrayProbe) else None
         ready = Ready.of(folded, Program(forest or folded.forest), key, in_place=forest is not None)
         if self.last.verify and not self._verify(probe, ready, like):
-            self.why_run = "the steps refuse rows that the folded forest answers"
+            self._why_run[key] = "the steps refuse rows that the folded forest answers"
             return None
         return ready
 
@@ -340,7 +346,7 @@ class PipelineProgram:
         settings = self.last._settings()
         try:
             with np.errstate(all="ignore"):
-                rows = self.run_steps(X)
+                rows = self.run_steps(X.copy() if isinstance(X, np.ndarray) else X)  # copy=False writes into arrays
             asked = self.last.predict_raw(rows)  # of several targets a list
             several = isinstance(asked, list)
             expected = np.concatenate(asked, axis=1) if several else np.asarray(asked).reshape(n_rows, -1)
@@ -363,7 +369,8 @@ class PipelineProgram:
 
     def _rows(self, X: Any, columns: Any, ready: Ready) -> Rows:
         """Rows of X as the program's forest sees them; NotForViews where the library has to be asked."""
-        return rows_of(X, columns, ready, lambda: _run_steps(self._as_fitted(X), ready.folded, self.last))
+        given = _run_steps(self._as_fitted(X), ready.folded, self.last) if ready.folded.runs else None
+        return rows_of(X, columns, ready, given)
 
     def _as_fitted(self, X: Any) -> Any:
         """A frame with its columns as they were in training, as steps that are run alone find them by their places."""
@@ -382,6 +389,11 @@ class PipelineProgram:
         """Choose the container that ``transform`` gives."""
         self.model.set_output(transform=transform)
         self._twin = None
+
+    @property
+    def why_run(self) -> str:
+        """Why the steps have to be run for the last kind of rows for which they do; empty if there is none."""
+        return next(reversed(self._why_run.values()), "")
 
     @property
     def kinds(self) -> RowKinds:
@@ -403,8 +415,8 @@ class PipelineProgram:
         return self.why_run if self._ready and not self.folded() else ""
 
     def fold_for_arrays(self) -> None:
-        """Fold the steps for arrays of float64 and float32, where they take arrays."""
-        for dtype in ("float64", "float32"):
+        """Fold the steps for arrays of float64, float32 and int64, where they take arrays."""
+        for dtype in ("float64", "float32", "int64"):
             self._ready_for(np.zeros((1, max(self._n_columns, 0)), dtype=dtype))
 
     def fold_for(self, X: Any) -> None:
@@ -429,12 +441,15 @@ class PipelineProgram:
             steps=tuple(self._way.notes),
             folded_for=tuple(shown_kind(kind, self._kinds.names) for kind in self.folded()),
             model=self._with_program(settings)[1].explain_plan(n_rows),
+            run_for=tuple((shown_kind(kind, self._kinds.names), why) for kind, why in self._why_run.copy().items()),
         )
 
 
 def _with_columns(X: Any, numbers: list[int], made: Any) -> Any:
     """The first row of X again and again, with some columns of other rows."""
     first = [0] * len(made)
+    if not numbers:
+        return X[first] if isinstance(X, np.ndarray) or hasattr(X, "with_columns") else X.iloc[first]
     if isinstance(X, np.ndarray):
         found = X[first]
         found[:, numbers] = made[:, numbers]
@@ -464,7 +479,5 @@ def _run_steps(X: Any, folded: Folded, last: Any) -> Array:
             np.isnan(seen.numbers).any() and not forest.inputs.accepts_nan
         ):
             raise NotForViews
-        if folded.absent_zero:
-            missing = missing | (numbers_there == 0)
         found.append(np.where(missing, np.nan, numbers_there))
     return np.concatenate(found, axis=1)

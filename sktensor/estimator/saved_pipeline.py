@@ -113,12 +113,15 @@ class SavedPipeline:
 
     def folded_rows(self, X: Any) -> tuple[Ready, Rows]:
         """The program for rows like X, and these as its forest sees them; UnsupportedModelError where there is none."""
+        X = _as_array(X)
         found = self.kinds.of(X)
         ready = None if found is None else self._ready.get(found[0])
         if found is None or ready is None:
             raise self._unlike(X)
         try:
-            return ready, rows_of(X, found[1], ready, _no_steps)
+            if ready.folded.runs:
+                raise NotForViews
+            return ready, rows_of(X, found[1], ready)
         except NotForViews:
             raise self._asks_steps() from None
 
@@ -171,5 +174,13 @@ class SavedPipeline:
         )
 
 
-def _no_steps() -> Any:
-    raise NotForViews
+def _as_array(X: Any) -> Any:
+    """Sequences as the array that steps make of them, and integers as the ones that the steps have been folded for."""
+    if isinstance(X, (list, tuple)):
+        try:
+            X = np.asarray(X)
+        except ValueError:  # rows of different lengths
+            return X
+    if type(X) is np.ndarray and X.dtype.kind == "i" and X.dtype.itemsize >= 4:
+        return X.astype(np.int64, copy=False)
+    return X

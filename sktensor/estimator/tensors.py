@@ -14,6 +14,8 @@ __all__ = ["as_scikit_learn_answers", "like_tensor"]
 
 def as_scikit_learn_answers(found: Any) -> Any:
     """Tensors stay tensors where scikit-learn's own estimators would let them, under ``array_api_dispatch``."""
+    if type(found) is np.ndarray:
+        return found
     if isinstance(found, list):
         return [as_scikit_learn_answers(one) for one in found]
     return found if is_tensor(found) and get_config()["array_api_dispatch"] else on_host(found)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
 from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 
@@ -24,6 +25,11 @@ __all__ = ["TreeMethods"]
 
 class TreeMethods(ExplanationMethods):
     """Mix-in of :class:`~sktensor.TensorizedEstimator`: what its trees say, and what runs them."""
+
+    @property
+    def feature_importances_(self: TensorizedEstimator) -> npt.NDArray[Any]:  # type: ignore[misc]
+        """Importances of the features, as the wrapped model gives them."""
+        return self.estimator_.feature_importances_  # type: ignore[no-any-return]
 
     @available_if(wrapped_has("predict"))
     def predict_raw(self: TensorizedEstimator, X: Any, *, base_margin: Any = None, **params: Any) -> Any:

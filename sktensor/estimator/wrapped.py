@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 
 from sktensor.estimator.fitted import is_trained_booster
@@ -18,10 +19,20 @@ METHODS = (
     "transform", "fit_transform", "get_feature_names_out", "set_output", "predict_raw",
 )  # fmt: skip
 
+# Those that a pipeline has if its last step has them.
+OF_LAST_STEP = ("predict", "predict_proba", "predict_log_proba", "decision_function", "score_samples")
+
 
 def wrapped_has(method: str) -> Callable[[Any], bool]:
     """For ``available_if``: whether the wrapped model, the fitted one if there is one, has a method."""
-    return lambda self: hasattr(self.__dict__.get("estimator_", self.estimator), method)
+
+    def has(self: Any) -> bool:
+        model = self.__dict__.get("estimator_", self.estimator)
+        # A pipeline has the answers of its last step [sklearn/pipeline.py _final_estimator_has], which it asks for
+        # them in the same way, at the cost of a tree.
+        return hasattr(model.steps[-1][1] if type(model) is Pipeline and method in OF_LAST_STEP else model, method)
+
+    return has
 
 
 def has_score(self: Any) -> bool:

@@ -17,6 +17,8 @@ from sktensor.inputs.tensors import on_host
 from sktensor.native import finite
 
 __all__ = [
+    "FiniteCheck",
+    "SparseCheck",
     "check_container",
     "check_finite",
     "check_kind",
@@ -25,7 +27,6 @@ __all__ = [
     "check_sequence",
     "check_some",
     "check_sparse",
-    "check_sparse_missing",
     "check_tensor",
     "check_width",
     "margins",
@@ -162,7 +163,7 @@ def check_sparse(X: Any, forest: Forest) -> None:
         )
 
 
-def check_sparse_missing(X: Any, forest: Forest) -> None:
+def _check_sparse_missing(X: Any, forest: Forest) -> None:
     """Refuse missing values of a CSR matrix where they go other ways than in an array."""
     if not forest.inputs.sparse_accepts_nan and X.dtype.kind == "f" and np.isnan(_used(X, forest).data).any():
         raise ValueError(
@@ -257,6 +258,17 @@ class FiniteCheck(NamedTuple):
     def __call__(self, X: Any) -> None:
         """Raise for values that the library refuses."""
         check_finite(X, self.forest, self.estimator_name, allow_nan=self.allow_nan)
+
+
+class SparseCheck(FiniteCheck):
+    """The same for a CSR matrix, and whether it holds missing values where it must not."""
+
+    __slots__ = ()
+
+    def __call__(self, X: Any) -> None:
+        """Raise for values that the library refuses."""
+        _check_sparse_missing(X, self.forest)
+        super().__call__(X)
 
 
 def margins(base_margin: Any, n_rows: int, forest: Forest, model: Any) -> npt.NDArray[Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.utils.validation import validate_data
 
 from sktensor.forest import NO_FLUSH, Forest
 from sktensor.inputs.checks import (
     FiniteCheck,
+    SparseCheck,
     check_container,
     check_finite,
     check_kind,
@@ -19,7 +19,6 @@ from sktensor.inputs.checks import (
     check_sequence,
     check_some,
     check_sparse,
-    check_sparse_missing,
     check_tensor,
     check_width,
 )
@@ -28,7 +27,6 @@ from sktensor.inputs.names import known_columns, take_columns
 from sktensor.inputs.rows import IN_PLACE, Rows, as_rows, exchanged, from_sequence, is_exchangeable
 from sktensor.inputs.sparse import as_csr, is_csc_matrix, is_sparse
 from sktensor.inputs.tensors import is_tensor
-from sktensor.native.finite import all_finite
 from sktensor.registry import ColumnNames
 
 __all__ = ["read"]
@@ -145,14 +143,9 @@ def _sparse_rows(X: Any, forest: Forest, fitted: Any, name: str, *, allow_nan: b
         check_width(X.shape[1], forest, type(fitted).__name__)
     check_some(X, forest)
     data = as_csr(X, forest)
-    if not _are_finite(data.data, forest):  # otherwise neither finds anything, in several times what that takes
-        check_sparse_missing(data, forest)
-        check_finite(data, forest, name, allow_nan=allow_nan)
+    check = None
+    if data.dtype.kind == "f" and not (allow_nan and forest.inputs.accepts_inf and forest.inputs.sparse_accepts_nan):
+        check = SparseCheck(forest, name, allow_nan)
     # LightGBM makes CSR rows of all but a csc_matrix [python-package/lightgbm/basic.py, _InnerPredictor.predict].
     flush_limit = forest.inputs.flush_limit if is_csc_matrix(X) else NO_FLUSH
-    return Rows(data, flush_limit, forest.inputs.missing_value)
-
-
-def _are_finite(values: npt.NDArray[Any], forest: Forest) -> bool:
-    """Whether values are known to be finite as features."""
-    return values.dtype.kind in "biu" or all_finite(values[:, None], forest.trees.feature_dtype)
+    return Rows(data, flush_limit, forest.inputs.missing_value, check)

@@ -218,11 +218,13 @@ class Rows:
         A value that is missing to the trees beside NaN, compared before that.
     late_check : callable, optional
         What is left to check: called with `data`, it raises for values that the library refuses. A kernel that reads
-        the values anyway calls it only when it meets one that is not finite; any other code calls :meth:`checked`
-        before it starts.
+        the values anyway, and :meth:`arrays` for the entries of sparse rows, call it only when they meet one that is
+        not finite, or beyond `below_exponent`; any other code calls :meth:`checked` before it starts.
     in_place : bool
         Whether `data` is known to be an array of float32 or float64 numbers, which kernels read where it lies; where
         that is not known, :meth:`arrays` finds out.
+    below_exponent : int
+        Of which power of two the check wants to see no value, nor any beyond; 0 for infinity.
     """
 
     data: Any
@@ -230,6 +232,7 @@ class Rows:
     missing_value: float | None = None
     late_check: Check | None = None
     in_place: bool = False
+    below_exponent: int = 0
 
     def checked(self) -> Rows:
         """These rows, once nothing is left to check."""
@@ -279,7 +282,7 @@ class Rows:
         together = min(ROWS_CAST_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(n_columns, 1))))
         together = min(together, max(LEAST_NEAR, BYTES_NEAR // (8 * max(n_columns, 1))))
         if is_sparse(self.data):
-            yield from dense_blocks(self.data, forest, columns, together)
+            yield from dense_blocks(self.data, forest, columns, together, self.late_check)
             return
         for start in range(0, len(self), together):
             yield start, _cast(self.data[start : start + together], forest, columns)

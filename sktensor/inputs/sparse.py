@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import Forest
+from sktensor.native.finite import all_finite
 from sktensor.native.gather import Gatherer, gathers, indices_ascend
 
 __all__ = ["as_csr", "dense_blocks", "is_csc_matrix", "is_sparse"]
@@ -86,7 +87,9 @@ def as_csr(X: Any, forest: Forest) -> Any:
     return X
 
 
-def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> Iterator[tuple[int, Array]]:
+def dense_blocks(
+    X: Any, forest: Forest, columns: Array | None, n_rows: int, late_check: Callable[[Any], None] | None = None
+) -> Iterator[tuple[int, Array]]:
     """The rows of a CSR matrix as arrays, absent entries standing for what the library takes them for.
 
     Parameters
@@ -99,6 +102,8 @@ def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> 
         ``forest.used_columns``, where nothing but these columns is wanted.
     n_rows : int
         Rows of an array, at most.
+    late_check : callable, optional
+        Called with X, once, before the first block with an entry that is not finite.
 
     Yields
     ------
@@ -114,16 +119,21 @@ def dense_blocks(X: Any, forest: Forest, columns: Array | None, n_rows: int) -> 
         gatherer = Gatherer(X, None if columns is None else forest.trees.place, dense, absent)
         for start in range(0, n, n_rows):
             n_here = min(n_rows, n - start)
+            begin, end = X.indptr[start], X.indptr[start + n_here]
+            if late_check is not None and not all_finite(X.data[begin:end, None], forest.trees.feature_dtype):
+                late_check(X)
+                late_check = None
             gatherer.write(start, n_here)
             yield start, dense[:n_here]
             if start + n_here == n:
                 return
-            n_entries = int(X.indptr[start + n_here] - X.indptr[start])
-            if n_here * width < CELLS_FILLED * n_entries:
+            if n_here * width < CELLS_FILLED * int(end - begin):
                 dense.fill(absent)
             else:
                 gatherer.clear(start, n_here)
         return
+    if late_check is not None:
+        late_check(X)
     cells = dense.reshape(-1)  # a view
     for start in range(0, n, n_rows):
         ends = X.indptr[start : start + n_rows + 1]
@@ -177,7 +187,10 @@ def _check_indices(X: Any) -> None:
 
 
 def _check_range(X: Any, what: str, index: Array, size: int) -> None:
-    if len(index) and (index.min() < 0 or index.max() >= size):
+    if index.dtype.kind == "i":  # a negative number is beyond all others as one without a sign
+        index = index.view(f"u{index.dtype.itemsize}")
+    if len(index) and index.max() >= size:
+        index = index.view(index.dtype.str.replace("u", "i"))
         wrong = index[(index < 0) | (index >= size)][0]
         _refuse(X, f"it has an entry in {what} {wrong}, and {size} {what}s")
 

@@ -68,7 +68,7 @@ class RowsStructure(Structure):
         ("missing", c_double),
         ("flush", c_double),
         ("must_be_finite", c_int32),
-        ("reserved", c_int32),
+        ("below_exponent", c_int32),
     )
 
 

@@ -84,8 +84,8 @@ class Gatherer:
 
     def write(self, first: int, n: int) -> None:
         """Write rows ``first : first + n``; of repeated entries, the last one."""
-        self._kernels.check(self._kernels.gather(*self._addresses, first, n, 0))
+        self._kernels.check(self._kernels.gather(*self._addresses, first, n, 0, self._kernels.isa))
 
     def clear(self, first: int, n: int) -> None:
         """Have absent entries wherever these rows were written."""
-        self._kernels.check(self._kernels.gather(*self._addresses, first, n, 1))
+        self._kernels.check(self._kernels.gather(*self._addresses, first, n, 1, self._kernels.isa))

@@ -84,7 +84,7 @@ class Library:
         self.check_keys = self._function("skt_check_keys", pointer)
         self.all_finite = self._function("skt_all_finite", rows, number, number)
         self.indices_ascend = self._function("skt_indices_ascend", pointer, number)
-        self.gather = self._function("skt_gather", pointer, pointer, ctypes.c_int64, ctypes.c_int64, number)
+        self.gather = self._function("skt_gather", pointer, pointer, ctypes.c_int64, ctypes.c_int64, number, number)
         long, double = ctypes.c_int64, ctypes.c_double
         self.derive = self._function("skt_derive", pointer, rows, pointer, long, long, pointer, number, number)
         self.cityhash64 = self._function("skt_cityhash64", ctypes.c_char_p, pointer, long, pointer)
@@ -173,11 +173,13 @@ _column_fields = struct.Struct("Pqii")
 _dtype_number = {np.dtype(name).num: number for name, number in abi.DTYPES.items()}
 
 
-def packed_rows(X: Array, missing: float | None, flush: float, must_be_finite: bool = False) -> bytes:
+def packed_rows(
+    X: Array, missing: float | None, flush: float, must_be_finite: bool = False, below_exponent: int = 0
+) -> bytes:
     """An ``skt_rows`` for an array of float32 or float64 values, shape (n, F): read in place, whatever its strides."""
     row_stride, column_stride = X.strides
     lie = address(X), 0, *X.shape, row_stride, column_stride, _dtype_number[X.dtype.num]
-    return _rows_fields.pack(*lie, missing is not None, missing or 0.0, flush, must_be_finite, 0)
+    return _rows_fields.pack(*lie, missing is not None, missing or 0.0, flush, must_be_finite, below_exponent)
 
 
 def packed_columns(columns: Sequence[Array]) -> bytes:

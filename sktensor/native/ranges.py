@@ -5,14 +5,36 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-__all__ = ["LEAST_ROWS", "ranges"]
+__all__ = ["LEAST_ROWS", "ranges", "rows_at_once"]
 
 SECONDS = 0.05  # that a call should take
 STEP_SECONDS = 1e-7  # what a row takes in a tree at most, where its nodes come from memory
-LEAST_ROWS = 512  # for each thread: what circuits answer at once
+LEAST_ROWS = 512  # for each thread: what circuits answer at once, in the same time as fewer
+WALKED_ROWS = 4096  # what traversal takes through one tree after the other, so that nodes come into the cache once
 
 
-def ranges(n_rows: int, n_steps: int, n_threads: int, least: int = LEAST_ROWS) -> Iterable[tuple[int, int]]:
+def rows_at_once(n_steps: int, least: int | None = None) -> int:
+    """How many rows a thread is given in a first call: whole blocks of the kernels.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps of up to 100 ns that a row takes, such as trees.
+    least : int, optional
+        Rows that the kernel takes at once, if not 512.
+
+    Examples
+    --------
+    >>> rows_at_once(100), rows_at_once(700)
+    (8192, 1024)
+    """
+    least = least or LEAST_ROWS
+    wanted = int(SECONDS / STEP_SECONDS) // max(n_steps, 1)
+    block = WALKED_ROWS if wanted >= WALKED_ROWS else least
+    return max(-(-wanted // block), 1) * block
+
+
+def ranges(n_rows: int, n_steps: int, n_threads: int, least: int | None = None) -> Iterable[tuple[int, int]]:
     """Cut rows into ranges that take about 50 ms each; few rows stay one range.
 
     Parameters
@@ -23,8 +45,8 @@ def ranges(n_rows: int, n_steps: int, n_threads: int, least: int = LEAST_ROWS) -
         Steps of up to 100 ns that a row takes, such as trees.
     n_threads : int
         Threads that share a range.
-    least : int
-        Rows for each thread, at least.
+    least : int, optional
+        Rows that the kernel takes at once, if not 512.
 
     Returns
     -------
@@ -37,13 +59,13 @@ def ranges(n_rows: int, n_steps: int, n_threads: int, least: int = LEAST_ROWS) -
     >>> list(ranges(1000, 100, 1))
     [(0, 1000)]
     """
-    if n_rows <= least:  # without a generator, which takes longer than a kernel does for a row
+    size = rows_at_once(n_steps, least) * n_threads
+    if n_rows <= size:  # without a generator, which takes longer than a kernel does for a row
         return ((0, n_rows),) if n_rows else ()
-    return _by_time(n_rows, n_steps, n_threads, least)
+    return _by_time(n_rows, size, (least or LEAST_ROWS) * n_threads)
 
 
-def _by_time(n_rows: int, n_steps: int, n_threads: int, least: int) -> Iterator[tuple[int, int]]:
-    size = max(least, int(SECONDS / STEP_SECONDS) // max(n_steps, 1)) * n_threads
+def _by_time(n_rows: int, size: int, least: int) -> Iterator[tuple[int, int]]:
     first = 0
     while first < n_rows:
         last, began = min(n_rows, first + size), time.perf_counter()
@@ -52,5 +74,5 @@ def _by_time(n_rows: int, n_steps: int, n_threads: int, least: int) -> Iterator[
         if took < SECONDS / 4:
             size *= 4
         elif took > SECONDS * 2:
-            size = max(size // 2, least * n_threads)
+            size = max(size // 2 // least, 1) * least
         first = last

@@ -16,7 +16,8 @@ from sktensor.forest.views import BinView, CategoryView, NumberView, View
 from sktensor.inputs.layouts import NUMBERS
 from sktensor.persistence.codec import check_size, decode_value, encode_value
 from sktensor.persistence.forest_codec import decode_forest, encode_forest
-from sktensor.pipelines.folding import MOST_BINS, Folded
+from sktensor.pipelines.folding import Folded
+from sktensor.pipelines.numbers import MOST_BINS
 from sktensor.pipelines.walk import Note
 from sktensor.runtime.program import Program
 

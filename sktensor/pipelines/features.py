@@ -33,6 +33,8 @@ class Features:
         Which of them are missing instead.
     is_sparse : bool
         Whether `given` was a sparse matrix.
+    uncast : ndarray of shape (n, F)
+        The numbers as the steps give them.
     """
 
     def __init__(self, given: Any, forest: Forest) -> None:
@@ -51,6 +53,7 @@ class Features:
         else:
             values = _array(given)
             absent = np.zeros(values.shape, dtype=bool)
+        self.uncast: Array = values
         if inputs.ints_as_float32 and values.dtype not in (np.float32, np.float64):
             values = values.astype(np.float32)  # as LightGBM's Python package does
         with np.errstate(all="ignore"):
@@ -61,13 +64,6 @@ class Features:
             cast[np.abs(cast) <= TINY] = 0.0
         self.numbers: Array = cast.astype(np.float64)
         self.missing: Array = absent | np.isnan(cast)
-
-    def take(self, columns: Array) -> Features:
-        """These columns alone, in this order."""
-        found = object.__new__(Features)
-        found.numbers, found.missing = self.numbers[:, columns], self.missing[:, columns]
-        found.is_sparse = self.is_sparse
-        return found
 
 
 def _array(given: Any) -> Array:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest.views import BinView, CategoryView, NumberView
-from sktensor.pipelines.folding import UNKNOWN, Folded
+from sktensor.pipelines.folding import Folded
+from sktensor.pipelines.oracle import UNKNOWN
 
 __all__ = ["probe_values"]
 

@@ -11,13 +11,35 @@ import numpy.typing as npt
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest.trees import Trees
+from sktensor.forest.views import View
 
-__all__ = ["Answers", "Questions"]
+__all__ = ["Answers", "Questions", "ViewNumbers"]
 
 Array = npt.NDArray[Any]
 
 WORD = 32
 MOST_CATEGORIES = 4096  # of a set that numbers are asked for
+
+
+class ViewNumbers:
+    """Views, numbered as they come.
+
+    Attributes
+    ----------
+    all : list of View
+        In the order of their numbers.
+    """
+
+    def __init__(self) -> None:
+        self.all: list[View] = []
+        self._numbers: dict[View, int] = {}
+
+    def number_of(self, view: View) -> int:
+        """The number of a view, a new one if it is new."""
+        if view not in self._numbers:
+            self._numbers[view] = len(self.all)
+            self.all.append(view)
+        return self._numbers[view]
 
 
 @dataclass(frozen=True)
@@ -141,22 +163,22 @@ class Questions:
 
     # --- what is asked instead ----------------------------------------------------------------------------------
 
-    def ask_numbers(self, column: int, view: int, thresholds: dict[float, float], nan_left: Array | None) -> None:
+    def ask_numbers(self, column: int, view: int, thresholds: Array, nan_left: Array | None) -> None:
         """Have the nodes of a column compare a view with other thresholds.
 
         Parameters
         ----------
         column, view : int
             Which of the forest's columns, and which view instead.
-        thresholds : dict
-            By the old ones.
+        thresholds : ndarray of float64
+            For the old ones, in the order of :meth:`values`.
         nan_left : ndarray of bool, optional
             Where each question sends what is missing there, if anything can be.
         """
         of = self._of[column]
-        old = np.asarray(self._trees.threshold[of.first], dtype=np.float64).tolist()
+        old = np.asarray(self._trees.threshold[of.first], dtype=np.float64)
         self._feature[of.nodes] = view
-        self._threshold[of.nodes] = np.array([thresholds[t] for t in old])[of.which]
+        self._threshold[of.nodes] = thresholds[np.searchsorted(self.values(column), old)][of.which]
         self._nan_left[of.nodes] = False if nan_left is None else nan_left[of.which]
 
     def ask_sets(self, column: int, view: int, left: Array, nan_left: Array | None) -> None:

@@ -31,10 +31,13 @@ class Known:
         The column that holds them.
     values : tuple
         Numbers or text.
+    kind : {"monotone", "decreasing", "pieces"}
+        How that column depends on the one of X, as in :class:`Column`.
     """
 
     stage: Stage
     values: tuple[Any, ...]
+    kind: Literal["monotone", "decreasing", "pieces"] = "monotone"
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,8 @@ class Column:
         if not values:
             return self
         if self.kind == "pieces":
-            return replace(self, known=(*self.known, Known(self.stage, values)))
-        return replace(self, points=(*self.points, Known(self.stage, values)))
+            return replace(self, known=(*self.known, Known(self.stage, values, self.kind)))
+        return replace(self, points=(*self.points, Known(self.stage, values, self.kind)))
 
     def decreasing(self) -> Column:
         """Never increasing in this column."""
@@ -110,7 +113,7 @@ class Column:
         -------
         Column
         """
-        known = (*self.known, Known(self.stage, tuple(values)))
+        known = (*self.known, Known(self.stage, tuple(values), self.kind))
         return replace(self, kind="pieces", known=known, unknown="run" if "run" in (unknown, self.unknown) else "ask")
 
 

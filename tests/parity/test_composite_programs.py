@@ -189,5 +189,6 @@ def test_the_wrapper_fails_no_check_that_the_bare_model_passes(model):
         return {r["check_name"]: r["exception"] for r in results if r["status"] == status}
 
     # Those of voting and stacking that are about weights are not made of the bare model, whose fit does not name them.
-    ours, bare = with_status("failed", TensorizedEstimator(model)), with_status("passed", model)
+    ours = with_status("failed", TensorizedEstimator(model))
+    bare = with_status("passed", model) if ours else {}
     assert {name: error for name, error in ours.items() if name in bare} == {}

@@ -82,12 +82,15 @@ def test_raw_scores_have_the_bits_of_the_library(case):
     same(raw_of(forest, given(model, single)), predicted(model, single, output_margin=True))
 
 
-@pytest.mark.evidence("answers")
 def test_boosters_predict_in_place_with_the_same_bits_unless_dart(case):
     model, forest, rows = case
-    if not isinstance(model, xgb.Booster) or config(model)["gradient_booster"]["name"] == "dart":
+    is_booster = isinstance(model, xgb.Booster)
+    booster = model if is_booster else model.get_booster()
+    if config(booster)["gradient_booster"]["name"] == "dart":
         pytest.skip("dart rounds differently in place")
-    same(raw_of(forest, rows), model.inplace_predict(rows, predict_type="margin", validate_features=False))
+    given = {} if is_booster else {"missing": float(model.missing), "iteration_range": model._get_iteration_range(None)}
+    found = booster.inplace_predict(rows, predict_type="margin", validate_features=False, **given)
+    same(raw_of(forest, rows), found)
 
 
 @pytest.mark.evidence("answers")

@@ -71,7 +71,7 @@ def test_a_booster_gives_its_own_predictions():
 @pytest.mark.parametrize("strategy", NAMES)
 def test_a_module_is_compiled_whole_and_exported_with_any_number_of_rows(strategy):
     rng = np.random.default_rng(0)
-    forest = random_forest(rng, n_trees=4, max_depth=4, categorical=True, zero_dir=True, missing_value=-999.0)
+    forest = random_forest(rng, n_trees=2, max_depth=3, categorical=True, zero_dir=True, missing_value=-999.0)
     X = random_rows(forest, rng, 60)
     expected, rows = reference_sum(forest, X)[:, 0], torch.tensor(X)
     module = tensorize(forest, strategy=strategy)

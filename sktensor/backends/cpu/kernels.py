@@ -20,7 +20,7 @@ from sktensor.forest.transform import take_trees
 from sktensor.inputs.ctr_features import CtrColumns
 from sktensor.inputs.rows import Columns, Rows, is_tensor
 from sktensor.native import abi, loader
-from sktensor.native.ranges import LEAST_ROWS, ranges
+from sktensor.native.ranges import ranges, rows_at_once
 from sktensor.strategies import bitsliced
 from sktensor.strategies.costs import Shape
 from sktensor.strategies.ranks import Ranked, compile_ranks
@@ -232,14 +232,15 @@ class Calls:
         Whose rows and sums.
     n_steps : int, optional
         Steps of up to 100 ns that a row takes; by default as many as there are trees.
-    least_rows : int
-        Rows that a thread gets at least between two looks at whether Ctrl-C was pressed.
+    least_rows : int, optional
+        Rows that the kernels take at once, if not 512.
     """
 
-    def __init__(self, forest: Forest, n_steps: int | None = None, least_rows: int = LEAST_ROWS) -> None:
+    def __init__(self, forest: Forest, n_steps: int | None = None, least_rows: int | None = None) -> None:
         self.forest = forest
         self._least_rows = least_rows
         self._n_steps = forest.n_trees if n_steps is None else n_steps
+        self._at_once = rows_at_once(self._n_steps, least_rows)
         self.kernels = _kernels()
         self.n_outputs = forest.n_outputs
         self.features = abi.DTYPES[forest.trees.feature_dtype]
@@ -268,16 +269,14 @@ class Calls:
 
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
         """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
-        kernels, look = self.kernels, rows.late_check is not None
-        few = (
-            rows.in_place and len(out) <= self._least_rows
-        )  # without generators, which take longer than a kernel for a row
+        kernels, look = self.kernels, rows.in_place and rows.late_check is not None
+        few = rows.in_place and len(out) <= self._at_once  # without generators, which take longer than a row
         for first, X in ((0, rows.data),) if few else self._ranges(rows, n_threads):
             if isinstance(X, Columns):
                 columns = loader.packed_columns(X.arrays)  # which has to stay until the call is over
                 packed = loader.packed_frame(columns, len(X), rows.missing_value, rows.flush_limit)
             else:
-                packed = loader.packed_rows(X, rows.missing_value, rows.flush_limit, look)
+                packed = loader.packed_rows(X, rows.missing_value, rows.flush_limit, look, rows.below_exponent)
             target = loader.address(out[first:] if first else out)
             for call in calls:
                 error = call(packed, self.features, target, n_threads, kernels.isa)
@@ -289,7 +288,7 @@ class Calls:
     def _ranges(self, rows: Rows, n_threads: int) -> Iterator[tuple[int, Array | Columns]]:
         """Some rows at a time, and the number of the first of them."""
         arrays = self._arrays(rows, n_threads)
-        return arrays if len(rows) <= self._least_rows else self._cut(arrays, n_threads)
+        return arrays if len(rows) <= self._at_once else self._cut(arrays, n_threads)
 
     def _cut(
         self, arrays: Iterator[tuple[int, Array | Columns]], n_threads: int

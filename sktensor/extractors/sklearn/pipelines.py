@@ -96,7 +96,7 @@ def fingerprint_of(model: Any) -> Fingerprint:
     """What another fit of a pipeline, or of one of its steps, replaces."""
     last = model.steps[-1][1]
     found: list[Any] = [last]
-    _add_states((step for _, step in model.steps[:-1]), found)
+    _add_states([step for _, step in model.steps[:-1]], found)
     kind = type(last)
     if kind not in _fingerprints:
         _fingerprints[kind] = getattr(find_extractor(last), "fingerprint", None)
@@ -110,18 +110,35 @@ def _add_states(transformers: Iterable[Any], found: list[Any]) -> None:
     """Add to `found` transformers, what a fit sets in them, and the parameters that they look at afterwards."""
     for step in transformers:
         found.append(step)
-        if step is None or isinstance(step, str):
-            continue
-        module, state = type(step).__module__, getattr(step, "__dict__", {})
-        if module == "sklearn.pipeline" or module.startswith("sklearn.compose"):
+        kind = type(step)
+        if (holds := _holds.get(kind)) is None:
+            holds = _holds[kind] = _what_it_holds(kind)
+        if holds == "state":
+            found += step.__dict__.values()  # which transform leaves as they are
+        elif holds == "fitted":
+            found += [value for name, value in getattr(step, "__dict__", {}).items() if name.endswith("_")]
+        elif holds == "steps":
+            state = step.__dict__
             if (inside := state.get("transformers_")) is not None:
                 found.append(inside)
-                _add_states((one for _, one, _ in inside), found)
+                _add_states([one for _, one, _ in inside], found)
             else:
-                _add_states((one for _, one in state.get("steps", state.get("transformer_list", ()))), found)
-        elif module.startswith("sklearn.frozen"):
-            _add_states([state["estimator"]], found)
-        elif module.startswith("sklearn.") and not module.startswith("sklearn.feature_extraction"):
-            found += state.values()  # which transform leaves as they are
-        else:
-            found += [value for name, value in state.items() if name.endswith("_")]
+                _add_states([one for _, one in state.get("steps", state.get("transformer_list", ()))], found)
+        elif holds == "estimator":
+            _add_states([step.__dict__["estimator"]], found)
+
+
+# By the class of a transformer, where it shows another fit; looked for once.
+_holds: dict[type, str] = {}
+
+
+def _what_it_holds(kind: type) -> str:
+    """In which attributes another fit of transformers of a class shows."""
+    if kind is type(None) or issubclass(kind, str):
+        return "nothing"
+    module = kind.__module__
+    if module == "sklearn.pipeline" or module.startswith("sklearn.compose"):
+        return "steps"
+    if module.startswith("sklearn.frozen"):
+        return "estimator"
+    return "state" if module.startswith("sklearn.") and "feature_extraction" not in module else "fitted"

@@ -289,7 +289,7 @@ LOOKED_AT = ("threshold", "pos_label", "response_method", "voting", "weights", "
 def fingerprint(model: Any) -> Fingerprint:
     """What another fit of a model replaces."""
     state = vars(model)
-    if "steps" in state and own_class(model, ("Pipeline",)) is not None:
+    if "steps" in state and _is_pipeline(cast(Hashable, type(model))):
         from sktensor.extractors.sklearn.pipelines import fingerprint_of  # which knows this module
 
         return fingerprint_of(model)
@@ -300,6 +300,13 @@ def fingerprint(model: Any) -> Fingerprint:
     return tuple(map(state.get, _looked_at(cast(Hashable, type(model))))), tuple(
         map(len, map(state.get, LISTS, ((), ())))
     )
+
+
+@functools.cache
+def _is_pipeline(kind: Hashable) -> bool:
+    """Whether models of a class are pipelines of scikit-learn."""
+    names = [(cls.__name__, cls.__module__.partition(".")[0]) for cls in kind.__mro__]  # type: ignore[attr-defined]
+    return ("Pipeline", "sklearn") in names
 
 
 @functools.cache

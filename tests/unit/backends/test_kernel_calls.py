@@ -15,7 +15,7 @@ from scipy import sparse
 
 from sktensor import Forest
 from sktensor.backends.cpu import bitsliced as cpu_bitsliced
-from sktensor.backends.cpu import kernels, keys
+from sktensor.backends.cpu import keys
 from sktensor.backends.cpu import traversal as cpu_traversal
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
 from sktensor.backends.cpu.walk import WalkKernel
@@ -409,7 +409,6 @@ def test_keys_and_tables_of_denormals_are_read_in_threads_that_flush_them(flushi
 def short_ranges(monkeypatch):
     """Ranges of eight rows for each thread."""
     monkeypatch.setattr(native_ranges, "LEAST_ROWS", 8)
-    monkeypatch.setattr(kernels, "LEAST_ROWS", 8)
     monkeypatch.setattr(native_ranges, "SECONDS", 0.0)
 
 

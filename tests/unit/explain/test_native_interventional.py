@@ -24,6 +24,7 @@ KINDS = {
     "categories": {"categorical": True},
     "several outputs": {"n_outputs": 3, "n_trees": 7},
     "vector leaves": {"n_outputs": 3, "vector": True},
+    "more outputs than are walked at once": {"n_outputs": 6, "vector": True, "n_trees": 3},
     "chains": {"chain": True, "max_depth": 9, "n_features": 8},
     "repeated features": {"max_depth": 7, "n_features": 2, "n_trees": 3},
     "single leaves": {"single_leaf": "all"},

@@ -32,7 +32,7 @@ from sktensor.runtime.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-COUNT = int(os.environ.get("SKTENSOR_DAMAGED_MODELS", "300"))
+COUNT = int(os.environ.get("SKTENSOR_DAMAGED_MODELS", "150"))
 
 RNG = np.random.default_rng(7)
 X = np.column_stack([RNG.integers(0, 40, 200), RNG.normal(size=(200, 3))]).astype(float)

@@ -5,10 +5,12 @@ import pytest
 import scipy.sparse
 from layouts import misaligned
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 from sktensor import TensorizedEstimator
 from sktensor.native import gather, loader
 
+ISAS = [] if loader.library() is None else range(loader.library().best + 1)
 needs_kernels = pytest.mark.skipif(loader.library() is None, reason="no kernels in this build")
 
 
@@ -26,12 +28,14 @@ def block_of(X, columns, absent, dtype, order, n_rows):
 
 
 @needs_kernels
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("absent", [0.0, np.nan])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("into", [np.float32, np.float64])
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gathered_rows_are_the_columns_of_the_dense_matrix(dtype, index, into, order, absent):
+def test_gathered_rows_are_the_columns_of_the_dense_matrix(dtype, index, into, order, absent, isa, monkeypatch):
+    monkeypatch.setattr(loader.library(), "isa", isa)
     X, columns = sparse_rows(dtype=dtype, index=index), np.array([0, 3, 7, 20, 39])
     assert gather.gathers(X)
     expected = np.full(X.shape, absent, dtype=into)
@@ -97,9 +101,6 @@ def csr(indices, indptr, shape, index=np.int32, kind=scipy.sparse.csr_matrix):
     X.indices, X.indptr = np.array(indices, dtype=index), np.array(indptr, dtype=index)
     X.data = np.ones(len(indices))
     return X
-
-
-ISAS = [] if loader.library() is None else range(loader.library().best + 1)
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -188,3 +189,19 @@ def test_absent_entries_are_missing_for_xgboost_with_and_without_kernels(without
     if without_kernels:
         monkeypatch.setattr(loader, "_loaded", lambda: (None, "taken away"))
     assert TensorizedEstimator(model).predict_proba(X).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("kind", ["csr_matrix", "csc_matrix", "coo_matrix"])
+@pytest.mark.parametrize("n_rows", [1, 3000])
+def test_one_value_that_is_refused_is_found_in_the_last_entry_of_a_column_that_no_tree_looks_at(value, kind, n_rows):
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((n_rows, 30)) < 0.3, 1.0, 0.0)
+    tree = DecisionTreeClassifier(max_depth=1).fit(np.eye(30), np.eye(30)[0])
+    X[-1, -1] = value
+    Z = getattr(scipy.sparse, kind)(X)
+    word = "NaN" if np.isnan(value) else "infinity"
+    with pytest.raises(ValueError, match=word):
+        tree.predict(Z)
+    with pytest.raises(ValueError, match=word):
+        TensorizedEstimator(tree).predict(Z)

@@ -112,6 +112,15 @@ def test_arrays_of_both_floats(make, model, path):
         assert loaded.score(X, Y) == fast.score(X, Y)
 
 
+@pytest.mark.parametrize("make", [of_numbers, of_bins])
+def test_integers_and_sequences(make, path):
+    fast = TensorizedEstimator(make()).fit(X, Y)
+    loaded = saved(fast, path)
+    whole = np.rint(np.nan_to_num(X) * 3)
+    for rows in (whole.astype(np.int64), whole.astype(np.int32), X.tolist(), whole.astype(int).tolist(), tuple(X[:3])):
+        assert_same(fast, loaded, rows)
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 def test_frames(model, container, path):
@@ -182,7 +191,7 @@ def test_forests_of_several_kinds_share_their_leaves(path):
     fast = TensorizedEstimator(of_numbers()).fit(X, Y)
     sktensor.save(fast, path)
     header, arrays = taken_apart(path.read_bytes())
-    assert [kind["columns"] for kind in header["pipeline"]["kinds"]] == [["float64"], ["float32"]]
+    assert [kind["columns"] for kind in header["pipeline"]["kinds"]] == [["float64"], ["float32"], ["int64"]]
     assert "0.leaf_value" in arrays and "1.leaf_value" not in arrays
 
 
@@ -226,10 +235,11 @@ def test_no_library_and_no_transformer_is_loaded(path, tmp_path):
 
 
 UNLIKE = {
-    "integers": (X.astype(int), "array of int64"),
+    "short integers": (np.nan_to_num(X).astype(np.int8), "array of int8"),
     "too few columns": (X[:, :2], r"shape \(200, 2\)"),
     "a frame": (FRAME, "pandas frame with columns a: float64"),
-    "a list": (X.tolist(), "a list"),
+    "a list of texts": ([["a"] * 4] * 3, "array of <U1"),
+    "a list of uneven rows": ([[1.0], [2.0, 3.0]], "a list"),
     "no rows": (X[:0], r"shape \(0, 4\)"),
     "infinity": (np.where(X > 1, np.inf, X), "would have to be asked"),
 }

@@ -169,7 +169,7 @@ def test_a_balanced_tree_takes_one_piece_up_to_256_leaves(n_leaves, n_pieces, ac
 
 @pytest.mark.slow
 @pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("n_nodes", [1, 7, 8, 9, 40, 60, 255, 256, 1000])
+@pytest.mark.parametrize("n_nodes", [1, 7, 8, 9, 60, 255, 256])
 def test_a_chain_is_found_whole(n_nodes, side):
     other = {"left": "right", "right": "left"}[side]
     tree = {"value": 0.0}
@@ -236,7 +236,7 @@ def test_a_module_is_compiled_whole_and_exported_with_any_number_of_rows(monkeyp
     monkeypatch.setitem(strategy.LOOKUP, "float64", (0,) * (MAX_BITS + 1))  # cuts even small trees into pieces
     rng = np.random.default_rng(3)
     forest = random_forest(
-        rng, n_trees=3, max_depth=6, single_leaf="none", categorical=True, zero_dir=True, missing_value=-999.0
+        rng, n_trees=2, max_depth=5, single_leaf="none", categorical=True, zero_dir=True, missing_value=-999.0
     )
     assert bitsliced.compile(forest.trees).turns
     X = random_rows(forest, rng, 200)
