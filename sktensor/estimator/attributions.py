@@ -41,8 +41,8 @@ def attribution_of(
         The model and its program.
     settings : Settings
         How it runs.
-    needed : {"values", "interactions"}
-        Whether of inputs or of pairs of them.
+    needed : {"values", "contributions", "interactions"}
+        Whether of inputs or of pairs of them, and whether base values are to have room beside them.
     X : array-like, data frame, sparse matrix or torch.Tensor of shape (n_samples, n_features)
         The rows.
     background : array-like, data frame or sparse matrix, optional
@@ -201,6 +201,7 @@ def _combined(
         background = on_host(background) if combination.rows is None else combination.rows(model, on_host(background))
     running = program.running(settings)
     n_outputs = combination.n_outputs
+    needed = "interactions" if needed == "interactions" else "values"
     values: Any = 0.0
     base: Any = 0.0
     for term in combination.terms:

@@ -13,12 +13,15 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.explain.base import Needed
 from sktensor.explain.explainers import Background, Explainers
 from sktensor.forest import Forest, OutputSpec
-from sktensor.inputs.rows import Rows
+from sktensor.inputs.rows import Rows, is_tensor
 from sktensor.runtime.settings import Settings, count_threads
 
 __all__ = ["Attribution", "attribute"]
 
 Array = npt.NDArray[Any]
+
+# Rows whose values are laid out at once where they are written somewhere else.
+ROWS_TOGETHER = 16_384
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,8 @@ class Attribution:
         Inputs that stand behind the columns of X: what steps give that are run.
     flat : bool
         Whether contributions of no rows have shape (0,), as in XGBoost.
+    room : ndarray of contribution_dtype, shape (n, K, F + 1), optional
+        An array with room for base values behind `values`, which are a view of it.
     """
 
     outputs: OutputSpec
@@ -50,6 +55,7 @@ class Attribution:
     data: Any = None
     of_steps: Array | None = None
     flat: bool = False
+    room: Array | None = None
 
 
 def attribute(
@@ -71,8 +77,8 @@ def attribute(
         The rows.
     settings : Settings
         On which device, and in how many threads.
-    needed : {"values", "interactions"}
-        Whether of inputs or of pairs of them.
+    needed : {"values", "contributions", "interactions"}
+        Whether of inputs or of pairs of them, and whether base values are to have room beside them.
     model : str
         The class of the model, for errors.
     background : Background, optional
@@ -99,11 +105,23 @@ def attribute(
         explain, base = explainers.path_dependent(settings, needed), explainers.base
     else:
         explain, base = explainers.interventional(settings, background)
-    values = players.by_input(explain(rows, n_threads))
+
+    def values_of(some: Rows) -> Any:
+        return _as_raw_scores(forest, players.by_input(explain(some, n_threads)))
+
+    room = None
+    if needed == "contributions" and not is_tensor(rows.data):
+        shape = len(rows), forest.n_outputs, players.n_inputs + 1
+        room = np.empty(shape, dtype=forest.outputs.contribution_dtype)
+        values: Any = room[:, :, :-1].transpose(0, 2, 1)
+        for start, batch in zip(range(0, max(len(rows), 1), ROWS_TOGETHER), rows.batches(ROWS_TOGETHER), strict=True):
+            values[start : start + len(batch)] = values_of(batch)
+    else:
+        values = values_of(rows)
     if margin is not None:
         base = base - forest.trees.base.astype(np.float64) + margin.astype(np.float64)
     flat = not len(rows) and forest.inputs.no_rows == "flat"
-    return Attribution(forest.outputs, *_as_raw_scores(forest, values, base), flat=flat)
+    return Attribution(forest.outputs, values, _raw_base(forest, base), flat=flat, room=room)
 
 
 def _check_interactions(model: str, background: Background | None, *, shared: bool) -> None:
@@ -120,15 +138,22 @@ def _check_interactions(model: str, background: Background | None, *, shared: bo
         )
 
 
-def _as_raw_scores(forest: Forest, values: Any, base: Array) -> tuple[Any, Array]:
-    """Divide and scale values of sums, in place, as the library does with sums; and shift the base value."""
+def _as_raw_scores(forest: Forest, values: Any) -> Any:
+    """Divide and scale values of sums, in place, as the library does with the sums."""
     outputs = forest.outputs
     if outputs.raw_is_sum:
-        return values, base
+        return values
     if outputs.div != 1.0:
         values /= outputs.div
-        base = base / outputs.div
     if outputs.scale != 1.0:
         values *= outputs.scale
-        base = base * outputs.scale
-    return values, base if outputs.bias is None else base + outputs.bias
+    return values
+
+
+def _raw_base(forest: Forest, base: Array) -> Array:
+    """Divide, scale and shift base values likewise."""
+    outputs = forest.outputs
+    if outputs.raw_is_sum:
+        return base
+    base = base / outputs.div * outputs.scale
+    return base if outputs.bias is None else base + outputs.bias

@@ -9,8 +9,8 @@ from sktensor.inputs.rows import Rows
 
 __all__ = ["Explain", "Needed"]
 
-Needed: TypeAlias = Literal["values", "interactions"]
-"""What is asked for: of single players, or of pairs of them."""
+Needed: TypeAlias = Literal["values", "contributions", "interactions"]
+"""What is asked for: values of single players, the same beside base values in one array, or values of pairs."""
 
 Explain: TypeAlias = Callable[[Rows, int], Any]
 """``explain(rows, n_threads)``: what each player adds to each sum over trees.

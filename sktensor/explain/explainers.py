@@ -127,7 +127,7 @@ class Explainers:
             return _path_dependent(self.program.forest, self.players, *key)
 
         found = _kept(self._built, key, build)
-        return found.values if needed == "values" else found.interactions
+        return found.interactions if needed == "interactions" else found.values
 
     def interventional(self, settings: Settings, background: Background) -> tuple[Explain, Array]:
         """What gives interventional values of players, and the mean of the background's sums, float64, shape (K,)."""

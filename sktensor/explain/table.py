@@ -21,7 +21,7 @@ class Explained(NamedTuple):
 
     Attributes
     ----------
-    needs : {"values", "interactions"}
+    needs : {"values", "contributions", "interactions"}
         What it is made of.
     finish : callable
         ``finish(attribution, X)`` makes it of that, and of the rows as they were given.
@@ -64,12 +64,13 @@ def contributions(attribution: Attribution, X: Any) -> npt.NDArray[Any]:
     ndarray of contribution_dtype, shape (n, F + 1), (n, K, F + 1) or (n, K * (F + 1))
         Base values last.
     """
-    values, outputs = on_host(attribution.values), attribution.outputs
-    n, n_inputs, n_outputs = values.shape
-    found = np.empty((n, n_outputs, n_inputs + 1), dtype=outputs.contribution_dtype)
+    outputs, found = attribution.outputs, attribution.room
+    n, n_inputs, n_outputs = attribution.values.shape
+    if found is None:
+        found = np.empty((n, n_outputs, n_inputs + 1), dtype=outputs.contribution_dtype)
+        found[:, :, :-1] = on_host(attribution.values).transpose(0, 2, 1)
     if attribution.flat:
         return found.reshape(0)
-    found[:, :, :-1] = values.transpose(0, 2, 1)
     found[:, :, -1] = attribution.base
     if n_outputs == 1:
         return found[:, 0]
@@ -81,6 +82,6 @@ def contributions(attribution: Attribution, X: Any) -> npt.NDArray[Any]:
 EXPLANATIONS = {
     "shap_values": Explained("values", shap_values),
     "interactions": Explained("interactions", shap_values),
-    "contributions": Explained("values", contributions),
+    "contributions": Explained("contributions", contributions),
     "explain": Explained("values", as_explanation),
 }

@@ -15,7 +15,7 @@ from forests import random_forest
 
 import sktensor
 from sktensor import Forest, TensorizedEstimator, UnsupportedModelError
-from sktensor.explain import explainers, native, tensors
+from sktensor.explain import attributions, explainers, native, tensors
 from sktensor.explain.players import players_of_columns
 from sktensor.native import loader
 
@@ -259,3 +259,14 @@ def test_statistics_of_several_columns_are_a_player_of_their_own():
     values = np.arange(2.0 * players.n_players).reshape(2, players.n_players, 1)
     found = players.by_input(values)
     assert found.shape == (2, 4, 1) and np.allclose(found.sum(1), values.sum(1))
+
+
+def test_contributions_of_many_rows_are_laid_out_part_by_part(monkeypatch):
+    for model in (lgb(), xgb()):
+        wrapped = TensorizedEstimator(model)
+        expected = wrapped.contributions(MISSING)
+        monkeypatch.setattr(attributions, "ROWS_TOGETHER", 33)
+        assert wrapped.contributions(MISSING).tobytes() == expected.tobytes()
+        values = wrapped.shap_values(MISSING).astype(expected.dtype)
+        assert values.tobytes() == np.ascontiguousarray(expected[:, :-1]).tobytes()
+        monkeypatch.undo()
