@@ -269,7 +269,8 @@ class Calls:
 
     def run(self, calls: Sequence[Callable[..., int]], rows: Rows, out: Array, n_threads: int) -> None:
         """Call kernels, one after the other, for all rows; their values are checked on the way, if they have to be."""
-        kernels, look = self.kernels, rows.in_place and rows.late_check is not None
+        # Entries of sparse rows are looked at where they are gathered.
+        kernels, look = self.kernels, rows.late_check is not None and not hasattr(rows.data, "indptr")
         few = rows.in_place and len(out) <= self._at_once  # without generators, which take longer than a row
         for first, X in ((0, rows.data),) if few else self._ranges(rows, n_threads):
             if isinstance(X, Columns):
