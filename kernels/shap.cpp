@@ -21,7 +21,7 @@ template <int kPoints, bool kToLeft, bool kToRight, bool kRepeated>
 void enter(const Walk &w, int64_t n) {
   const skt_shap_node &node = w.nodes[n];
   const Factors<kPoints, kRepeated> factors(w, node);
-  const AllWays all(w, n);
+  const WaysOfAll all(w, n);
   const int n_groups = w.n_groups;
   const Doubles *product = frame_of<kPoints>(w, node.depth, node.is_right);
   Doubles *left = frame_of<kPoints>(w, node.depth + 1, 0), *right = frame_of<kPoints>(w, node.depth + 1, 1);
@@ -74,7 +74,7 @@ struct Side<kLeaf, kPoints> {
 template <int kPoints>
 struct Side<kBottom, kPoints> {
   Bottom<kPoints> bottom;
-  const AllWays all;
+  const WaysOfAll all;
   Choice goes_left;
   Side(const Walk &w, int64_t child, int64_t, int, int64_t output) : bottom(w, child, output), all(w, child) {}
   void turn(int group) { goes_left = all.of(group).goes_left; }
@@ -100,7 +100,7 @@ template <int kPoints, int kLeft, int kRight, bool kRepeated>
 void leave(const Walk &w, int64_t n) {
   const skt_shap_node &node = w.nodes[n];
   const Factors<kPoints, kRepeated> factors(w, node);
-  const AllWays all(w, n);
+  const WaysOfAll all(w, n);
   const int n_groups = w.n_groups;
   const double *const scale = kRepeated ? w.tables->constants + node.constants + 2 * w.n_points + w.first_point : nullptr;
   Doubles *const frame = frame_of<kPoints>(w, node.depth, node.is_right);

@@ -55,7 +55,7 @@ void enter(const Walk &w, int64_t n) {
   const skt_shap_node &node = w.nodes[n];
   if (node.left < 0 && node.right < 0) return;
   const Factors<kPoints, kRepeated> factors(w, node);
-  const AllWays all(w, n);
+  const WaysOfAll all(w, n);
   const int n_groups = w.n_groups;
   const Doubles *product = frame_of<kPoints>(w, node.depth, node.is_right);
   Doubles *left = frame_of<kPoints>(w, node.depth + 1, 0), *right = frame_of<kPoints>(w, node.depth + 1, 1);
@@ -73,7 +73,7 @@ template <int kPoints, bool kRepeated>
 void leave(const Walk &w, const Split *splits, int64_t n) {
   const skt_shap_node &node = w.nodes[n];
   const Factors<kPoints, kRepeated> factors(w, node);
-  const AllWays all(w, n);
+  const WaysOfAll all(w, n);
   const int n_groups = w.n_groups;
   const double *const scale = kRepeated ? w.tables->constants + node.constants + 2 * w.n_points + w.first_point : nullptr;
   Doubles *frame = frame_of<kPoints>(w, node.depth, node.is_right);

@@ -89,10 +89,10 @@ struct Ways {
 };
 
 // Where the rows at hand go. Held by value, since stores of numbers may be to anything as far as compilers know.
-struct AllWays {
+struct WaysOfAll {
   uint64_t goes_left, was_here;
 
-  AllWays(const Walk &w, int64_t node) : goes_left(w.bits[node].goes_left >> w.shift), was_here(w.bits[node].was_here >> w.shift) {}
+  WaysOfAll(const Walk &w, int64_t node) : goes_left(w.bits[node].goes_left >> w.shift), was_here(w.bits[node].was_here >> w.shift) {}
 
   Ways of(int group) const { return {choice_of(goes_left >> (group * kDoubles)), choice_of(was_here >> (group * kDoubles))}; }
 };
