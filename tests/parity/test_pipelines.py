@@ -284,7 +284,7 @@ FRAMES = [
     (steps, model, kind)
     for steps in MIXED
     for kind in ("object", "object with None", "str", "category", "polars")
-    for model in ("XGBoost", "forest", *(("LightGBM", "HistGradientBoosting") if kind == "str" else ()))
+    for model in ("XGBoost", *(("forest", "LightGBM", "HistGradientBoosting") if kind == "str" else ()))
 ]
 
 

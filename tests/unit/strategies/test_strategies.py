@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -87,13 +88,7 @@ def test_a_chain_of_hundreds_of_nodes_is_walked_to_its_end(name):
 def test_codes_hold_any_number_of_thresholds(name, n_thresholds):
     # 255 and 32767 are the most that one and two bytes can tell apart.
     rng = np.random.default_rng(n_thresholds)
-    size = 16
-    stumps = [
-        {"feature": 0, "threshold": float(t), "left": {"value": 1.0}, "right": {"value": 2.0}}
-        for t in np.linspace(0, n_thresholds - 1, size).round()
-    ]
-    # One tree that asks for every threshold by way of a stump each would be slow; fill up with a balanced tree.
-    forest = Forest.from_trees([*stumps, _search_tree(0, n_thresholds)], n_features=1)
+    forest = _with_thresholds(n_thresholds)
     X = np.r_[
         rng.uniform(-1, n_thresholds, 50), [np.nan, -np.inf, np.inf], np.arange(0, n_thresholds, n_thresholds // 9)
     ]
@@ -102,6 +97,16 @@ def test_codes_hold_any_number_of_thresholds(name, n_thresholds):
             Program(forest).total(Rows(X[:, None]), Settings(strategy=name))
     else:
         assert_as_reference(forest, X[:, None].astype(float), name)
+
+
+@functools.cache
+def _with_thresholds(n_thresholds):
+    stumps = [
+        {"feature": 0, "threshold": float(t), "left": {"value": 1.0}, "right": {"value": 2.0}}
+        for t in np.linspace(0, n_thresholds - 1, 16).round()
+    ]
+    # One tree that asks for every threshold by way of a stump each would be slow; fill up with a balanced tree.
+    return Forest.from_trees([*stumps, _search_tree(0, n_thresholds)], n_features=1)
 
 
 def _search_tree(low, high):
