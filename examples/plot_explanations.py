@@ -2,7 +2,7 @@
 Explaining predictions
 ======================
 
-What a column adds to a prediction, exactly and at the speed of predictions: SHAP values of a whole pipeline, one for
+What a column adds to a prediction, exactly and in microseconds a row: SHAP values of a whole pipeline, one for
 each column of the frame that goes in, and the plots of the package ``shap``.
 """
 
