@@ -22,7 +22,12 @@ __all__ = ["BACKENDS", "Backend", "Runner", "backends_by_name"]
 
 
 class Runner(Protocol):
-    """A forest, ready to run."""
+    """A forest, ready to run.
+
+    One that does nothing for rows in an array but call kernels on their tables may have ``tables_in_place(n_rows,
+    dtype)``, which gives these, each with the address of its tables and its ``kernel``: few rows then reach them by a
+    shorter way [sktensor.native.plain_calls].
+    """
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: npt.NDArray[Any] | None = None) -> Any:
         """The sum over trees, shape (n, K), from `start` on, shape (n, K), if there is one.

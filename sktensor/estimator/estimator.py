@@ -338,12 +338,17 @@ class TensorizedEstimator(
         """What a method returns, made of one fitted state."""
         if fitted is None:
             fitted = self._current()
+        settings = self._settings()
+        if base_margin is None and not params and not self.verbose:
+            found = fitted.plain_answers(method, settings, X)
+            if found is not None:
+                return found
         program: Any = fitted.program
         if method in fitted.methods:
-            return answer_of_library(fitted, method, self._settings(), X, **given_beside_X(base_margin, params))
+            return answer_of_library(fitted, method, settings, X, **given_beside_X(base_margin, params))
         if not isinstance(program, Program):
             ask = getattr(program, "ask_watched", program.ask) if self.verbose else program.ask
-            found = ask(method, self._settings(), X, **given_beside_X(base_margin, params))
+            found = ask(method, settings, X, **given_beside_X(base_margin, params))
             return found if method == "predict_raw" else as_scikit_learn_answers(found)
         if params:
             check_arguments(fitted.model, method, params)
@@ -351,7 +356,7 @@ class TensorizedEstimator(
             from sktensor.estimator.progress import Watched
 
             program = Watched(program)
-        return ANSWERS[method](fitted, program, self._settings(), X, base_margin)
+        return ANSWERS[method](fitted, program, settings, X, base_margin)
 
     @available_if(has_score)
     def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:

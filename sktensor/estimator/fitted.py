@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.composite import Composite
+from sktensor.estimator.plain_answers import PlainAnswers
 from sktensor.explain.explainers import Explainers
 from sktensor.registry import Fingerprint, Methods, find_extractor
 from sktensor.runtime.program import Program
@@ -47,6 +48,8 @@ class Fitted:
         What the library makes of leaves or sums itself.
     explainers : Explainers, optional
         What takes raw scores of a program apart.
+    plain_answers : PlainAnswers
+        What answers few rows of a plain array.
     """
 
     model: Any
@@ -55,6 +58,7 @@ class Fitted:
     prefit: bool = False
     methods: Methods = field(init=False, repr=False)
     explainers: Explainers | None = field(init=False, repr=False)
+    plain_answers: PlainAnswers = field(init=False, repr=False)
     _ask: Callable[[Any], Fingerprint] | None = field(init=False, repr=False)
     _seen: Fingerprint | None = field(init=False, repr=False)
 
@@ -65,6 +69,7 @@ class Fitted:
         explainers = Explainers(self.program) if is_forest else None  # type: ignore[arg-type]
         seen = None if ask is None else ask(self.model)
         self.__dict__.update(methods=methods, explainers=explainers, _ask=ask, _seen=seen)
+        self.__dict__["plain_answers"] = PlainAnswers(self.program, self.columns, methods)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in ("model", "program", "columns", "prefit")}

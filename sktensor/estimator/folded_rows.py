@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sktensor.estimator.plain_answers import PlainProgram
 from sktensor.explain.explainers import Explainers
 from sktensor.explain.players import players_of_views
 from sktensor.forest import NO_FLUSH
@@ -72,6 +73,11 @@ class Ready:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.__post_init__()
+
+    @property
+    def plain(self) -> PlainProgram | None:
+        """What runs arrays that need no more than kernels; None where steps or look-ups have a part in it."""
+        return PlainProgram(self.program, self.below_exponent) if self.in_place and not self.folded.runs else None
 
     @classmethod
     def of(cls, folded: Folded, program: Program, kind: Kind, *, in_place: bool) -> Ready:

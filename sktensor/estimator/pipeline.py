@@ -16,6 +16,7 @@ from sktensor.errors import UnsupportedModelError, VerificationError
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.composite import CompositePlan
 from sktensor.estimator.folded_rows import Kind, Ready, RowKinds, rows_of, shown_kind
+from sktensor.estimator.plain_answers import PlainProgram
 from sktensor.estimator.progress import Watched
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.estimator.transformer import innermost
@@ -232,6 +233,13 @@ class PipelineProgram:
         """
         ready, columns = self._ready_for(X)
         return None if ready is None else (ready, self._rows(X, columns, ready))
+
+    def plain_program(self, dtype: str) -> PlainProgram | None:
+        """What runs arrays of a dtype whose columns have no names; None where more than kernels has a part in it."""
+        if self._hands_on or self._kinds.names is not None or self._n_columns < 1 or self._fitted_last.methods:
+            return None
+        ready, _ = self._ready_for(np.zeros((1, self._n_columns), dtype=dtype))
+        return None if ready is None else ready.plain
 
     @property
     def hands_on(self) -> bool:

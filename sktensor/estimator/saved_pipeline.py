@@ -11,6 +11,7 @@ from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.fitted import Fitted
 from sktensor.estimator.folded_rows import Kind, Ready, RowKinds, rows_of, shown_kind
 from sktensor.estimator.pipeline import PipelinePlan
+from sktensor.estimator.plain_answers import PlainProgram
 from sktensor.estimator.progress import Watched
 from sktensor.estimator.scoring import score
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
@@ -59,6 +60,11 @@ class SavedPipeline:
         if ready is None or not ready.in_place:
             raise UnsupportedModelError(f"This {self._name} is not one forest over numbers: its steps look values up.")
         return ready.program.forest
+
+    def plain_program(self, dtype: str) -> PlainProgram | None:
+        """What runs arrays of a dtype whose columns have no names; None where more than kernels has a part in it."""
+        ready = self._ready.get(np.dtype(dtype).char) if self.kinds.names is None else None
+        return None if ready is None else ready.plain
 
     def folded(self) -> dict[Kind, Ready]:
         """The folded steps, by the kind of rows that they have been folded for."""

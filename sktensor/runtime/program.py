@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -152,6 +152,17 @@ class Program:
             if _is_settled(plan, settings):
                 self._ready[n_rows, settings] = runner, rows_per_batch, n_threads
         return outputs.raw_scores(self.forest, runner.total(rows, rows_per_batch, n_threads, start)), n_threads
+
+    def tables_in_place(self, n_rows: int, dtype: str, settings: Settings) -> tuple[Sequence[Any], float] | None:
+        """The kernels' tables that give sums over trees for so many rows in an array of a dtype, and the time expected.
+
+        None where other code has a part in it, or several threads may have.
+        """
+        plan = self.plan(n_rows, settings)
+        if plan.worth_threads or plan.chosen.gives_raw or self.forest.trees.aggregate != "sum":
+            return None
+        find = getattr(self._runner(plan, plan.chosen), "tables_in_place", None)
+        return None if find is None else (find(n_rows, dtype), plan.expected_ns or 0.0)
 
     def _total(self, rows: Rows, settings: Settings, plan: Plan, n_threads: int, start: npt.NDArray[Any] | None) -> Any:
         if self.forest.trees.aggregate == "weighted_median":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from sktensor.backends.cpu import costs, traversal, walk
-from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
+from sktensor.backends.cpu.kernels import BitslicedKernel, Tables, TraversalKernel
 from sktensor.backends.cpu.walk import WalkKernel
 from sktensor.backends.workload import Workload
 from sktensor.inputs.rows import Rows
@@ -22,6 +22,10 @@ __all__ = ["STRATEGIES", "build", "options", "unavailable"]
 Array = npt.NDArray[Any]
 
 STRATEGIES = ("bitsliced", "tree_traversal")
+
+# What may be faster than walking for some rows, and it.
+SUMMING = (*STRATEGIES, costs.DIRECT)
+FINDING_LEAVES = ("tree_traversal", costs.DIRECT)
 
 # What a thread of a kernel keeps at hand, at most; it takes rows from where they lie, a block at a time.
 KERNEL_BYTES = 2 * 2**20
@@ -99,18 +103,23 @@ class ByRows:
         self._kernels: dict[str, Any] = {costs.DIRECT: WalkKernel(work.forest)}
         self._choice = lru_cache(CHOICES_KEPT)(partial(_fastest, work))
 
-    def _for(self, rows: Rows, names: tuple[str, ...]) -> Any:
-        """The kernel for these rows; threads may build one twice, and one of the two stays."""
-        best = self._choice(len(rows), names, not rows.lie())
+    def _for(self, n_rows: int, names: tuple[str, ...], compact: bool) -> Any:
+        """The kernel for so many rows; threads may build one twice, and one of the two stays."""
+        best = self._choice(n_rows, names, compact)
         if (found := self._kernels.get(best.name)) is None:
             found = self._kernels.setdefault(best.name, build(self._work, best, "cpu"))
         return found
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
-        names = (*STRATEGIES, costs.DIRECT)
-        return self._for(rows, names).total(rows, rows_per_batch, n_threads, start)
+        found = self._for(len(rows), SUMMING, not rows.lie())
+        return found.total(rows, rows_per_batch, n_threads, start)
+
+    def tables_in_place(self, n_rows: int, dtype: str) -> Sequence[Tables]:
+        """The tables for rows that are read where they lie, which continue each other's sums."""
+        return self._for(n_rows, SUMMING, False).tables_in_place(n_rows, dtype)  # type: ignore[no-any-return]
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
-        return self._for(rows, ("tree_traversal", costs.DIRECT)).leaves(rows, rows_per_batch, n_threads)
+        found = self._for(len(rows), FINDING_LEAVES, not rows.lie())
+        return found.leaves(rows, rows_per_batch, n_threads)

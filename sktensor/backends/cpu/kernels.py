@@ -61,6 +61,10 @@ class BitslicedKernel:
         tables = self._tables["float32"] if len(self._tables) == 1 else self._tables[rows.dtype]
         return self._calls.sums(tables, rows, n_threads, start)
 
+    def tables_in_place(self, n_rows: int, dtype: str) -> Sequence[Tables]:
+        """The tables for rows that are read where they lie, which continue each other's sums."""
+        return self._tables["float32"] if len(self._tables) == 1 else self._tables[dtype]
+
 
 @dataclass(frozen=True)
 class _Partition:
@@ -125,7 +129,8 @@ class Tables:
         self._narrowed: Tables | None = None
         error = getattr(kernels, f"check_{kind}")(self.address)
         kernels.check(error, "Tables for the CPU kernels do not hold together")
-        self.call = partial(getattr(kernels, f"run_{kind}"), self.address)
+        self.kernel = getattr(kernels, f"run_{kind}")
+        self.call = partial(self.kernel, self.address)
 
     @cached_property
     def continuing(self) -> Tables:
@@ -208,6 +213,10 @@ class TraversalKernel:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
         tables, _ = self._for(rows.dtype) if self._by_dtype else self._tables["float32"]
         return self._calls.sums(tables, rows, n_threads, start)
+
+    def tables_in_place(self, n_rows: int, dtype: str) -> Sequence[Tables]:
+        """The tables for rows that are read where they lie, which continue each other's sums."""
+        return self._for(dtype)[0]
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""

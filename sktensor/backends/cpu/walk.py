@@ -6,6 +6,7 @@ look at them. A tree of a row looks at as many values as it is deep, and this ke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -83,6 +84,10 @@ class WalkKernel:
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
         return self._calls.sums(self._tables, rows, n_threads, start)
+
+    def tables_in_place(self, n_rows: int, dtype: str) -> Sequence[Tables]:
+        """The tables for rows that are read where they lie, which continue each other's sums."""
+        return self._tables
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""

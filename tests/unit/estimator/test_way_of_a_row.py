@@ -1,4 +1,4 @@
-"""The way of one numpy row from ``predict_proba`` to the answer: how many functions of Python, and in which folders."""
+"""The way of numpy rows from ``predict_proba`` to the answer: how many functions of Python, and in which folders."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from xgboost import XGBClassifier
 
 import sktensor
 from sktensor import TensorizedEstimator
-from sktensor.native import loader
+from sktensor.native import loader, plain_calls
 
 pytestmark = pytest.mark.skipif(loader.library() is None, reason=f"no kernels: {loader.why_missing()}")
+
+needs_extension = pytest.mark.skipif(not plain_calls.is_there(), reason="built without the extension module")
 
 ROOT = Path(sktensor.__file__).parent
 X, Y = make_classification(200, 28, random_state=0)
@@ -57,19 +59,38 @@ def calls(function, row):
     return seen
 
 
+def folders(function, rows):
+    """The folders that rows enter on a second call, one after the other."""
+    seen = [
+        path.relative_to(ROOT).parts[0]
+        for path, name in calls(function, rows)
+        if path.is_relative_to(ROOT) and name not in OF_ROWS
+    ]
+    return [folder for folder, _ in groupby(folder for folder in seen if folder not in HELPERS)]
+
+
+@needs_extension
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("method", "most"), [("predict_proba", 30), ("predict", 42)])
-def test_a_numpy_row_takes_few_calls(fast, method, most, dtype):
+@pytest.mark.parametrize(("method", "most"), [("predict_proba", 8), ("predict", 32)])
+def test_a_row_takes_few_calls(fast, method, most, dtype):
     assert len(calls(getattr(fast, method), X[:1].astype(dtype))) <= most
+
+
+@needs_extension
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("method", "way"), [("predict_proba", ["estimator"]), ("predict", ["estimator", "outputs"])])
+def test_a_row_goes_to_the_kernels_at_once(fast, method, way, dtype):
+    assert folders(getattr(fast, method), X[:1].astype(dtype)) == way
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("method", "most"), [("predict_proba", 36), ("predict", 48)])
+def test_many_rows_take_few_calls(fast, method, most, dtype):
+    assert len(calls(getattr(fast, method), X.astype(dtype))) <= most
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("method", ["predict_proba", "predict"])
-def test_a_numpy_row_enters_each_folder_once(fast, method, dtype):
-    folders = [
-        path.relative_to(ROOT).parts[0]
-        for path, name in calls(getattr(fast, method), X[:1].astype(dtype))
-        if path.is_relative_to(ROOT) and name not in OF_ROWS
-    ]
-    way = [folder for folder, _ in groupby(folder for folder in folders if folder not in HELPERS)]
+def test_many_rows_enter_each_folder_once(fast, method, dtype):
+    way = folders(getattr(fast, method), X.astype(dtype))
     assert way == ["estimator", "inputs", "runtime", "backends", "outputs"]

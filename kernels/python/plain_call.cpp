@@ -1,0 +1,304 @@
+// The Python type PlainCall: few rows of a plain array through kernels and back, in one call. See sktensor/native/plain_calls.py.
+//
+// Written against CPython's stable ABI, so that one build serves every version of it from 3.11 on. The kernels know nothing of Python: it gets
+// their addresses as numbers. Whatever is not the common case is answered with None: the caller goes the ordinary way, which finds the same
+// numbers, or the error.
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+
+#include <cstdint>
+#include <cstring>
+#include <new>
+
+#include "../sktensor.h"
+
+namespace {
+
+constexpr int64_t kMostRows = 64;
+constexpr int kMostSteps = 8;          // kernel calls that continue each other's sums
+constexpr int64_t kMostScores = 1024;  // raw scores of a call that a link is applied to
+
+using Kernel = int32_t (*)(const void *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa);
+using Sigmoid32 = int32_t (*)(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t n_threads, int32_t isa);
+using Sigmoid64 = int32_t (*)(const double *raw, int64_t n, double factor, double *out, int32_t n_threads, int32_t isa);
+using Softmax32 = int32_t (*)(const skt_expf *table, const float *raw, int64_t n, int64_t n_classes, float *out, int32_t n_threads, int32_t isa);
+using Softmax64 = int32_t (*)(const double *raw, int64_t n, int64_t n_classes, double *out, int32_t n_threads, int32_t isa);
+
+enum Link { kNoLink, kSigmoid32, kSigmoid64, kSoftmax32, kSoftmax64 };
+constexpr const char *kLinkNames[] = {"none", "sigmoid32", "sigmoid64", "softmax32", "softmax64"};
+
+// The kernel calls for so many rows of a dtype.
+struct Steps {
+  enum : int8_t { kUnknown, kNone, kKnown } state;
+  int8_t n_steps;
+  int8_t releases; // whether other threads may run meanwhile
+  int32_t features, below_exponent;
+  Kernel kernel[kMostSteps];
+  const void *tables[kMostSteps];
+  PyObject *shape;  // of the answer
+};
+
+struct PlainCall {
+  PyObject_HEAD
+  PyObject *array_type, *empty, *dtype, *resolve, *kept;
+  skt_rows rows;  // as they are to be read
+  int32_t isa, link;
+  int64_t n_outputs, width, item;
+  double divisor, factor;
+  const skt_expf *expf;
+  void *link_kernel;
+  Steps *steps;  // [dtype][rows], kMostRows + 1 of each
+};
+
+template <class T>
+T *slot_of(PyObject *self) {
+  return reinterpret_cast<T *>(self);
+}
+
+int traverse(PyObject *self, visitproc visit, void *arg) {
+  PlainCall *const call = slot_of<PlainCall>(self);
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(call->array_type);
+  Py_VISIT(call->empty);
+  Py_VISIT(call->dtype);
+  Py_VISIT(call->resolve);
+  Py_VISIT(call->kept);
+  return 0;
+}
+
+int clear(PyObject *self) {
+  PlainCall *const call = slot_of<PlainCall>(self);
+  Py_CLEAR(call->array_type);
+  Py_CLEAR(call->empty);
+  Py_CLEAR(call->dtype);
+  Py_CLEAR(call->resolve);
+  if (call->steps)
+    for (int64_t i = 0; i < 2 * (kMostRows + 1); i++) {
+      call->steps[i].state = Steps::kNone; // what the tables are kept by goes
+      Py_CLEAR(call->steps[i].shape);
+    }
+  Py_CLEAR(call->kept);
+  return 0;
+}
+
+void dealloc(PyObject *self) {
+  PyTypeObject *const type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  clear(self);
+  delete[] slot_of<PlainCall>(self)->steps;
+  reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
+  Py_DECREF(type);
+}
+
+PyObject *create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+  static const char *names[] = {"array_type", "empty", "dtype", "item", "resolve", "n_columns", "n_outputs", "isa", "has_missing", "missing",
+                                "flush", "must_be_finite", "divisor", "link", "link_kernel", "factor", "expf", "width", nullptr};
+  PyObject *array_type, *empty, *dtype, *resolve;
+  long long item, n_columns, n_outputs, width;
+  int isa, has_missing, must_be_finite;
+  double missing, flush, divisor, factor;
+  const char *link_name;
+  unsigned long long link_kernel, expf;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOLOLLipddpdsKdKL", const_cast<char **>(names), &array_type, &empty, &dtype, &item, &resolve,
+                                   &n_columns, &n_outputs, &isa, &has_missing, &missing, &flush, &must_be_finite, &divisor, &link_name,
+                                   &link_kernel, &factor, &expf, &width))
+    return nullptr;
+  int link = -1;
+  for (int i = 0; i < 5; i++)
+    if (!std::strcmp(link_name, kLinkNames[i])) link = i;
+  const bool is_wide = item == sizeof(double);
+  const bool by_table = link == kSigmoid32 || link == kSoftmax32;
+  if (link < 0 || (link != kNoLink && (!link_kernel || is_wide == by_table || width < 1)) || (by_table && !expf) || n_outputs < 1 || n_columns < 0 ||
+      ((link == kSigmoid32 || link == kSigmoid64) && (n_outputs != 1 || width != 2)) || ((link == kSoftmax32 || link == kSoftmax64) && width != n_outputs) ||
+      (link == kNoLink && width != n_outputs && !(width == 0 && n_outputs == 1)) || (item != sizeof(float) && !is_wide)) {
+    PyErr_SetString(PyExc_ValueError, "PlainCall got arguments that do not hold together.");
+    return nullptr;
+  }
+  PyObject *const self = reinterpret_cast<allocfunc>(PyType_GetSlot(type, Py_tp_alloc))(type, 0);
+  if (!self) return nullptr;
+  PlainCall *const call = slot_of<PlainCall>(self);
+  call->array_type = Py_NewRef(array_type);
+  call->empty = Py_NewRef(empty);
+  call->dtype = Py_NewRef(dtype);
+  call->resolve = Py_NewRef(resolve);
+  call->kept = PyList_New(0);
+  call->steps = new (std::nothrow) Steps[2 * (kMostRows + 1)]();
+  if (!call->kept || !call->steps) {
+    if (!PyErr_Occurred()) PyErr_NoMemory();
+    Py_DECREF(self);
+    return nullptr;
+  }
+  call->rows.n_columns = n_columns;
+  call->rows.has_missing = has_missing;
+  call->rows.missing = missing;
+  call->rows.flush = flush;
+  call->rows.must_be_finite = must_be_finite;
+  call->isa = isa;
+  call->link = link;
+  call->n_outputs = n_outputs;
+  call->width = width;
+  call->item = item;
+  call->divisor = divisor;
+  call->factor = factor;
+  call->expf = reinterpret_cast<const skt_expf *>(static_cast<uintptr_t>(expf));
+  call->link_kernel = reinterpret_cast<void *>(static_cast<uintptr_t>(link_kernel));
+  return self;
+}
+
+// Reads what `resolve` gave: None, or (whether other threads may run, the dtype of the features, the power of two that no value may reach,
+// ((kernel, tables), ...), what keeps the tables). False with an error set.
+bool read_steps(PlainCall &call, PyObject *given, int64_t n_rows, Steps &steps) {
+  if (given == Py_None) {
+    steps.state = Steps::kNone;
+    return true;
+  }
+  int releases, features, below_exponent;
+  PyObject *calls, *kept;
+  if (!PyArg_ParseTuple(given, "piiO!O", &releases, &features, &below_exponent, &PyTuple_Type, &calls, &kept)) return false;
+  const Py_ssize_t n_steps = PyTuple_Size(calls);
+  if (n_steps < 1 || n_steps > kMostSteps) {
+    steps.state = Steps::kNone;
+    return true;
+  }
+  Steps found{};
+  for (Py_ssize_t i = 0; i < n_steps; i++) {
+    unsigned long long kernel, tables;
+    if (!PyArg_ParseTuple(PyTuple_GetItem(calls, i), "KK", &kernel, &tables)) return false;
+    found.kernel[i] = reinterpret_cast<Kernel>(static_cast<uintptr_t>(kernel));
+    found.tables[i] = reinterpret_cast<const void *>(static_cast<uintptr_t>(tables));
+  }
+  const long long n = n_rows, width = call.width;
+  found.shape = width ? Py_BuildValue("(LL)", n, width) : Py_BuildValue("(L)", n);
+  if (!found.shape || PyList_Append(call.kept, kept) < 0) {
+    Py_XDECREF(found.shape);
+    return false;
+  }
+  found.n_steps = static_cast<int8_t>(n_steps);
+  found.releases = static_cast<int8_t>(releases);
+  found.features = features;
+  found.below_exponent = below_exponent;
+  found.state = Steps::kKnown;
+  steps = found;
+  return true;
+}
+
+// Which dtype of the kernels an array has that numpy describes so; -1 for another one, or another byte order.
+int dtype_of(const char *format) {
+  if (!format || !format[0] || format[1]) return -1;
+  return *format == 'f' ? SKT_FLOAT32 : *format == 'd' ? SKT_FLOAT64 : -1;
+}
+
+// Runs the kernels and the link; 0, or the error that a kernel found.
+int32_t run(const PlainCall &call, const Steps &steps, const skt_rows &rows, void *out) {
+  alignas(8) double room[kMostScores];
+  void *const raw = call.link == kNoLink ? out : room;
+  for (int i = 0; i < steps.n_steps; i++)
+    if (const int32_t error = steps.kernel[i](steps.tables[i], &rows, steps.features, raw, 1, call.isa)) return error;
+  const int64_t n = rows.n_rows, n_scores = n * call.n_outputs;
+  if (call.divisor != 1.0) {
+    if (call.item == sizeof(float))
+      for (int64_t i = 0; i < n_scores; i++) static_cast<float *>(raw)[i] /= static_cast<float>(call.divisor);
+    else
+      for (int64_t i = 0; i < n_scores; i++) static_cast<double *>(raw)[i] /= call.divisor;
+  }
+  const float *const raw32 = static_cast<const float *>(raw);
+  const double *const raw64 = static_cast<const double *>(raw);
+  switch (call.link) {
+    case kSigmoid32: return reinterpret_cast<Sigmoid32>(call.link_kernel)(call.expf, raw32, n, static_cast<float *>(out), 1, call.isa);
+    case kSigmoid64: return reinterpret_cast<Sigmoid64>(call.link_kernel)(raw64, n, call.factor, static_cast<double *>(out), 1, call.isa);
+    case kSoftmax32:
+      return reinterpret_cast<Softmax32>(call.link_kernel)(call.expf, raw32, n, call.n_outputs, static_cast<float *>(out), 1, call.isa);
+    case kSoftmax64: return reinterpret_cast<Softmax64>(call.link_kernel)(raw64, n, call.n_outputs, static_cast<double *>(out), 1, call.isa);
+    default: return 0;
+  }
+}
+
+// The answer for rows that lie as `view` says; None where this is not the place for them.
+PyObject *answer(PlainCall &call, const Py_buffer &view) {
+  const int dtype = dtype_of(view.format);
+  if (dtype < 0 || view.ndim != 2 || view.shape[0] < 1 || view.shape[0] > kMostRows || view.shape[1] != call.rows.n_columns) Py_RETURN_NONE;
+  const int64_t n_rows = view.shape[0];
+  if (call.link != kNoLink && n_rows * call.n_outputs > kMostScores) Py_RETURN_NONE;
+  Steps &steps = call.steps[dtype * (kMostRows + 1) + n_rows];
+  if (steps.state == Steps::kUnknown) {
+    PyObject *const given = PyObject_CallFunction(call.resolve, "Ls", static_cast<long long>(n_rows), dtype == SKT_FLOAT32 ? "float32" : "float64");
+    if (!given) return nullptr;
+    // Another thread may have been here meanwhile.
+    const bool fine = steps.state != Steps::kUnknown || read_steps(call, given, n_rows, steps);
+    Py_DECREF(given);
+    if (!fine) return nullptr;
+  }
+  if (steps.state != Steps::kKnown) Py_RETURN_NONE;
+
+  PyObject *const found = PyObject_CallFunctionObjArgs(call.empty, steps.shape, call.dtype, nullptr);
+  if (!found) return nullptr;
+  Py_buffer out;
+  if (PyObject_GetBuffer(found, &out, PyBUF_WRITABLE) < 0) {
+    Py_DECREF(found);
+    return nullptr;
+  }
+  skt_rows rows = call.rows;
+  rows.data = view.buf;
+  rows.n_rows = n_rows;
+  rows.row_stride = view.strides[0];
+  rows.column_stride = view.strides[1];
+  rows.dtype = dtype;
+  rows.below_exponent = steps.below_exponent;
+  int32_t error;
+  if (steps.releases) {
+    PyThreadState *const state = PyEval_SaveThread();
+    error = run(call, steps, rows, out.buf);
+    PyEval_RestoreThread(state);
+  } else {
+    error = run(call, steps, rows, out.buf);
+  }
+  PyBuffer_Release(&out);
+  if (!error) return found;
+  Py_DECREF(found);
+  Py_RETURN_NONE; // the ordinary way has the words for it
+}
+
+PyObject *call(PyObject *self, PyObject *args, PyObject *kwargs) {
+  PlainCall &call = *slot_of<PlainCall>(self);
+  if (PyTuple_Size(args) != 1 || (kwargs && PyDict_Size(kwargs))) {
+    PyErr_SetString(PyExc_TypeError, "PlainCall takes one array.");
+    return nullptr;
+  }
+  PyObject *const X = PyTuple_GetItem(args, 0);
+  if (reinterpret_cast<PyObject *>(Py_TYPE(X)) != call.array_type) Py_RETURN_NONE;
+  Py_buffer view;
+  if (PyObject_GetBuffer(X, &view, PyBUF_STRIDED_RO | PyBUF_FORMAT) < 0) { // dates, for instance
+    PyErr_Clear();
+    Py_RETURN_NONE;
+  }
+  PyObject *const found = answer(call, view);
+  PyBuffer_Release(&view);
+  return found;
+}
+
+PyType_Slot slots[] = {
+    {Py_tp_new, reinterpret_cast<void *>(create)},
+    {Py_tp_dealloc, reinterpret_cast<void *>(dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void *>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void *>(clear)},
+    {Py_tp_call, reinterpret_cast<void *>(call)},
+    {Py_tp_doc, const_cast<char *>("Few rows of a plain array through kernels: call(X) gives the answer, or None where the ordinary way is to be taken.")},
+    {0, nullptr},
+};
+PyType_Spec spec = {"sktensor.native._plain_call.PlainCall", sizeof(PlainCall), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE, slots};
+
+int execute(PyObject *module) {
+  PyObject *const type = PyType_FromModuleAndSpec(module, &spec, nullptr);
+  if (!type) return -1;
+  const int error = PyModule_AddObjectRef(module, "PlainCall", type);
+  Py_DECREF(type);
+  return error < 0 || PyModule_AddIntConstant(module, "ABI", SKT_ABI) < 0 || PyModule_AddIntConstant(module, "MOST_ROWS", kMostRows) < 0 ? -1 : 0;
+}
+
+PyModuleDef_Slot module_slots[] = {{Py_mod_exec, reinterpret_cast<void *>(execute)}, {0, nullptr}};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_plain_call", nullptr, 0, nullptr, module_slots, nullptr, nullptr, nullptr};
+
+} // namespace
+
+PyMODINIT_FUNC PyInit__plain_call(void) { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,158 @@
+"""Answers for few rows of a plain array, which a shorter way leads to the kernels and back.
+
+The ordinary way is :mod:`~sktensor.estimator.answers`. Both give the same bits; whatever is not plain takes that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sktensor.forest import NO_FLUSH, Forest
+from sktensor.native.plain_calls import NO_LINK, Link, PlainCall, Read, Steps, plain_call
+from sktensor.outputs import OUTPUTS
+from sktensor.outputs.link_kernels import link_of
+from sktensor.runtime.program import Program
+from sktensor.runtime.settings import Settings
+
+__all__ = ["PlainAnswers", "PlainProgram"]
+
+# Kernels that take longer let other threads of Python run meanwhile; who lets go has to wait for the next turn.
+RELEASE_NS = 20_000.0
+
+# The outputs that methods give; apply and transform are made of leaves.
+OUTPUT_OF = {
+    "predict": "label",
+    "predict_proba": "proba",
+    "predict_log_proba": "log_proba",
+    "decision_function": "decision",
+    "score_samples": "score_samples",
+    "predict_raw": "raw",
+}
+
+
+@dataclass(frozen=True)
+class PlainProgram:
+    """What runs rows of a dtype that need no more than kernels.
+
+    Attributes
+    ----------
+    program : Program
+        With the forest that reads X itself.
+    below_exponent : int
+        Of which power of two values have to be below; 0 for none.
+    """
+
+    program: Program
+    below_exponent: int = 0
+
+
+class PlainAnswers:
+    """What answers few rows of a plain array, by method and settings.
+
+    Parameters
+    ----------
+    program : Program, or what stands for one
+        Of a model, pipeline or meta-estimator.
+    columns : object
+        What scikit-learn compares X with, in its ``feature_names_in_``.
+    made_by_library : container of str
+        Methods that the library makes of leaves or sums itself.
+    """
+
+    def __init__(self, program: Any, columns: Any, made_by_library: Container[str]) -> None:
+        self._program, self._columns, self._made_by_library = program, columns, made_by_library
+        self._calls: dict[tuple[str, Settings], Callable[[Any], Any] | None] = {}
+
+    def __call__(self, method: str, settings: Settings, X: Any) -> Any:
+        """What a method returns; None where X takes the ordinary way."""
+        try:
+            call = self._calls[method, settings]
+        except KeyError:
+            call = self._calls[method, settings] = self._call_for(method, settings)
+        except TypeError:  # an unhashable device, which is no device
+            return None
+        return None if call is None else call(X)
+
+    def _call_for(self, method: str, settings: Settings) -> Callable[[Any], Any] | None:
+        """The call for a method; None where it makes its answers of something else than sums over trees."""
+        if method in self._made_by_library:
+            return None
+        program, find = self._program, getattr(self._program, "plain_program", None)
+        if isinstance(program, Program):
+            forest, find = program.forest, lambda dtype: PlainProgram(program)
+            if forest.inputs.reads_values or "feature_names_in_" in self._columns.__dict__:
+                return None
+            takes_all = forest.inputs.accepts_nan and forest.inputs.accepts_inf
+            read = Read(forest.n_features, forest.inputs.missing_value, forest.inputs.flush_limit, not takes_all)
+        elif find is not None and (first := find("float64") or find("float32")) is not None:
+            forest = first.program.forest  # those for other dtypes give the same kind of answer
+            read = Read(program.kinds.n_columns, None, NO_FLUSH, True)
+        else:
+            return None
+        output = OUTPUTS.get(OUTPUT_OF.get(method, ""))
+        if output is None or forest.trees.aggregate != "sum" or forest.outputs.proba_warning is not None:
+            return None
+        if not output.given_by(forest):
+            return None
+        last = _last(forest, method)
+        call = plain_call(
+            read,
+            forest.n_outputs,
+            forest.trees.acc_dtype,
+            partial(_steps, find, settings),
+            width=last.width,
+            divisor=last.divisor,
+            link=last.link,
+        )
+        return call if call is None or last.is_all else partial(_finished, forest, output.finish, call)
+
+
+def _finished(forest: Forest, finish: Callable[[Forest, Any], Any], call: PlainCall, X: Any) -> Any:
+    """An answer whose last step is not the call's."""
+    total = call(X)
+    return None if total is None else finish(forest, total)
+
+
+def _steps(find: Callable[[str], PlainProgram | None], settings: Settings, n_rows: int, dtype: str) -> Steps | None:
+    """The kernel calls for so many rows of a dtype."""
+    found = find(dtype)
+    seen = None if found is None else found.program.tables_in_place(n_rows, dtype, settings)
+    if found is None or seen is None:
+        return None
+    tables, expected_ns = seen
+    return Steps(expected_ns > RELEASE_NS, found.program.forest.trees.feature_dtype, found.below_exponent, tables)
+
+
+@dataclass(frozen=True)
+class _Last:
+    """What the extension does with sums, and whether that is all."""
+
+    width: int  # of a row of the answer; 0 for one number a row, without an axis of its own
+    divisor: float = 1.0
+    link: Link = NO_LINK
+    is_all: bool = True
+
+
+def _last(forest: Forest, method: str) -> _Last:
+    """The last step of a method, where it is no more than a division and a kernel; otherwise the sums themselves."""
+    spec = forest.outputs
+    sums = _Last(forest.n_outputs, is_all=False)
+    if len(spec.output_slices) > 1 or spec.bias is not None or spec.scale != 1.0:
+        return sums
+    if method == "predict_raw":
+        return _shaped(forest, spec.raw_shape, 1.0 if spec.raw_is_pre_div else spec.div) or sums
+    if method == "predict_proba" and (link := link_of(forest)) is not None:
+        return _Last(2 if spec.proba == "complement" else forest.n_outputs, spec.div, link)
+    gives_values = (method == "predict_proba" and spec.proba == "values") or (
+        method == "predict" and spec.decision == "none"
+    )
+    return (_shaped(forest, spec.value_shape, spec.div) if gives_values and spec.link == "identity" else None) or sums
+
+
+def _shaped(forest: Forest, shape: tuple[int, ...], divisor: float) -> _Last | None:
+    if shape == () and forest.n_outputs == 1:
+        return _Last(0, divisor)
+    return _Last(forest.n_outputs, divisor) if shape == (forest.n_outputs,) else None
