@@ -16,25 +16,6 @@ namespace {
 
 enum : int { kLeaf = 0, kBottom = 1, kInner = 2 };
 
-// The way down: products of the children that are nodes.
-template <int kPoints, bool kToLeft, bool kToRight, bool kRepeated>
-void enter(const Walk &w, int64_t n) {
-  const skt_shap_node &node = w.nodes[n];
-  const Factors<kPoints, kRepeated> factors(w, node);
-  const WaysOfAll all(w, n);
-  const int n_groups = w.n_groups;
-  const Doubles *product = frame_of<kPoints>(w, node.depth, node.is_right);
-  Doubles *left = frame_of<kPoints>(w, node.depth + 1, 0), *right = frame_of<kPoints>(w, node.depth + 1, 1);
-  for (int group = 0; group < n_groups; group++, product += kPoints, left += kPoints, right += kPoints) {
-    const Ways ways = all.of(group);
-    for (int q = 0; q < kPoints; q++) {
-      const Doubles factor = factors.of(q, ways.goes_left, ways.was_here);
-      if (kToLeft) left[q] = product[q] * factor;
-      if (kToRight) right[q] = fused(-product[q], factor, product[q]);
-    }
-  }
-}
-
 // A node above two leaves, as its parent sees it: its value at each point for rows that go left and right, and what it adds to its player.
 template <int kPoints>
 struct Bottom {

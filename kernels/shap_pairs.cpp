@@ -51,25 +51,6 @@ inline void take_side(const Walk &w, Split *splits, int64_t parent, bool to_righ
 }
 
 template <int kPoints, bool kRepeated>
-void enter(const Walk &w, int64_t n) {
-  const skt_shap_node &node = w.nodes[n];
-  if (node.left < 0 && node.right < 0) return;
-  const Factors<kPoints, kRepeated> factors(w, node);
-  const WaysOfAll all(w, n);
-  const int n_groups = w.n_groups;
-  const Doubles *product = frame_of<kPoints>(w, node.depth, node.is_right);
-  Doubles *left = frame_of<kPoints>(w, node.depth + 1, 0), *right = frame_of<kPoints>(w, node.depth + 1, 1);
-  for (int group = 0; group < n_groups; group++, product += kPoints, left += kPoints, right += kPoints) {
-    const Ways ways = all.of(group);
-    for (int q = 0; q < kPoints; q++) {
-      const Doubles factor = factors.of(q, ways.goes_left, ways.was_here);
-      left[q] = product[q] * factor;
-      right[q] = fused(-product[q], factor, product[q]);
-    }
-  }
-}
-
-template <int kPoints, bool kRepeated>
 void leave(const Walk &w, const Split *splits, int64_t n) {
   const skt_shap_node &node = w.nodes[n];
   const Factors<kPoints, kRepeated> factors(w, node);
@@ -128,7 +109,7 @@ void walk(const Walk &w, Split *splits) {
     const skt_shap_node &node = w.nodes[n];
     while (n_open > node.depth) close<kPoints>(w, splits, w.open[--n_open]);
     if (n_open) take_side(w, splits, w.open[n_open - 1], node.is_right, kPoints);
-    node.previous < 0 ? enter<kPoints, false>(w, n) : enter<kPoints, true>(w, n);
+    if (node.left >= 0 || node.right >= 0) node.previous < 0 ? enter<kPoints, true, true, false>(w, n) : enter<kPoints, true, true, true>(w, n);
     w.open[n_open++] = static_cast<int32_t>(n);
   }
   while (n_open) close<kPoints>(w, splits, w.open[--n_open]);

@@ -97,6 +97,25 @@ struct WaysOfAll {
   Ways of(int group) const { return {choice_of(goes_left >> (group * kDoubles)), choice_of(was_here >> (group * kDoubles))}; }
 };
 
+// The way down: products of the children that are nodes.
+template <int kPoints, bool kToLeft, bool kToRight, bool kRepeated>
+inline void enter(const Walk &w, int64_t n) {
+  const skt_shap_node &node = w.nodes[n];
+  const Factors<kPoints, kRepeated> factors(w, node);
+  const WaysOfAll all(w, n);
+  const int n_groups = w.n_groups;
+  const Doubles *product = frame_of<kPoints>(w, node.depth, node.is_right);
+  Doubles *left = frame_of<kPoints>(w, node.depth + 1, 0), *right = frame_of<kPoints>(w, node.depth + 1, 1);
+  for (int group = 0; group < n_groups; group++, product += kPoints, left += kPoints, right += kPoints) {
+    const Ways ways = all.of(group);
+    for (int q = 0; q < kPoints; q++) {
+      const Doubles factor = factors.of(q, ways.goes_left, ways.was_here);
+      if (kToLeft) left[q] = product[q] * factor;
+      if (kToRight) right[q] = fused(-product[q], factor, product[q]);
+    }
+  }
+}
+
 // How much of a tree is walked at once.
 struct Shares {
   int64_t n_turns, n_outputs; // of points; outputs in a turn

@@ -13,6 +13,7 @@
 #include "gather.h"
 #include "keys.h"
 #include "links.h"
+#include "lookup.h"
 #include "shap.h"
 #include "traversal.h"
 #include "walk.h"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from sktensor.estimator.training import check_model
 from sktensor.estimator.verification import verify
 from sktensor.inputs.names import compiled_names, fitted_attribute
 from sktensor.registry import find_extractor, forest_of
+from sktensor.runtime.locks import CompilationLock
 from sktensor.runtime.program import Program
 
 if TYPE_CHECKING:
@@ -26,18 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["hold", "is_outdated", "publish", "recompiled", "shown", "withdraw_outdated"]
 
-# One lock for all estimators: one in each would have to be left out of every copy and pickle.
-_compiling = threading.RLock()  # a wrapper may wrap another
-
-
-def _renew_lock() -> None:
-    """A forked process has no use for a lock that may be held by a thread which it does not have."""
-    global _compiling
-    _compiling = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+_compiling = CompilationLock()
 
 
 def publish(est: TensorizedEstimator, model: Any, given: list[Any] | None = None, **columns: Any) -> None:
@@ -132,7 +120,7 @@ def recompiled(est: TensorizedEstimator) -> Fitted:
     sklearn.exceptions.NotFittedError
         If nothing is fitted.
     """
-    with _compiling:
+    with _compiling.held():
         fitted: Fitted | None = est.__dict__.get("_fitted")
         model = est.estimator
         if fitted is None or is_outdated(est, fitted):

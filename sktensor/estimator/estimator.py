@@ -339,10 +339,9 @@ class TensorizedEstimator(
         if fitted is None:
             fitted = self._current()
         settings = self._settings()
-        if base_margin is None and not params and not self.verbose:
-            found = fitted.plain_answers(method, settings, X)
-            if found is not None:
-                return found
+        is_simple = base_margin is None and not params and not self.verbose
+        if is_simple and (found := fitted.plain_answers(method, settings, X)) is not None:
+            return found
         program: Any = fitted.program
         if method in fitted.methods:
             return answer_of_library(fitted, method, settings, X, **given_beside_X(base_margin, params))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -24,6 +22,7 @@ from sktensor.forest import Forest
 from sktensor.forest.structure import levels
 from sktensor.inputs.rows import Rows
 from sktensor.inputs.tensors import on_host
+from sktensor.runtime.locks import CompilationLock
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings, find_device
 
@@ -36,18 +35,7 @@ V = TypeVar("V")
 # Background sets whose tables are kept: explanations are asked for again and again with the same one.
 BACKGROUNDS_KEPT = 4
 
-# One lock for all: one in each would have to be left out of every copy and pickle.
-_compiling = threading.Lock()
-
-
-def _renew_lock() -> None:
-    """A forked process has no use for a lock that may be held by a thread which it does not have."""
-    global _compiling
-    _compiling = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+_compiling = CompilationLock()
 
 
 class Background:
@@ -144,7 +132,7 @@ class Explainers:
 def _kept(found: dict[K, V], key: K, build: Callable[[], V], most: int | None = None) -> V:
     """What has been built for a key, built now if it has not been."""
     if (known := found.get(key)) is None:
-        with _compiling:
+        with _compiling.held():
             if (known := found.get(key)) is None:
                 known = build()
                 if most is not None and len(found) >= most:

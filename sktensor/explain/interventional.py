@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.backends.cpu import slots
-from sktensor.backends.cpu.kernels import Calls, Tables
+from sktensor.backends.cpu.kernels import ByDtype, Calls, Tables
 from sktensor.explain import tables
 from sktensor.explain.lookup import (
     MOST_BITS,
@@ -27,7 +27,7 @@ from sktensor.explain.lookup import (
     leaf_tables,
     questions,
 )
-from sktensor.explain.native import LEAST_ROWS, path_structure
+from sktensor.explain.native import LEAST_ROWS, path_structure, tables_to_look_up
 from sktensor.explain.tables import PathTables
 from sktensor.forest import Forest, Trees
 from sktensor.inputs.rows import Rows
@@ -82,13 +82,12 @@ class InterventionalExplainer:
         trees = _covered(forest.trees)
         looked_up, walked = _parted(trees, players)
         self._forest, self._n_players = forest, n_players
-        self._by_dtype = trees.feature_dtype == "float64"
         self._looked_up = _Part(forest, trees, looked_up, players, n_players)
         self._lookup: LookupTables | None = None
-        self._kept: dict[str, Tables] = {}
         if len(looked_up):
             decisions = self._looked_up.decisions(background)
             self._lookup = _lookup_tables(self._looked_up, decisions, len(background), n_players)
+            self._tables = ByDtype(trees, partial(tables_to_look_up, self._looked_up.trees, self._lookup))
         self._walked = _Part(forest, trees, walked, players, n_players) if len(walked) else None
         if self._walked is not None:
             self._others = self._walked.codes(background)
@@ -115,7 +114,7 @@ class InterventionalExplainer:
         rows = rows if self._walked is None else rows.checked()
         out = np.empty((len(rows), self._n_players, self._forest.n_outputs))
         if self._lookup is not None:
-            (made,) = self._calls.fitting([self._for(rows.dtype)], rows)
+            (made,) = self._calls.fitting([self._tables[rows.dtype]], rows)
             self._calls.run([made.call], rows, out, n_threads)
             if self._walked is None:
                 return out
@@ -129,15 +128,6 @@ class InterventionalExplainer:
                 out[first : first + len(some)] += found
             first += len(some)
         return out
-
-    def _for(self, rows_dtype: str) -> Tables:
-        """Tables to look values up; threads may make them twice, and one of the two stays."""
-        assert self._lookup is not None
-        key = rows_dtype if self._by_dtype else "float32"
-        if (found := self._kept.get(key)) is None:
-            made = Tables("lookup", self._lookup.structure(self._looked_up.trees, key))
-            found = self._kept.setdefault(key, made)
-        return found
 
 
 def _covered(trees: Trees) -> Trees:

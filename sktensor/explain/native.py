@@ -10,16 +10,17 @@ import numpy.typing as npt
 
 from sktensor.backends.cpu import slots
 from sktensor.backends.cpu.codes import codes_structure, compile_codes
-from sktensor.backends.cpu.kernels import Calls, Tables
+from sktensor.backends.cpu.kernels import ByDtype, Calls, Tables
 from sktensor.explain import tables
 from sktensor.explain.flat import flat_structure
+from sktensor.explain.lookup import LookupTables
 from sktensor.explain.patterns import pattern_tables
 from sktensor.explain.tables import PathTables, quadrature
 from sktensor.forest import Forest, Trees
 from sktensor.inputs.rows import Rows
 from sktensor.native import abi, loader
 
-__all__ = ["LEAST_ROWS", "NativeExplainer", "path_structure", "refusal"]
+__all__ = ["LEAST_ROWS", "NativeExplainer", "path_structure", "refusal", "tables_to_look_up"]
 
 Array = npt.NDArray[Any]
 
@@ -65,14 +66,15 @@ class NativeExplainer:
         self._forest = forest
         self._paths = PathTables.of(forest.trees, players)
         self._n_players = n_players
-        self._by_dtype = forest.trees.feature_dtype == "float64"
-        self._tables: dict[str, Tables] = {}
-        self._looked_up: dict[str, Tables] = {}
+        self._walked = ByDtype(forest.trees, partial(_tables_to_walk, forest.trees, self._paths, n_players))
         points = self._paths.n_points.repeat(np.diff(self._paths.tree_node))
         steps = NANOSECONDS / 100 * (points + 2.0).sum() * self._paths.value.shape[1]
         self._calls = Calls(forest, int(steps) + 1, LEAST_ROWS)
-        self._patterns = pattern_tables(forest.trees, self._paths, n_players, _structure)
-        self._for("float64")
+        patterns = pattern_tables(forest.trees, self._paths, n_players, _structure)
+        self._tables = self._walked
+        if patterns is not None:
+            self._tables = ByDtype(forest.trees, partial(tables_to_look_up, forest.trees, patterns))
+        self._tables["float64"]
 
     def values(self, rows: Rows, n_threads: int) -> Array:
         """SHAP values of rows, in the units of leaves.
@@ -90,7 +92,7 @@ class NativeExplainer:
             The same bits for any number of rows beside them, of threads, and for any instruction set.
         """
         out = np.empty((len(rows), self._n_players, self._forest.n_outputs))
-        (tables,) = self._calls.fitting([self._for(rows.dtype)], rows)
+        (tables,) = self._calls.fitting([self._tables[rows.dtype]], rows)
         self._calls.run([tables.call], rows, out, n_threads)
         return out
 
@@ -110,28 +112,19 @@ class NativeExplainer:
             Off the diagonal half of each pair's interaction; the entries of a player add up to its value.
         """
         out = np.empty((len(rows), self._n_players, self._n_players, self._forest.n_outputs))
-        (tables,) = self._calls.fitting([self._walked(rows.dtype)], rows)
+        (tables,) = self._calls.fitting([self._walked[rows.dtype]], rows)
         kernels = self._calls.kernels
         self._calls.run([partial(kernels.shap_pairs, tables.address)], rows, out, n_threads)
         return out
 
-    def _for(self, rows_dtype: str) -> Tables:
-        """Tables of values; threads may make them twice, and one of the two stays."""
-        if self._patterns is None:
-            return self._walked(rows_dtype)
-        key = rows_dtype if self._by_dtype else "float32"
-        if (found := self._looked_up.get(key)) is None:
-            made = Tables("lookup", self._patterns.structure(self._forest.trees, key))
-            found = self._looked_up.setdefault(key, made)
-        return found
 
-    def _walked(self, rows_dtype: str) -> Tables:
-        """Tables of trees to walk."""
-        key = rows_dtype if self._by_dtype else "float32"
-        if (found := self._tables.get(key)) is None:
-            made = Tables("shap", path_structure(self._forest.trees, self._paths, self._n_players, key))
-            found = self._tables.setdefault(key, made)
-        return found
+def _tables_to_walk(trees: Trees, paths: PathTables, n_players: int, rows_dtype: str) -> Tables:
+    return Tables("shap", path_structure(trees, paths, n_players, rows_dtype))
+
+
+def tables_to_look_up(trees: Trees, patterns: LookupTables, rows_dtype: str) -> Tables:
+    """The tables of values that are looked up as the kernel reads them, for rows of a dtype."""
+    return Tables("lookup", patterns.structure(trees, rows_dtype))
 
 
 def path_structure(trees: Trees, paths: PathTables, n_players: int, rows_dtype: str) -> abi.ShapStructure:

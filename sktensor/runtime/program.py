@@ -6,8 +6,6 @@ is the forest, with the names of its columns: tables and devices come back when 
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -24,6 +22,7 @@ from sktensor.forest import Forest
 from sktensor.inputs.rows import Rows, is_tensor
 from sktensor.outputs import aggregates
 from sktensor.registry import ColumnNames, find_extractor
+from sktensor.runtime.locks import CompilationLock
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.planner import Plan, Planner
 from sktensor.runtime.settings import Settings, count_threads
@@ -41,18 +40,7 @@ LEAF_BYTES = 48
 # For a forest without column names.
 NAMELESS = ColumnNames()
 
-# One lock for all programs: one in each would have to be left out of every copy and pickle.
-_compiling = threading.Lock()
-
-
-def _renew_lock() -> None:
-    """A forked process has no use for a lock that may be held by a thread which it does not have."""
-    global _compiling
-    _compiling = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+_compiling = CompilationLock()
 
 
 class Program:
@@ -213,7 +201,7 @@ class Program:
         """What runs an option, built the first time that it is asked for."""
         key = plan.backend, option.name, plan.device
         if (found := self._runners.get(key)) is None:
-            with _compiling:
+            with _compiling.held():
                 if (found := self._runners.get(key)) is None:
                     found = self._runners[key] = self._built(plan, option)
         return found

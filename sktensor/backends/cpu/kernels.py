@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,10 @@ from sktensor.strategies import bitsliced
 from sktensor.strategies.costs import Shape
 from sktensor.strategies.ranks import Ranked, compile_ranks
 
-__all__ = ["BitslicedKernel", "Calls", "Tables", "TraversalKernel"]
+__all__ = ["BitslicedKernel", "ByDtype", "Calls", "Tables", "TraversalKernel"]
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 # Planes that a block of rows keeps at hand: one bit a row and plane, so half of a usual second-level cache.
 MOST_PLANES = 8192
@@ -180,6 +181,28 @@ def _column_fields(structure: Any) -> Iterator[tuple[str, int]]:
     return (field for field in found if field[1])
 
 
+class ByDtype(Generic[T]):
+    """What is made of a forest for rows of float32 and of float64, when the first of them come.
+
+    Parameters
+    ----------
+    trees : Trees
+        If they compare float32 numbers, one does for both.
+    make : callable
+        ``make(dtype)``; threads may call it twice, and one of the two results stays.
+    """
+
+    def __init__(self, trees: Trees, make: Callable[[str], T]) -> None:
+        self._is_one, self._make = trees.feature_dtype == "float32", make
+        self._made: dict[str, T] = {}
+
+    def __getitem__(self, rows_dtype: str) -> T:
+        key = "float32" if self._is_one else rows_dtype
+        if (found := self._made.get(key)) is None:
+            found = self._made.setdefault(key, self._make(key))
+        return found
+
+
 class TraversalKernel:
     """Sums and leaves of a forest's trees by walking them.
 
@@ -196,31 +219,21 @@ class TraversalKernel:
         self._forest = forest
         self._calls = Calls(forest)
         self._leaf_id = forest.trees.leaf_id
-        self._by_dtype = forest.trees.feature_dtype == "float64"
-        self._tables: dict[str, tuple[list[Tables], Array]] = {}
-        self._for(rows_dtype)
-
-    def _for(self, rows_dtype: str) -> tuple[list[Tables], Array]:
-        """Tables, and the forest's numbers of their trees; threads may make them twice, and one of the two stays."""
-        key = rows_dtype if self._by_dtype else "float32"
-        if (found := self._tables.get(key)) is None:
-            tables = traversal.compile(self._forest.trees, key)
-            made = [Tables("traversal", traversal.structure(tables))], tables.tree_number
-            found = self._tables.setdefault(key, made)
-        return found
+        self._tables = ByDtype(forest.trees, partial(_traversal_tables, forest.trees))
+        self._tables[rows_dtype]
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
-        tables, _ = self._for(rows.dtype) if self._by_dtype else self._tables["float32"]
+        tables, _ = self._tables[rows.dtype]
         return self._calls.sums(tables, rows, n_threads, start)
 
     def tables_in_place(self, n_rows: int, dtype: str) -> Sequence[Tables]:
         """The tables for rows that are read where they lie, which continue each other's sums."""
-        return self._for(dtype)[0]
+        return self._tables[dtype][0]
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
-        found, tree_number = self._for(rows.dtype)
+        found, tree_number = self._tables[rows.dtype]
         (tables,) = self._calls.fitting(found, rows)
         out = np.empty((len(rows), len(tree_number)), dtype=np.int32)
         numbers, call = loader.address(tree_number), self._calls.kernels.run_leaves
@@ -230,6 +243,12 @@ class TraversalKernel:
 
         self._calls.run([run], rows, out, n_threads)
         return _like(rows, self._leaf_id[out])
+
+
+def _traversal_tables(trees: Trees, rows_dtype: str) -> tuple[list[Tables], Array]:
+    """Tables, and the forest's numbers of their trees."""
+    tables = traversal.compile(trees, rows_dtype)
+    return [Tables("traversal", traversal.structure(tables))], tables.tree_number
 
 
 class Calls:

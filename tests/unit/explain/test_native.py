@@ -143,7 +143,7 @@ def test_oblivious_trees_are_looked_up_and_others_walked():
     rng = np.random.default_rng(1)
     for forest, looked_up in ((oblivious(rng), True), (tame(rng, max_depth=5), False)):
         made = NativeExplainer(forest, tables.identity_players(forest.trees), forest.n_features)
-        assert (made._patterns is not None) == looked_up
+        assert (made._tables is not made._walked) == looked_up
 
 
 def deep(rng, **options):
