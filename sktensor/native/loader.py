@@ -37,6 +37,12 @@ INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 # Forces an instruction set, for comparisons: one of INSTRUCTION_SETS.
 VARIABLE = "SKTENSOR_INSTRUCTION_SET"
 
+# Without a cache: pip keeps the wheel that it has once built, and would install it again.
+WITHOUT = (
+    "sktensor was installed without them, for want of a C++ compiler (where there is one, "
+    "pip install --force-reinstall --no-deps --no-cache-dir sktensor builds them)"
+)
+
 NAME = {"win32": "sktensor_kernels.dll", "darwin": "libsktensor_kernels.dylib"}.get(
     sys.platform, "libsktensor_kernels.so"
 )
@@ -140,7 +146,7 @@ class Library:
 def _loaded() -> tuple[Library | None, str]:
     path = Path(__file__).with_name(NAME)
     if not path.exists():
-        return None, "sktensor was installed without them, for want of a C++ compiler"
+        return None, WITHOUT
     try:
         return Library(path), ""
     except OSError as error:

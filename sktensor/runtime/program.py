@@ -6,6 +6,7 @@ is the forest, with the names of its columns: tables and devices come back when 
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -208,8 +209,16 @@ class Program:
 
     def _built(self, plan: Plan, option: Option) -> Runner:
         if plan.warning:
-            warnings.warn(plan.warning, PerformanceWarning, stacklevel=2)
+            warnings.warn(plan.warning, PerformanceWarning, stacklevel=_of_the_caller())
         return BACKENDS[plan.backend].build(self._work, option, plan.device)
+
+
+def _of_the_caller() -> int:
+    """The ``stacklevel`` of the line outside the package that a warning of the calling function is about."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "sktensor":
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _as_planned(plan: Plan, settings: Settings) -> Settings:
