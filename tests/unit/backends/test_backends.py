@@ -83,7 +83,7 @@ def test_predictions_on_the_cpu_load_no_torch():
 
 def test_without_kernels_the_first_prediction_warns_and_all_give_the_same_bits(model, no_kernels):
     fast = TensorizedEstimator(model)
-    with pytest.warns(PerformanceWarning, match="installed without them .*--no-cache-dir") as warned:
+    with pytest.warns(PerformanceWarning, match="installed without them, .*--no-cache-dir") as warned:
         found = fast.predict_proba(X)
     assert warned[0].filename == __file__  # the user's line, not one of the package
     same_bits(found, model.predict_proba(X))

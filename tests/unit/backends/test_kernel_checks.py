@@ -320,10 +320,8 @@ def test_leaves_are_written_to_trees_that_there_are(number):
     call = loader.library().run_leaves
     trees = None if number is None else loader.address(numbers)
     rows = loader.packed_rows(X, None, -1.0)
-    assert (
-        call(kernel._tables["float64"][0][0].address, rows, abi.FLOAT64, trees, loader.address(out), 1, 0)
-        == NO_SUCH_TREE
-    )
+    address = kernel._tables["float64"][0][0].address
+    assert call(address, rows, abi.FLOAT64, trees, loader.address(out), 1, 0) == NO_SUCH_TREE
     assert (out == -7).all()
 
 
