@@ -15,8 +15,10 @@
 namespace SKT_ISA {
 namespace {
 
-constexpr int kCodeBytes = 1 << 18;    // of the rows at hand: a quarter of a usual second-level cache
-constexpr int kMostRows = 2048;        // at hand
+constexpr int kCodeBytes = 1 << 19;    // of the rows at hand: with a large tree they fit into a second-level cache
+constexpr int kMostRows = 4096;        // at hand
+constexpr int kNearRows = 128;         // of these, whose codes stay in the first-level cache while they walk
+constexpr int kFewWalkers = 16;        // up to here, each waits for its own loads: the next rows join them
 constexpr int kFewRows = 24;           // up to here, many trees at once ...
 constexpr int kFewRowsOfLarge = 192;   // ... whose blocks come from memory far away
 constexpr int kPairs = 2048;           // then: rows times trees on their way
@@ -115,24 +117,30 @@ struct Row<kWide> : RowInMemory<true> {
 inline void prefetch(const void *at) { __builtin_prefetch(at); }
 inline void prefetch_far(const void *at) { __builtin_prefetch(at, 0, 2); }
 
-// A row on its way, in 64 bits: its next block, its number among the rows at hand, and the place of its leaf.
-constexpr uint64_t kBlockOf = 0xFFFFFFFFu;
-inline uint64_t walker(uint64_t block, uint64_t row, uint64_t place) { return block | row << 32 | place << 48; }
+// Rows on their way, which are those in one tree, many in several, or one in several.
+enum Kind { kManyInOne, kManyInMany, kOneInMany };
+
+// A row on its way, in 64 bits: its next block, its number among the rows at hand, and the place of its leaf. In one tree the last two are the
+// same number.
+template <Kind kKind>
+inline uint64_t walker(uint64_t block, uint64_t row, uint64_t place) {
+  return block | (kKind == kManyInOne ? row << 32 : row << 32 | place << 48);
+}
 
 // Takes every walker a block further and keeps those that have not arrived; how many these are.
-template <int kWidth, bool kOneRow, bool kFetch>
+template <int kWidth, Kind kKind, bool kFetch>
 int64_t pass(const Trees &trees, const uint32_t *codes, int64_t width, uint64_t *walkers, int64_t n, uint32_t *leaf) {
   const Row<kWidth> first(codes, width, 0);
   int64_t kept = 0;
   for (int64_t i = 0; i < n; i++) {
-    const uint64_t at = walkers[i];
+    const uint64_t at = walkers[i], where = at >> 32;
     const skt_block &block = trees.blocks[static_cast<uint32_t>(at)];
-    const Row<kWidth> row = kOneRow ? first : Row<kWidth>(codes, width, (at >> 32) & 0xFFFF);
+    const Row<kWidth> row = kKind == kOneInMany ? first : Row<kWidth>(codes, width, kKind == kManyInOne ? where : where & 0xFFFF);
     const uint32_t exit = exit_of(block, row.answers(trees, block));
     const bool arrived = exit >= block.n_blocks;
     const uint32_t next = block.first[arrived] + exit;
-    leaf[at >> 48] = next;
-    walkers[kept] = (at & ~kBlockOf) | next;
+    leaf[kKind == kManyInOne ? where : where >> 16] = next;
+    walkers[kept] = where << 32 | next;
     kept += !arrived;
     if (kFetch) {
       prefetch(trees.blocks + next);
@@ -163,7 +171,7 @@ struct Ahead {
   }
 };
 
-// Leaves of n rows in one tree.
+// Leaves of n rows in one tree, some rows after the others, so that a pass finds the codes of all its rows in the first-level cache.
 template <int kWidth>
 void walk_tree(const skt_traversal &t, int32_t tree, const uint32_t *codes, int64_t width, int n, bool fetch_next, uint64_t *walkers,
                uint32_t *leaf) {
@@ -181,11 +189,13 @@ void walk_tree(const skt_traversal &t, int32_t tree, const uint32_t *codes, int6
       const bool arrived = exit >= root.n_blocks;
       const uint32_t next = root.first[arrived] + exit;
       leaf[i] = next;
-      walkers[kept] = walker(next, i, i);
+      walkers[kept] = walker<kManyInOne>(next, i, i);
       kept += !arrived;
     }
+    if (kWidth > 0 && end % kNearRows == 0)
+      while (kept > kFewWalkers) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, kept, leaf);
   }
-  while (kept > 0) kept = pass<kWidth, false, false>(trees, codes, width, walkers, kept, leaf);
+  while (kept > 0) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, kept, leaf);
 }
 
 // Leaves of n rows in several trees, tree by tree.
@@ -195,9 +205,9 @@ void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_
   const Trees trees(t);
   int64_t kept = 0;
   for (int32_t i = tree; i < end; i++)
-    for (int row = 0; row < n; row++, kept++) walkers[kept] = walker(t.tree_block[i], row, kept);
-  const auto further = fetch ? (n == 1 ? pass<kWidth, true, true> : pass<kWidth, false, true>)
-                             : (n == 1 ? pass<kWidth, true, false> : pass<kWidth, false, false>);
+    for (int row = 0; row < n; row++, kept++) walkers[kept] = walker<kManyInMany>(t.tree_block[i], row, kept);
+  const auto further = fetch ? (n == 1 ? pass<kWidth, kOneInMany, true> : pass<kWidth, kManyInMany, true>)
+                             : (n == 1 ? pass<kWidth, kOneInMany, false> : pass<kWidth, kManyInMany, false>);
   while (kept > 0) kept = further(trees, codes, width, walkers, kept, leaf);
 }
 
