@@ -53,7 +53,7 @@ constexpr int64_t kFloat64 = 4; // exponentials of float32 take as long as one o
 #define SKT_WITH(ISA, FUNCTION, ...) \
   ((ISA) == SKT_AVX512 ? avx512::FUNCTION(__VA_ARGS__) : (ISA) == SKT_AVX2 ? avx2::FUNCTION(__VA_ARGS__) : baseline::FUNCTION(__VA_ARGS__))
 #else
-#define SKT_WITH(ISA, FUNCTION, ...) baseline::FUNCTION(__VA_ARGS__)
+#define SKT_WITH(ISA, FUNCTION, ...) (static_cast<void>(ISA), baseline::FUNCTION(__VA_ARGS__))
 #endif
 
 int32_t check_isa(int32_t isa) { return isa < 0 || isa > skt_best_isa() ? kNoSuchIsa : kFine; }
