@@ -426,9 +426,9 @@ inline uint32_t exceeding_at(const uint32_t *code, const int32_t *slot, const ui
 
 inline uint64_t exceeding(const uint32_t *code, uint32_t key) {
   const __m512i limit = _mm512_set1_epi32(static_cast<int32_t>(key));
-  uint64_t bits = 0;
-  for (int i = 0; i < 4; i++) bits |= static_cast<uint64_t>(_mm512_cmpgt_epu32_mask(_mm512_load_si512(code + 16 * i), limit)) << (16 * i);
-  return bits;
+  __mmask16 bits[4];
+  for (int i = 0; i < 4; i++) bits[i] = _mm512_cmpgt_epu32_mask(_mm512_load_si512(code + 16 * i), limit);
+  return _mm512_kunpackd(_mm512_kunpackw(bits[3], bits[2]), _mm512_kunpackw(bits[1], bits[0]));
 }
 
 } // namespace
