@@ -10,6 +10,7 @@ import gc
 import statistics
 import time
 
+import numpy as np
 import pandas as pd
 import polars as pl
 from lightgbm import LGBMClassifier
@@ -19,7 +20,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from xgboost import XGBClassifier
 
 from sktensor import TensorizedEstimator
-from sktensor.inputs.reading import read
+from sktensor.native import abi, loader
 
 MODELS = {
     "XGBoost, 50 trees": XGBClassifier(n_estimators=50, n_jobs=1),
@@ -47,18 +48,23 @@ def microseconds(calls, n):
     return {name: statistics.median(times) / 1e3 for name, times in taken.items()}
 
 
+def kernel_call(fast, row):
+    """What calls the kernel alone, as ctypes does, with all that it needs made before."""
+    program, kernels = fast._current().program, loader.library()
+    (tables,), _ = program.tables_in_place(1, row.dtype.name, fast._settings())
+    inputs, out = program.forest.inputs, np.empty((1, program.forest.n_outputs), dtype=program.forest.trees.acc_dtype)
+    packed = loader.packed_rows(row, inputs.missing_value, inputs.flush_limit)
+    given = packed, abi.DTYPES[program.forest.trees.feature_dtype], loader.address(out), 1, kernels.isa
+    return lambda alive=(row, out): tables.call(*given)
+
+
 def measure(model, n):
-    """Time of ``predict_raw`` for each kind of row, and of the kernel alone for one of the same dtype."""
+    """Time of ``predict_raw`` for each kind of row, and of the kernel's call alone for one of the same dtype."""
     X = rows(5_000)
     y, names = labels(X), [f"column {j}" for j in range(X.shape[1])]
     plain, named = (TensorizedEstimator(model).fit(part, y) for part in (X, pd.DataFrame(X, columns=names)))
-    row, settings, fitted = X[:1], plain._settings(), plain._current()
-    program = fitted.program
-    checked = {
-        dtype: read(row.astype(dtype), program.forest, program.names, fitted.columns, allow_nan=True).checked()
-        for dtype in ("float32", "float64")
-    }
-    kernels = {f"kernel, {dtype}": lambda at=at: program.total(at, settings) for dtype, at in checked.items()}
+    row = X[:1]
+    kernels = {f"kernel, {dtype}": kernel_call(plain, row.astype(dtype)) for dtype in ("float32", "float64")}
     kinds = {
         "float32": (plain, row),
         "float64": (plain, row.astype("float64")),

@@ -14,13 +14,11 @@ from sktensor.forest import NO_FLUSH, Forest
 from sktensor.native.plain_calls import NO_LINK, Link, PlainCall, Read, Steps, plain_call
 from sktensor.outputs import OUTPUTS
 from sktensor.outputs.link_kernels import link_of
+from sktensor.runtime.plain_sums import steps_of
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
 
 __all__ = ["PlainAnswers", "PlainProgram"]
-
-# Kernels that take longer let other threads of Python run meanwhile; who lets go has to wait for the next turn.
-RELEASE_NS = 20_000.0
 
 # The outputs that methods give; apply and transform are made of leaves.
 OUTPUT_OF = {
@@ -119,11 +117,7 @@ def _finished(forest: Forest, finish: Callable[[Forest, Any], Any], call: PlainC
 def _steps(find: Callable[[str], PlainProgram | None], settings: Settings, n_rows: int, dtype: str) -> Steps | None:
     """The kernel calls for so many rows of a dtype."""
     found = find(dtype)
-    seen = None if found is None else found.program.tables_in_place(n_rows, dtype, settings)
-    if found is None or seen is None:
-        return None
-    tables, expected_ns = seen
-    return Steps(expected_ns > RELEASE_NS, found.program.forest.trees.feature_dtype, found.below_exponent, tables)
+    return None if found is None else steps_of(found.program, settings, found.below_exponent, n_rows, dtype)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,8 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     """
     inputs = forest.inputs
     if not inputs.reads_values:
-        return Rows(X, inputs.flush_limit if flush else NO_FLUSH, inputs.missing_value)
+        in_place = type(X) is np.ndarray and X.dtype in IN_PLACE
+        return Rows(X, inputs.flush_limit if flush else NO_FLUSH, inputs.missing_value, None, in_place)
     if is_tensor(X):
         import torch
 

@@ -25,6 +25,7 @@ from sktensor.outputs import aggregates
 from sktensor.registry import ColumnNames, find_extractor
 from sktensor.runtime.locks import CompilationLock
 from sktensor.runtime.pickled_state import stamp, take_stamp
+from sktensor.runtime.plain_sums import FEW_ROWS, PlainSums
 from sktensor.runtime.planner import Plan, Planner
 from sktensor.runtime.settings import Settings, count_threads
 from sktensor.strategies.auto import Option
@@ -66,6 +67,7 @@ class Program:
         self._planner = Planner(self._work)
         self._runners: dict[tuple[str, str, str], Runner] = {}
         self._plans: dict[tuple[int, Settings], Plan] = {}
+        self._plain_sums = PlainSums()
         self._ready: dict[tuple[int, Settings], tuple[Any, int, int]] = {}
 
     @cached_property
@@ -126,6 +128,9 @@ class Program:
     def raw_scores(self, rows: Rows, settings: Settings, start: npt.NDArray[Any] | None = None) -> tuple[Any, int]:
         """The library's raw scores, shape (n, K), and the threads that may go on with them."""
         n_rows = rows.data.shape[0]
+        is_plain = rows.in_place and n_rows <= FEW_ROWS and start is None
+        if is_plain and (total := self._plain_sums.of(self, rows, settings)) is not None:
+            return outputs.raw_scores(self.forest, total), 1
         try:
             runner, rows_per_batch, n_threads = self._ready[n_rows, settings]
         except (KeyError, TypeError):  # not asked for before; an unhashable device, which is no device
