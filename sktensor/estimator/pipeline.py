@@ -21,9 +21,9 @@ from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.estimator.transformer import innermost
 from sktensor.forest import Forest
 from sktensor.inputs.layouts import FrameLayout, columns_of
+from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.rows import Rows, exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
-from sktensor.inputs.views import NotForViews
 from sktensor.pipelines.arrays import ArrayProbe, in_place
 from sktensor.pipelines.domains import Domain
 from sktensor.pipelines.features import Features
