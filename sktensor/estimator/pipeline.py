@@ -208,7 +208,12 @@ class PipelineProgram:
         run: Callable[[Program], Any] | None,
     ) -> Any:
         last = self._fitted_last
-        if method in ANSWERS and not args and method not in last.methods and self._is_plain(method):
+        if (
+            method in ANSWERS
+            and not args
+            and method not in last.methods
+            and (method != "transform" or self._transform_is_plain())
+        ):
             if self._hands_on and not kwargs:
                 return getattr(self._with_program(settings)[1], method)(X)
             if not kwargs or kwargs.keys() == {"base_margin"}:
@@ -256,9 +261,9 @@ class PipelineProgram:
                 X = step.transform(X)
         return X
 
-    def _is_plain(self, method: str) -> bool:
-        """Whether a method gives what trees come to as it is, and not in a container that `set_output` has chosen."""
-        return method != "transform" or _get_output_config("transform", innermost(self.last))["dense"] == "default"
+    def _transform_is_plain(self) -> bool:
+        """Whether `transform` gives what trees come to as it is, not in a container that `set_output` has chosen."""
+        return bool(_get_output_config("transform", innermost(self.last))["dense"] == "default")
 
     def _run(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Have the library run all steps but the last one."""
@@ -409,7 +414,7 @@ class PipelineProgram:
         """Why its forests alone would not answer as it does; empty if they would."""
         if not isinstance(self._last_answers, Program):
             return "the last step is no forest, or one of the others gives nobody knows what"
-        if self._last_answers.forest.trees.aggregate == "per_tree" and not self._is_plain("transform"):
+        if self._last_answers.forest.trees.aggregate == "per_tree" and not self._transform_is_plain():
             return "transform gives a container that set_output has chosen"
         if made := [name for name in ANSWERS if name in self._fitted_last.methods]:
             return f"the last step's library makes {', '.join(made)} of more than trees"

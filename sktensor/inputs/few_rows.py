@@ -128,7 +128,7 @@ def _listed(kind: str, values: Any) -> Listed:
         return _integers
     if kind == "category":
         return _Categories(values.categories.tolist())
-    return _arrow_strings if hasattr(values, "__arrow_array__") else _strings
+    return _arrow_strings if kind.startswith("string pyarrow") else _strings
 
 
 def _integers(values: Any) -> list[list[Any]]:
@@ -136,7 +136,9 @@ def _integers(values: Any) -> list[list[Any]]:
 
 
 def _arrow_strings(values: Any) -> list[list[Any]]:
-    return [[np.nan if value is None else value for value in values.__arrow_array__().to_pylist()]]
+    found = values.__arrow_array__()
+    listed = (found.chunk(0) if found.num_chunks == 1 else found).to_pylist()
+    return [[np.nan if value is None else value for value in listed]]
 
 
 def _strings(values: Any) -> list[list[Any]]:
@@ -186,17 +188,17 @@ def _same_kind(dtype: Any, kind: str) -> bool:
 
 
 def _parts_of_polars(X: Any, places: list[int], read: Sequence[int], kinds: tuple[str, ...]) -> Any:
-    """The dtypes, and of the columns their places, their numbers, and what they hold."""
+    """The classes of the dtypes, and of the columns their places, their numbers, and what they hold."""
     floats = tuple((places[c], c) for c in read if kinds[c] in FLOATS)
     integers = tuple((places[c], c) for c in read if kinds[c] in POLARS_NUMBERS.values() and kinds[c] not in FLOATS)
     texts = tuple((places[c], c) for c in read if kinds[c] not in POLARS_NUMBERS.values())
-    return X.dtypes, floats, integers, texts
+    return list(map(type, X.dtypes)), floats, integers, texts
 
 
 def _from_polars(X: Any, layout: _Layout) -> list[Any] | None:
     """The columns of a frame of this layout; None if it has another one."""
-    dtypes, floats, integers, texts = layout.parts
-    if X.dtypes != dtypes:
+    classes, floats, integers, texts = layout.parts
+    if list(map(type, X.dtypes)) != classes:  # Enums of other texts are read in the same way
         return None
     columns: list[Any] = [None] * len(layout.kinds)
     rows = X.rows()

@@ -200,9 +200,15 @@ def _are_text(categories: Any) -> bool:
     return is_string or all(isinstance(value, str) for value in categories)
 
 
+# By the class of a frame its library, once one has been seen.
+_libraries: dict[type, str] = {}
+
+
 def layout_of(X: Any) -> str:
     """The library of a frame that layouts know, or an empty text."""
+    if (found := _libraries.get(type(X))) is not None:
+        return found
     for library in ("pandas", "polars"):
         if type(X) is getattr(sys.modules.get(library), "DataFrame", None):
-            return library
+            return _libraries.setdefault(type(X), library)
     return ""
