@@ -153,6 +153,15 @@ class Program:
                 self._ready[n_rows, settings] = runner, rows_per_batch, n_threads
         return outputs.raw_scores(self.forest, runner.total(rows, rows_per_batch, n_threads, start)), n_threads
 
+    def raw_scores_once(self, rows: Rows, settings: Settings) -> Any:
+        """The library's raw scores of rows that come once, shape (n, K): by what is built the soonest, and not kept."""
+        plan = self.plan(len(rows), settings)
+        build = getattr(BACKENDS[plan.backend], "build_quickly", None)
+        by_choice = settings.strategy == "auto" and self.forest.trees.aggregate == "sum"
+        if build is None or not by_choice or (runner := build(self._work)) is None:
+            return self.raw_scores(rows, settings)[0]
+        return outputs.raw_scores(self.forest, runner.total(rows, plan.rows_per_batch, 1))
+
     def _total(self, rows: Rows, settings: Settings, plan: Plan, n_threads: int, start: npt.NDArray[Any] | None) -> Any:
         if self.forest.trees.aggregate == "weighted_median":
             return self._aggregated(rows, settings, aggregates.weighted_median)
