@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.metadata_routing import UNUSED, MetadataRequest, MetadataRouter, get_routing_for_object
@@ -343,8 +344,11 @@ class TensorizedEstimator(
             return answer_of_library(fitted, method, self._settings(), X, **given_beside_X(base_margin, params))
         if not isinstance(program, Program):
             ask = getattr(program, "ask_watched", program.ask) if self.verbose else program.ask
-            found = ask(method, self._settings(), X, **given_beside_X(base_margin, params))
-            return found if method == "predict_raw" else as_scikit_learn_answers(found)
+            given = given_beside_X(base_margin, params) if params or base_margin is not None else {}
+            found = ask(method, self._settings(), X, **given)
+            if type(found) is np.ndarray or method == "predict_raw":
+                return found
+            return as_scikit_learn_answers(found)
         if params:
             check_arguments(fitted.model, method, params)
         if self.verbose:

@@ -220,7 +220,7 @@ class PipelineProgram:
                 ready, columns = self._ready_for(X)
                 if ready is not None:
                     try:
-                        rows = self._rows(X, columns, ready)
+                        rows = self._rows(X, columns, ready) if ready.folded.runs else rows_of(X, columns, ready)
                         program = ready.program if run is None else run(ready.program)
                         return ANSWERS[method](last, program, settings, rows, kwargs.get("base_margin"))
                     except NotForViews:

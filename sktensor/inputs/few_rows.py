@@ -91,7 +91,8 @@ class FewRowsReader:
             layout = known[1]
             values = _from_pandas(X, layout) if library == "pandas" else _from_polars(X, layout)
             if values is not None:
-                return layout.kinds, FewRows(values, n_rows, layout.numeric)
+                # What FewRows(...) does, without a call.
+                return layout.kinds, tuple.__new__(FewRows, (values, n_rows, layout.numeric))
         if (found := columns_of(X, places, self._read)) is None:
             return None
         columns, kinds = found
@@ -113,10 +114,10 @@ def _parts_of_pandas(X: Any, places: list[int], read: Sequence[int], kinds: tupl
     column_at = {places[c]: c for c in read}
     parts = []
     for block in blocks:
-        pairs = tuple((i, column_at[place]) for i, place in enumerate(block.mgr_locs) if place in column_at)
+        pairs = tuple((i, column_at[place]) for i, place in enumerate(block._mgr_locs) if place in column_at)
         dtype = block.values.dtype
         listed = _listed(kinds[pairs[0][1]], block.values) if pairs else None
-        parts.append((dtype, block.mgr_locs, listed, pairs))
+        parts.append((dtype, block._mgr_locs, listed, pairs))
     return tuple(parts)
 
 
@@ -162,7 +163,7 @@ def _from_pandas(X: Any, layout: _Layout) -> list[Any] | None:
     columns: list[Any] = [None] * len(layout.kinds)
     for block, (dtype, place, listed, pairs) in zip(blocks, parts, strict=True):
         values = block.values
-        if block.mgr_locs is not place and not _same_place(block.mgr_locs, place):
+        if block._mgr_locs is not place and not _same_place(block._mgr_locs, place):
             return None
         if listed is None:
             continue
