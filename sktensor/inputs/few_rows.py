@@ -17,7 +17,7 @@ from sktensor.inputs.layouts import KINDS, POLARS_NUMBERS, columns_of, pandas_ki
 __all__ = ["FEW_VALUES", "FewRows", "FewRowsReader"]
 
 # Up to so many values in all, they are faster read one by one.
-FEW_VALUES = 160
+FEW_VALUES = 500
 
 FLOATS = ("float32", "float64")
 

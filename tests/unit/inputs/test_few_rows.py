@@ -182,8 +182,11 @@ def test_rows_of_more_values_are_read_column_by_column():
     fast.predict(frame[:1])
     kinds = fast._compiled().kinds
     n = FEW_VALUES // len(kinds.read)
-    assert type(kinds.of(frame[:n])[1]) is FewRows
-    assert type(kinds.of(frame[: n + 1])[1]) is list
+    many = pd.concat([frame] * (n // N + 1))
+    kinds.of(many[:1])
+    assert type(kinds.of(many[:n])[1]) is FewRows
+    assert type(kinds.of(many[: n + 1])[1]) is list
+    assert fast.predict_proba(many[:n]).tobytes() == fast.predict_proba(many[: n + 1])[:n].tobytes()
 
 
 def outcome(model, rows):
