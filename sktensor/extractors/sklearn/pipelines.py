@@ -150,9 +150,9 @@ def _add_sources(transformers: Iterable[Any], sources: list[Callable[[], Iterabl
         elif holds == "fitted":
             sources.append(partial(_fitted_values, step))
         elif holds == "steps":
-            name = next(n for n in ("transformers_", "steps", "transformer_list") if n in step.__dict__)
-            _add_list(step, name, sources)
-            _add_sources([one[1] for one in step.__dict__[name]], sources)
+            for name in {"transformers_", "steps", "transformer_list"} & step.__dict__.keys():
+                _add_list(step, name, sources)
+                _add_sources([one[1] for one in step.__dict__[name]], sources)
         elif holds == "estimator":
             sources.append(partial(map, step.__dict__.get, ("estimator",)))
             _add_sources([step.__dict__["estimator"]], sources)
