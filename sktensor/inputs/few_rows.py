@@ -19,6 +19,9 @@ __all__ = ["FEW_VALUES", "FewRows", "FewRowsReader"]
 # Up to so many values in all, they are faster read one by one.
 FEW_VALUES = 500
 
+# Layouts of a library that are known at a time: rows may come in turn with and without missing integers, and the like.
+LAYOUTS_KEPT = 4
+
 FLOATS = ("float32", "float64")
 
 Listed: TypeAlias = Callable[[Any], list[list[Any]]]
@@ -63,7 +66,7 @@ class FewRowsReader:
 
     def __init__(self, read: Sequence[int]) -> None:
         self._read = read
-        self._known: dict[str, tuple[Any, _Layout]] = {}
+        self._known: dict[str, tuple[tuple[list[int], _Layout], ...]] = {}
 
     def of(self, library: str, X: Any, n_rows: int, places: list[int]) -> tuple[tuple[str, ...], Any] | None:
         """What the columns of a frame are of, and these; None if one is of another kind.
@@ -87,8 +90,9 @@ class FewRowsReader:
             As of :func:`~sktensor.inputs.layouts.columns_of` where the library keeps its values in another way than
             is known here.
         """
-        if (known := self._known.get(library)) is not None and known[0] == places:
-            layout = known[1]
+        for known, layout in self._known.get(library, ()):
+            if known != places:
+                continue
             values = _from_pandas(X, layout) if library == "pandas" else _from_polars(X, layout)
             if values is not None:
                 # What FewRows(...) does, without a call.
@@ -99,7 +103,8 @@ class FewRowsReader:
         parts = (_parts_of_pandas if library == "pandas" else _parts_of_polars)(X, places, self._read, kinds)
         if parts is not None:
             numeric = tuple(c for c in self._read if kinds[c] in POLARS_NUMBERS.values())
-            self._known[library] = places, _Layout(kinds, numeric, parts)
+            others = self._known.get(library, ())[: LAYOUTS_KEPT - 1]
+            self._known[library] = (places, _Layout(kinds, numeric, parts)), *others
         return kinds, columns
 
 
