@@ -151,7 +151,8 @@ class Program:
             runner = self._runner(plan, plan.chosen)
             if _is_settled(plan, settings):
                 self._ready[n_rows, settings] = runner, rows_per_batch, n_threads
-        return outputs.raw_scores(self.forest, runner.total(rows, rows_per_batch, n_threads, start)), n_threads
+        total = runner.total(rows, rows_per_batch, n_threads, start)
+        return (total if self.forest.outputs.raw_is_sum else outputs.raw_scores(self.forest, total)), n_threads
 
     def raw_scores_once(self, rows: Rows, settings: Settings) -> Any:
         """The library's raw scores of rows that come once, shape (n, K): by what is built the soonest, and not kept."""
