@@ -182,7 +182,9 @@ def _from_pandas(X: Any, layout: _Layout) -> list[Any] | None:
 
 def _same_place(one: Any, other: Any) -> bool:
     one, other = one.indexer, other.indexer
-    return one == other if isinstance(one, slice) else not isinstance(other, slice) and np.array_equal(one, other)
+    if isinstance(one, slice) or isinstance(other, slice):
+        return type(one) is type(other) and bool(one == other)
+    return np.array_equal(one, other)
 
 
 def _same_kind(dtype: Any, kind: str) -> bool:
