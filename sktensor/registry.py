@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from operator import index
@@ -66,6 +66,7 @@ class Extractor(Protocol):
     * ``unfitted(model)``: a copy of a model's parameters, where :func:`sklearn.base.clone` cannot make it.
     * ``fingerprint(model)``: a :data:`Fingerprint`, which is another one after the library has fitted the model anew.
       It is asked for with each prediction.
+    * ``watched(model)``: :class:`Watched`, or None, in place of a fingerprint of many objects.
     * ``columns(model)``: :class:`ColumnNames`, the library's own rules about the names of columns in frames; without
       it, or where it gives None, scikit-learn's.
     * ``is_fitted(model)``: whether a model is fitted, where :func:`sklearn.utils.validation.check_is_fitted` cannot
@@ -82,6 +83,23 @@ class Extractor(Protocol):
 
 Fingerprint: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
 """Objects of a fitted model that another fit replaces, compared by identity, and numbers, compared by value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """Where a fitted model shows that its library has fitted it anew.
+
+    Attributes
+    ----------
+    sources : tuple of callable
+        Each of them gives objects, in the same order every time, of which another fit replaces some. They are called
+        with each prediction.
+    last : object
+        A model whose fingerprint is compared besides.
+    """
+
+    sources: tuple[Callable[[], Iterable[Any]], ...]
+    last: Any
 
 
 Methods: TypeAlias = Mapping[str, Callable[..., Any]]

@@ -45,7 +45,11 @@ class Runner(Protocol):
 
 
 class Backend(Protocol):
-    """An engine; a module will do."""
+    """An engine; a module will do.
+
+    With one more function, ``build_quickly(work)``, which gives a :class:`Runner`, or None, in much less time than
+    :meth:`build`, rows that come once are run by that.
+    """
 
     def unavailable(self, device: str, strategy: str) -> str:
         """Why the engine cannot run here, whatever the forest; an empty text where it can.

@@ -13,6 +13,7 @@ from sktensor.estimator.tensors import as_scikit_learn_answers
 from sktensor.forest import Forest
 from sktensor.inputs.checks import margins
 from sktensor.inputs.reading import read
+from sktensor.inputs.rows import Rows
 from sktensor.runtime.settings import Settings
 
 __all__ = ["ANSWERS", "Answer"]
@@ -79,7 +80,9 @@ def _raw(
 ) -> tuple[Forest, Any, int]:
     """The forest, raw scores of X, and the threads that may go on with them."""
     forest: Forest = program.forest
-    rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.inputs.accepts_nan)
+    rows = X  # which a pipeline has read
+    if type(X) is not Rows:
+        rows = read(X, forest, program.names, fitted.columns, allow_nan=forest.inputs.accepts_nan)
     start = None if base_margin is None else margins(base_margin, len(rows), forest, fitted.model)
     raw, n_threads = program.raw_scores(rows, settings, start)
     if type(raw) is not np.ndarray and not keeps_tensors:

@@ -20,10 +20,10 @@ from sktensor.explain.explainers import Background
 from sktensor.forest import OutputSpec
 from sktensor.forest.views import StepView
 from sktensor.inputs.checks import margins
+from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.reading import read
 from sktensor.inputs.rows import Rows
 from sktensor.inputs.tensors import on_host
-from sktensor.inputs.views import NotForViews
 from sktensor.registry import Combination
 from sktensor.runtime.settings import Settings
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from operator import is_
+from itertools import chain
+from operator import call, is_
 from typing import TYPE_CHECKING, Any
 
 from sklearn.exceptions import NotFittedError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from sktensor.estimator.saved_pipeline import SavedPipeline
 
 __all__ = ["FITTED_ATTRIBUTES", "Fitted", "is_fitted", "is_trained_booster", "library_methods"]
+
+# Behind all objects that show another fit: where there are more or fewer of them, it stands at another place.
+END = (object(),)
 
 # What a wrapper around a fitted model shows of it before anything is compiled.
 FITTED_ATTRIBUTES = ("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_classes_", "offset_")
@@ -60,16 +64,25 @@ class Fitted:
     explainers: Explainers | None = field(init=False, repr=False)
     plain_answers: PlainAnswers = field(init=False, repr=False)
     _ask: Callable[[Any], Fingerprint] | None = field(init=False, repr=False)
+    _of: Any = field(init=False, repr=False)
     _seen: Fingerprint | None = field(init=False, repr=False)
+    _sources: tuple[Callable[[], Iterable[Any]], ...] = field(init=False, repr=False)
+    _given: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        ask = getattr(_extractor(self.model), "fingerprint", None)
+        extractor, of, sources = _extractor(self.model), self.model, ()
+        if (watch := getattr(extractor, "watched", None)) is not None and (found := watch(of)) is not None:
+            of, sources = found.last, (*found.sources, END.__iter__)
+            extractor = _extractor(of)
+        ask = getattr(extractor, "fingerprint", None)
         is_forest = isinstance(self.program, Program)
         methods = library_methods(self.model) if is_forest else {}
         explainers = Explainers(self.program) if is_forest else None  # type: ignore[arg-type]
-        seen = None if ask is None else ask(self.model)
-        self.__dict__.update(methods=methods, explainers=explainers, _ask=ask, _seen=seen)
-        self.__dict__["plain_answers"] = PlainAnswers(self.program, self.columns, methods)
+        plain_answers = PlainAnswers(self.program, self.columns, methods)
+        seen = None if ask is None else ask(of)
+        given: tuple[Any, ...] = tuple(chain.from_iterable(map(call, sources)))
+        self.__dict__.update(methods=methods, explainers=explainers, plain_answers=plain_answers)
+        self.__dict__.update(_ask=ask, _of=of, _seen=seen, _sources=sources, _given=given)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in ("model", "program", "columns", "prefit")}
@@ -80,9 +93,11 @@ class Fitted:
 
     def is_stale(self) -> bool:
         """Whether the library has fitted the model anew since, as far as that shows."""
+        if self._sources and not all(map(is_, chain.from_iterable(map(call, self._sources)), self._given)):
+            return True
         if self._ask is None or self._seen is None:
             return False
-        (objects, numbers), (known, counted) = self._ask(self.model), self._seen
+        (objects, numbers), (known, counted) = self._ask(self._of), self._seen
         return not (numbers == counted and all(map(is_, objects, known)))
 
 

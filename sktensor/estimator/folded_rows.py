@@ -14,9 +14,11 @@ from sktensor.estimator.plain_answers import PlainProgram
 from sktensor.explain.explainers import Explainers
 from sktensor.explain.players import players_of_views
 from sktensor.forest import NO_FLUSH
+from sktensor.inputs.few_rows import FEW_VALUES, FewRows, FewRowsReader
 from sktensor.inputs.layouts import NUMBERS, columns_of, layout_of
+from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.rows import IN_PLACE, Rows
-from sktensor.inputs.views import NotForViews, ViewReader
+from sktensor.inputs.views import ViewReader
 from sktensor.pipelines.folding import Folded
 from sktensor.runtime.program import Program
 
@@ -124,6 +126,13 @@ class RowKinds:
     def __init__(self, names: tuple[str, ...] | None, by_name: bool, n_columns: int, read: list[int]) -> None:
         self.names, self.by_name, self.n_columns, self.read = names, by_name, n_columns, read
         self._places: tuple[Any, list[int] | None] = None, None
+        self._few = FewRowsReader(read)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in ("names", "by_name", "n_columns", "read")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        RowKinds.__init__(self, **state)
 
     def of(self, X: Any) -> tuple[Kind, Any] | None:
         """The kind of X, and the columns of a frame; None where the library has something to say about X."""
@@ -132,17 +141,20 @@ class RowKinds:
                 return None
             return (X.dtype.char, None) if X.dtype.char in NUMBERS and X.dtype.isnative else None
         library = layout_of(X)
-        if not library or not len(X) or (places := self._places_in(X)) is None:
+        if not library or not (n_rows := len(X)) or (places := self._places_in(X)) is None:
             return None
-        if (found := columns_of(X, places, self.read)) is None:
+        if n_rows * len(self.read) <= FEW_VALUES:
+            found = self._few.of(library, X, n_rows, places)
+            return None if found is None else ((library, found[0]), found[1])
+        if (of_many := columns_of(X, places, self.read)) is None:
             return None
-        return (library, found[1]), found[0]
+        return (library, of_many[1]), of_many[0]
 
     def _places_in(self, X: Any) -> list[int] | None:
         """Where the columns of the steps are in a frame; None where the library has something to say about that."""
         columns = X.columns
         known, places = self._places
-        if columns is known:
+        if columns is known or (isinstance(known, type(columns)) and columns.is_(known)):  # as of a slice
             return places
         names = columns if isinstance(columns, list) else columns.tolist()
         found: list[int] | None = None
@@ -176,7 +188,7 @@ def rows_of(X: Any, columns: Any, ready: Ready, given: Array | None = None) -> R
     ----------
     X : ndarray or data frame
         Of the kind that `ready` is for.
-    columns : list, optional
+    columns : list or FewRows, optional
         Of a frame, as :meth:`RowKinds.of` gives them.
     ready : Ready
         For this kind.
@@ -199,6 +211,8 @@ def rows_of(X: Any, columns: Any, ready: Ready, given: Array | None = None) -> R
         if ready.in_place:
             return Rows(X, NO_FLUSH)
         columns = X.T
+    if type(columns) is FewRows:
+        return Rows(ready.reader.read_few(columns, given), NO_FLUSH, None, None, True)
     data = ready.reader.read(columns, len(X), given)
     return Rows(data, NO_FLUSH, None, None, isinstance(data, np.ndarray))
 

@@ -22,9 +22,9 @@ from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.estimator.transformer import innermost
 from sktensor.forest import Forest
 from sktensor.inputs.layouts import FrameLayout, columns_of
+from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.rows import Rows, exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
-from sktensor.inputs.views import NotForViews
 from sktensor.pipelines.arrays import ArrayProbe, in_place
 from sktensor.pipelines.domains import Domain
 from sktensor.pipelines.features import Features
@@ -209,14 +209,19 @@ class PipelineProgram:
         run: Callable[[Program], Any] | None,
     ) -> Any:
         last = self._fitted_last
-        if method in ANSWERS and not args and method not in last.methods and self._is_plain(method):
+        if (
+            method in ANSWERS
+            and not args
+            and method not in last.methods
+            and (method != "transform" or self._transform_is_plain())
+        ):
             if self._hands_on and not kwargs:
                 return getattr(self._with_program(settings)[1], method)(X)
             if not kwargs or kwargs.keys() == {"base_margin"}:
                 ready, columns = self._ready_for(X)
                 if ready is not None:
                     try:
-                        rows = self._rows(X, columns, ready)
+                        rows = self._rows(X, columns, ready) if ready.folded.runs else rows_of(X, columns, ready)
                         program = ready.program if run is None else run(ready.program)
                         return ANSWERS[method](last, program, settings, rows, kwargs.get("base_margin"))
                     except NotForViews:
@@ -264,9 +269,9 @@ class PipelineProgram:
                 X = step.transform(X)
         return X
 
-    def _is_plain(self, method: str) -> bool:
-        """Whether a method gives what trees come to as it is, and not in a container that `set_output` has chosen."""
-        return method != "transform" or _get_output_config("transform", innermost(self.last))["dense"] == "default"
+    def _transform_is_plain(self) -> bool:
+        """Whether `transform` gives what trees come to as it is, not in a container that `set_output` has chosen."""
+        return bool(_get_output_config("transform", innermost(self.last))["dense"] == "default")
 
     def _run(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Have the library run all steps but the last one."""
@@ -364,7 +369,7 @@ class PipelineProgram:
             given = self._rows(X, columns, ready)
         except NotForViews:
             return False
-        got, _ = ready.program.raw_scores(given, settings)
+        got = ready.program.raw_scores_once(given, settings)
         bits = f"u{expected.dtype.itemsize}"
         same = expected.view(bits) == np.asarray(got).astype(expected.dtype, copy=False).view(bits)
         if not (same | (np.isnan(expected) & np.isnan(got))).all():
@@ -417,7 +422,7 @@ class PipelineProgram:
         """Why its forests alone would not answer as it does; empty if they would."""
         if not isinstance(self._last_answers, Program):
             return "the last step is no forest, or one of the others gives nobody knows what"
-        if self._last_answers.forest.trees.aggregate == "per_tree" and not self._is_plain("transform"):
+        if self._last_answers.forest.trees.aggregate == "per_tree" and not self._transform_is_plain():
             return "transform gives a container that set_output has chosen"
         if made := [name for name in ANSWERS if name in self._fitted_last.methods]:
             return f"the last step's library makes {', '.join(made)} of more than trees"

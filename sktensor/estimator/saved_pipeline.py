@@ -16,9 +16,9 @@ from sktensor.estimator.progress import Watched
 from sktensor.estimator.scoring import score
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.forest import Forest
+from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.rows import Rows, exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
-from sktensor.inputs.views import NotForViews
 from sktensor.pipelines.walk import Note
 from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.settings import Settings

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest import Forest
+from sktensor.forest.known_numbers import places_in
 
 if TYPE_CHECKING:
     import torch
@@ -110,25 +111,13 @@ def category_numbers(name: Any, column: Array | Factorized, table: Array) -> Arr
                 f"dtype({column.dtype.name!r})."
             )
         if table.dtype.kind in "biuf":
-            return _found(column, table)
+            return places_in(column, table)
         if any(isinstance(value, str) for value in table.tolist()):
             raise ValueError(f"Column {name!r} holds {column.dtype} numbers, but the model was fitted with text there.")
     number = {value: float(i) for i, value in enumerate(table.tolist())}
     found = column if isinstance(column, Factorized) else factorized(column)
     numbers: Array = np.array([number.get(value, math.nan) for value in found.values], dtype=np.float64)
     return numbers[found.codes]
-
-
-def _found(values: Array, table: Array) -> Array:
-    """Numbers of numbers, compared in the dtype that numpy finds for both, as in scikit-learn's ``_check_unknown``."""
-    if not len(table):
-        return np.full(len(values), np.nan)
-    common = np.result_type(values, table)
-    order = np.argsort(table, kind="stable")
-    ascending, values = table[order].astype(common), values.astype(common)
-    at = np.minimum(np.searchsorted(ascending, values), len(table) - 1)
-    found: Array = np.where(ascending[at] == values, order[at], np.nan)
-    return found
 
 
 def category_texts(name: Any, column: Array | Factorized) -> Factorized:

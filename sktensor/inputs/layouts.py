@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.inputs.texts import text_column
-from sktensor.inputs.views import FEW_ROWS
+from sktensor.inputs.texts import FEW_ROWS, text_column
 
-__all__ = ["FrameLayout", "columns_of", "layout_of"]
+__all__ = ["KINDS", "POLARS_NUMBERS", "FrameLayout", "columns_of", "layout_of", "pandas_kind"]
 
 Array = npt.NDArray[Any]
 
@@ -138,23 +137,26 @@ def columns_of(X: Any, places: Sequence[int], read: Sequence[int]) -> tuple[list
 def _pandas_columns(X: Any) -> Callable[[int], tuple[Any, str] | None]:
     """What gives a column of a frame of pandas, and its kind."""
     arrays = _arrays(X)
-    string, categorical = sys.modules["pandas"].StringDtype, sys.modules["pandas"].CategoricalDtype
 
     def column(place: int) -> tuple[Any, str] | None:
         values = arrays(place)
-        dtype = values.dtype
-        if (kind := KINDS.get(type(dtype))) is not None:
-            if kind == "object":
-                return text_column(values, kind), kind
-            return (values, kind) if dtype.isnative else None
-        if isinstance(dtype, string):
-            missing = "nan" if dtype.na_value is np.nan else "NA"
-            return text_column(values, "string"), f"string {dtype.storage} {missing}"
-        if isinstance(dtype, categorical) and _are_text(values.categories):
-            return text_column(values, "category"), "category"
-        return None
+        if (kind := pandas_kind(values.dtype)) is None:
+            return None
+        if kind == "object" or kind == "category":
+            return text_column(values, kind), kind
+        return (text_column(values, "string") if kind.startswith("string") else values), kind
 
     return column
+
+
+def pandas_kind(dtype: Any) -> str | None:
+    """What a column of pandas is of, as :class:`FrameLayout` calls it; None for one of another kind."""
+    if (kind := KINDS.get(type(dtype))) is not None:
+        return kind if dtype.isnative else None
+    pandas = sys.modules["pandas"]
+    if isinstance(dtype, pandas.StringDtype):
+        return f"string {dtype.storage} {'nan' if dtype.na_value is np.nan else 'NA'}"
+    return "category" if isinstance(dtype, pandas.CategoricalDtype) and _are_text(dtype.categories) else None
 
 
 def _arrays(X: Any) -> Callable[[int], Any]:
@@ -198,19 +200,15 @@ def _are_text(categories: Any) -> bool:
     return is_string or all(isinstance(value, str) for value in categories)
 
 
-def _polars_column(X: Any, place: int) -> tuple[Any, str] | None:
-    column = X.to_series(place)
-    kind = type(column.dtype).__name__ if not isinstance(column.dtype, type) else column.dtype.__name__
-    if kind in POLARS_NUMBERS:
-        if kind not in ("Float32", "Float64") and column.null_count():
-            return None
-        return np.asarray(column.to_numpy()), POLARS_NUMBERS[kind]
-    return (text_column(column, "polars"), kind) if kind in ("String", "Categorical", "Enum") else None
+# By the class of a frame its library, once one has been seen.
+_libraries: dict[type, str] = {}
 
 
 def layout_of(X: Any) -> str:
     """The library of a frame that layouts know, or an empty text."""
+    if (found := _libraries.get(type(X))) is not None:
+        return found
     for library in ("pandas", "polars"):
         if type(X) is getattr(sys.modules.get(library), "DataFrame", None):
-            return library
+            return _libraries.setdefault(type(X), library)
     return ""

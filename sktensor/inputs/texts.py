@@ -12,11 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest.views import CategoryView
-from sktensor.inputs.views import FEW_ROWS, NotForViews
+from sktensor.inputs.not_for_views import NotForViews
+from sktensor.inputs.view_values import code_of
 
-__all__ = ["TextColumn", "text_column"]
+__all__ = ["FEW_ROWS", "TextColumn", "text_column"]
 
 Array = npt.NDArray[Any]
+
+# Up to so many rows, texts are looked up one by one.
+FEW_ROWS = 64
 
 
 class TextColumn(Protocol):
@@ -132,20 +136,10 @@ def _one_by_one(values: list[Any], view: CategoryView) -> Array:
     codes = np.array(found, dtype=np.float32)
     if -1 in found:
         for i in np.flatnonzero(codes < 0).tolist():
-            codes[i] = _code_of(values[i], view)
+            code = code_of(values[i], view)
+            codes[i] = np.nan if code is None else code
         return _checked(codes)
     return codes
-
-
-def _code_of(value: Any, view: CategoryView) -> float:
-    code = None
-    if isinstance(value, str):
-        code = view.unknown
-    elif value is None:
-        code = view.none
-    elif isinstance(value, float) and value != value:
-        code = view.nan
-    return np.nan if code is None else code
 
 
 def _checked(codes: Array) -> Array:

@@ -9,18 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.forest.views import BinView, CategoryView, NumberView, StepView, View
+from sktensor.inputs.few_rows import FewRows
+from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.rows import IN_PLACE, Columns
+from sktensor.inputs.texts import FEW_ROWS
+from sktensor.inputs.view_values import ValueViews
 
-__all__ = ["NotForViews", "ViewReader"]
+__all__ = ["ViewReader"]
 
 Array = npt.NDArray[Any]
-
-# Up to so many rows, columns of numbers are put into one array, and texts are looked up one by one.
-FEW_ROWS = 64
-
-
-class NotForViews(Exception):
-    """X holds what steps refuse, warn of, or read in ways of their own: they have to be asked."""
 
 
 class ViewReader:
@@ -62,6 +59,30 @@ class ViewReader:
         self._has_holes = bool((self._low < self._high).any())
         self._has_fills = not bool(np.isnan(self._fill).all())
         self._numeric: list[int] | None = None
+        self._by_value: ValueViews | None = None
+
+    def read_few(self, rows: FewRows, given: Array | None) -> Array:
+        """A few rows of X as views.
+
+        Parameters
+        ----------
+        rows : FewRows
+            Their values.
+        given : ndarray of shape (n, S), optional
+            What the steps give that are run.
+
+        Returns
+        -------
+        ndarray of shape (n, V)
+
+        Raises
+        ------
+        NotForViews
+            If a value is none that the views were made for.
+        """
+        if self._by_value is None:  # which columns hold numbers is the same for all rows of a kind
+            self._by_value = ValueViews(self.views, rows.numeric, self.lowest, self.highest, self.takes_missing)
+        return np.array(self._by_value.rows(rows.columns, rows.n_rows, given), dtype=self.dtype)
 
     def read(self, columns: Sequence[Any], n_rows: int, given: Array | None) -> Array | Columns:
         """Columns of X as views.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sktensor.forest import Forest
 from sktensor.native import abi, loader
 from sktensor.native.plain_calls import Link
-from sktensor.native.ranges import ranges
+from sktensor.native.ranges import LEAST_ROWS, ranges
 from sktensor.outputs import exponentials
 
 __all__ = ["link_of", "probabilities"]
@@ -85,7 +85,8 @@ def probabilities(forest: Forest, raw: Any, n_threads: int) -> Array | None:
     call = CALLS[link.name]
     n_classes = 2 if forest.outputs.proba == "complement" else raw.shape[1]
     raw, out = np.ascontiguousarray(raw), np.empty((len(raw), n_classes), dtype=raw.dtype)
-    for first, last in ranges(len(raw), raw.shape[1], n_threads):
+    n = len(raw)
+    for first, last in ((0, n),) if 0 < n <= LEAST_ROWS else ranges(n, raw.shape[1], n_threads):
         some, target = (raw[first:last], out[first:last]) if first else (raw, out)
         where = loader.address(some), last - first, n_classes, loader.address(target)
         if error := call(kernels, link.factor, *where, n_threads):

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import TINY, Forest
+from sktensor.forest.known_numbers import places_in
 
 __all__ = ["Features", "check_inputs"]
 
@@ -28,7 +29,7 @@ class Features:
     Attributes
     ----------
     numbers : ndarray of float64, shape (n, F)
-        In the forest's feature dtype, as they are compared.
+        In the forest's feature dtype, as they are compared; of columns of categories of its own, their numbers.
     missing : ndarray of bool, shape (n, F)
         Which of them are missing instead.
     is_sparse : bool
@@ -54,16 +55,27 @@ class Features:
             values = _array(given)
             absent = np.zeros(values.shape, dtype=bool)
         self.uncast: Array = values
+        tables = inputs.categories if inputs.reads_values else None
         if inputs.ints_as_float32 and values.dtype not in (np.float32, np.float64):
             values = values.astype(np.float32)  # as LightGBM's Python package does
         with np.errstate(all="ignore"):
             cast = values.astype(forest.trees.feature_dtype)
+        for j, table in enumerate(tables or ()):
+            if table is not None:
+                cast[:, j] = _numbers_of_categories(values[:, j], table)
         if inputs.missing_value is not None:
             absent = absent | (cast == inputs.missing_value)
         if inputs.flush_tiny and not self.is_sparse:
             cast[np.abs(cast) <= TINY] = 0.0
         self.numbers: Array = cast.astype(np.float64)
         self.missing: Array = absent | np.isnan(cast)
+
+
+def _numbers_of_categories(values: Array, table: Array) -> Array:
+    """The numbers of values in a table of the last step's; NaN for those that it lacks."""
+    if table.dtype.kind not in "biuf" or np.isinf(values).any():
+        raise UnsupportedModelError("the last step takes no such numbers for categories")
+    return places_in(values, table)
 
 
 def _array(given: Any) -> Array:
@@ -93,5 +105,5 @@ def check_inputs(forest: Forest) -> None:
         raise UnsupportedModelError("its leaves are linear in the columns that they are given")
     if inputs.derived_key is not None or inputs.hashed is not None:
         raise UnsupportedModelError("it hashes categories")
-    if inputs.reads_values:
+    if inputs.reads_values and inputs.categories is None:
         raise UnsupportedModelError("it looks up categories of its own")

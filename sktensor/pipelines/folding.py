@@ -8,6 +8,7 @@ column fall into bins within which every answer is the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from sktensor.pipelines.numbers import NumericViews
 from sktensor.pipelines.oracle import Oracle, Probe
 from sktensor.pipelines.questions import Questions, ViewNumbers
 from sktensor.pipelines.search import Places
-from sktensor.pipelines.structure import Transform
+from sktensor.pipelines.structure import Column, Transform
 from sktensor.pipelines.texts import add_text_views
 from sktensor.pipelines.walk import Opaque, Way
 
@@ -95,6 +96,8 @@ def fold(way: Way, forest: Forest, probe: Probe, n_columns: int) -> Folded:
     columns = way.columns or []
     if len(columns) != forest.n_features:
         raise UnsupportedModelError(f"the steps give {len(columns)} columns, and the model has {forest.n_features}")
+    if forest.inputs.reads_values:
+        _check_categories(columns, forest)
     if not len(forest.trees.used_columns):
         raise UnsupportedModelError("its trees ask nothing")
     if all(isinstance(column, Opaque) for column in columns):
@@ -128,6 +131,18 @@ def fold(way: Way, forest: Forest, probe: Probe, n_columns: int) -> Folded:
         columns=tuple(sorted(oracle.looked_at)),
         run_names=run_names,
     )
+
+
+def _check_categories(columns: Sequence[Column | Opaque], forest: Forest) -> None:
+    """Refuse numbers that the last step takes for categories, unless a step before it gives a few of them alone.
+
+    Steps that are run give columns of other numbers than the last step's, by which its categories are known.
+    """
+    for column, table in zip(columns, forest.inputs.categories or (), strict=True):
+        if isinstance(column, Opaque):
+            raise UnsupportedModelError("it looks up categories of its own beside columns of steps that are run")
+        if table is not None and column.kind != "pieces":
+            raise UnsupportedModelError(f"it takes the numbers in column {column.source} for categories")
 
 
 def _add_step_views(

@@ -174,22 +174,21 @@ class Oracle:
             found += [(-self.forest.trees.zero_limit, True), (self.forest.trees.zero_limit, True)]
         return found
 
-    def points(self, c: int) -> list[tuple[int, int]]:
-        """First places of, and behind, exceptions in a column of X: numbers that a first step takes for missing."""
+    def points(self, column: Column) -> list[tuple[int, int]]:
+        """First places of, and behind, exceptions on the way of a column: numbers that a step takes for missing."""
         found: list[tuple[int, int]] = []
-        for column in self.looked_at[c]:
-            for known in column.points:
-                for value in known.values:
-                    if not isinstance(value, (int, float, np.number)):
-                        continue
-                    rows = self.rows({}, 1)
-                    if known.stage[0](rows) is not rows:
-                        raise UnsupportedModelError("a step before an imputer changes what that takes for missing")
-                    domain = self.numeric[c]
-                    point = np.array([value]).astype(domain.dtype)
-                    if point[0] == value:
-                        at = int(domain.place(point + domain.dtype.type(0))[0])
-                        found.append((at - (value == 0 and domain.dtype.kind == "f"), at + 1))  # -0.0 is 0.0, too
+        for known in column.points:
+            for value in known.values:
+                if not isinstance(value, (int, float, np.number)):
+                    continue
+                rows = self.rows({}, 1)
+                if known.stage[0](rows) is not rows:
+                    raise UnsupportedModelError("a step before an imputer changes what that takes for missing")
+                domain = self.numeric[column.source]
+                point = np.array([value]).astype(domain.dtype)
+                if point[0] == value:
+                    at = int(domain.place(point + domain.dtype.type(0))[0])
+                    found.append((at - (value == 0 and domain.dtype.kind == "f"), at + 1))  # -0.0 is 0.0, too
         return found
 
     # --- asking -------------------------------------------------------------------------------------------------

@@ -34,13 +34,13 @@ def probe_values(folded: Folded) -> tuple[dict[int, Any], int]:
         How many there are of each.
     """
     rng = np.random.default_rng(0)
-    trees = folded.forest.trees
+    thresholds = _thresholds(folded)
     found: dict[int, Any] = {}
     numbers: dict[int, list[Array]] = {}
     refuses: set[int] = set()
     for i, view in enumerate(folded.views):
         if isinstance(view, NumberView):
-            numbers.setdefault(view.column, []).append(np.unique(trees.threshold[trees.feature == i]))
+            numbers.setdefault(view.column, []).append(thresholds.get(i, np.empty(0)))
             if view.low < view.high:
                 numbers[view.column].append(np.array([view.low, view.high]))
         elif isinstance(view, BinView):
@@ -73,3 +73,11 @@ def probe_values(folded: Folded) -> tuple[dict[int, Any], int]:
         if folded.takes_missing[column] and column not in refuses:
             found[column] = np.where(rng.random(N_ROWS) < 0.1, np.nan, drawn)
     return found, N_ROWS
+
+
+def _thresholds(folded: Folded) -> dict[int, Array]:
+    """The thresholds of the nodes that look at each view."""
+    feature, threshold = folded.forest.trees.feature, folded.forest.trees.threshold
+    order = np.argsort(feature, kind="stable")
+    views, starts = np.unique(feature[order], return_index=True)
+    return dict(zip(views.tolist(), np.split(threshold[order], starts)[1:], strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +51,26 @@ class _OfColumn:
     first: Array  # a node with each question
 
 
+def _distinct(trees: Trees) -> Iterator[tuple[int, _OfColumn]]:
+    """The distinct questions about each column, in the order of their thresholds."""
+    threshold: Array = trees.threshold
+    sides = trees.nan_left.astype(np.int64)
+    if trees.zero_dir is not None:
+        sides += 2 * (1 + trees.zero_dir.astype(np.int64))
+    if trees.is_cat is not None:  # each of them is another
+        threshold = np.where(trees.is_cat, 0.0, threshold)
+        sides += np.where(trees.is_cat, 8 * (1 + np.arange(trees.n_nodes)), 0)
+    order = np.lexsort((sides, threshold, trees.feature))
+    feature, threshold, sides = trees.feature[order], threshold[order], sides[order]
+    is_new = np.ones(len(order), dtype=bool)
+    is_new[1:] = (feature[1:] != feature[:-1]) | (threshold[1:] != threshold[:-1]) | (sides[1:] != sides[:-1])
+    question = np.cumsum(is_new) - 1
+    columns, starts = np.unique(feature, return_index=True)
+    for column, start, end in zip(columns.tolist(), starts.tolist(), [*starts[1:].tolist(), len(order)], strict=True):
+        nodes = order[start:end]
+        yield column, _OfColumn(nodes, question[start:end] - question[start], nodes[is_new[start:end]])
+
+
 class Questions:
     """The questions of a forest, to be replaced column by column.
 
@@ -63,10 +83,8 @@ class Questions:
     def __init__(self, trees: Trees) -> None:
         self._trees = trees
         self._of: dict[int, _OfColumn] = {}
-        order = np.argsort(trees.feature, kind="stable")
-        columns, starts = np.unique(trees.feature[order], return_index=True)
-        for column, nodes in zip(columns.tolist(), np.split(order, starts)[1:], strict=True):
-            self._of[column] = self._distinct(nodes)
+        for column, of in _distinct(trees):
+            self._of[column] = of
         n = trees.n_nodes
         self._feature = np.zeros(n, dtype=np.int32)
         self._threshold = np.zeros(n)
@@ -74,20 +92,6 @@ class Questions:
         self._zero_dir = np.full(n, -1, dtype=np.int8)
         self._sets: dict[int, Array] = {}  # words, by node
         self._outside: dict[int, bool] = {}
-
-    def _distinct(self, nodes: Array) -> _OfColumn:
-        trees = self._trees
-        asked = np.empty((len(nodes), 4))
-        asked[:, 0] = trees.threshold[nodes]
-        asked[:, 1] = trees.nan_left[nodes]
-        asked[:, 2] = -1 if trees.zero_dir is None else trees.zero_dir[nodes]
-        asked[:, 3] = 0
-        if trees.is_cat is not None:
-            here = trees.is_cat[nodes]
-            asked[here, 0] = 0.0
-            asked[here, 3] = 1 + nodes[here]  # each of them another
-        _, first, which = np.unique(asked, axis=0, return_index=True, return_inverse=True)
-        return _OfColumn(nodes, which.ravel(), nodes[first])
 
     def has_sets(self, column: int) -> bool:
         """Whether some node asks for a set of categories there."""

@@ -28,6 +28,7 @@ class _Targets:
     strictly: bool
     of_features: bool  # whether it is asked of what the trees see
     falls: bool
+    points: list[tuple[int, int]]  # exceptions: first places of, and behind, numbers of X that go another way
     values: Array  # ascending
     places: Array
 
@@ -66,7 +67,11 @@ class Places:
     def __init__(self, oracle: Oracle, questions: Questions) -> None:
         self._oracle, self._questions = oracle, questions
         self.strictly = oracle.forest.trees.cmp == "le"  # x <= t until x > t, x < t until x >= t
-        self._points = {c: points for c in oracle.numeric if (points := oracle.points(c))}
+        self._points: dict[Stage, list[tuple[int, int]]] = {}
+        for c in oracle.numeric:
+            for column in (*oracle.looked_at[c], *map(oracle.column, oracle.by_source[c])):
+                if column.points and column.stage not in self._points:
+                    self._points[column.stage] = oracle.points(column)
         self._targets = {c: self._wanted(c) for c in oracle.numeric}
         # One stage after the other: not every step takes what another is asked.
         for transform in dict.fromkeys(t.stage[0] for targets in self._targets.values() for t in targets):
@@ -83,7 +88,8 @@ class Places:
         """All places in a column of X, in order, where some stages' columns may change what is asked of them."""
         domain = self._oracle.numeric[c]
         found = [t.places for t in self._targets[c] if t.stage in stages]
-        points = [place for ends in self._points.get(c, ()) for place in ends]
+        columns = (*self._oracle.looked_at[c], *map(self._oracle.column, self._oracle.by_source[c]))
+        points = [place for column in columns for ends in self._points.get(column.stage, ()) for place in ends]
         places = np.unique(np.concatenate([*found, np.array(points, dtype=np.uint64)]))
         return places[(places > domain.first) & (places <= domain.last)]
 
@@ -113,8 +119,9 @@ class Places:
                 want(known.stage, known.values, False, known.kind == "decreasing", (False, True))
         found = []
         for (stage, strictly, of_features), (falls, numbers) in wanted.items():
-            values = np.unique(numbers)
-            found.append(_Targets(stage, strictly, of_features, falls, values, np.zeros(len(values), dtype=np.uint64)))
+            values, points = np.unique(numbers), self._points.get(stage, [])
+            places = np.zeros(len(values), dtype=np.uint64)
+            found.append(_Targets(stage, strictly, of_features, falls, points, values, places))
         return found
 
     def _search(self, transform: Transform) -> None:
@@ -131,7 +138,9 @@ class Places:
 
         def asked(tried: list[Array], which: list[Array]) -> list[Answered]:
             n = max(x.size for x in tried)
-            values = {c: padded(self._beside_points(c, x.ravel()), n) for c, x in zip(targets, tried, strict=True)}
+            values = {}
+            for (c, of_column), start, x, w in zip(targets.items(), starts, tried, which, strict=True):
+                values[c] = padded(self._beside_points(c, of_column, start, x, w).ravel(), n)
             rows = oracle.rows(values, n)
             return [
                 self._answered(rows, of_column, start, x.shape, w)
@@ -145,12 +154,16 @@ class Places:
             for t, of_target in zip(of_column, np.split(places, start[1:-1]), strict=True):
                 t.places = of_target
 
-    def _beside_points(self, c: int, x: Array) -> Array:
-        """Numbers of a column of X without exceptions, of which the number below them says more."""
-        domain = self._oracle.numeric[c]
-        for low, high in self._points.get(c, ()):
-            point, below = domain.value(np.array([high - 1, max(low - 1, domain.first)], dtype=np.uint64))
-            x = np.where(x == point, below, x)
+    def _beside_points(self, c: int, targets: list[_Targets], starts: Array, x: Array, which: Array) -> Array:
+        """Numbers of a column of X to try, shape (questions, k), without exceptions, of which those below say more."""
+        if not any(t.points for t in targets):
+            return x
+        domain, x = self._oracle.numeric[c], x.copy()
+        ends = np.searchsorted(which, starts).tolist()
+        for t, first, last in zip(targets, ends[:-1], ends[1:], strict=True):
+            for low, high in t.points:
+                point, below = domain.value(np.array([high - 1, max(low - 1, domain.first)], dtype=np.uint64))
+                x[first:last] = np.where(x[first:last] == point, below, x[first:last])
         return x
 
     def _answered(

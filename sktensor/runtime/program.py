@@ -145,7 +145,17 @@ class Program:
             runner = self._runner(plan, plan.chosen)
             if _is_settled(plan, settings):
                 self._ready[n_rows, settings] = runner, rows_per_batch, n_threads
-        return outputs.raw_scores(self.forest, runner.total(rows, rows_per_batch, n_threads, start)), n_threads
+        total = runner.total(rows, rows_per_batch, n_threads, start)
+        return (total if self.forest.outputs.raw_is_sum else outputs.raw_scores(self.forest, total)), n_threads
+
+    def raw_scores_once(self, rows: Rows, settings: Settings) -> Any:
+        """The library's raw scores of rows that come once, shape (n, K): by what is built the soonest, and not kept."""
+        plan = self.plan(len(rows), settings)
+        build = getattr(BACKENDS[plan.backend], "build_quickly", None)
+        by_choice = settings.strategy == "auto" and self.forest.trees.aggregate == "sum"
+        if build is None or not by_choice or (runner := build(self._work)) is None:
+            return self.raw_scores(rows, settings)[0]
+        return outputs.raw_scores(self.forest, runner.total(rows, plan.rows_per_batch, 1))
 
     def tables_in_place(self, n_rows: int, dtype: str, settings: Settings) -> tuple[Sequence[Any], float] | None:
         """The kernels' tables that give sums over trees for so many rows in an array of a dtype, and the time expected.

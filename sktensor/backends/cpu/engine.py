@@ -17,7 +17,7 @@ from sktensor.inputs.rows import Rows
 from sktensor.native.loader import why_missing
 from sktensor.strategies.auto import Option
 
-__all__ = ["STRATEGIES", "build", "options", "unavailable"]
+__all__ = ["STRATEGIES", "build", "build_quickly", "options", "unavailable"]
 
 Array = npt.NDArray[Any]
 
@@ -65,8 +65,7 @@ def _walker(work: Workload) -> str | None:
     Over so many columns that traversal has no registers for their codes, walking may be faster, which goes by the rows.
     """
     trees, can_traverse = work.forest.trees, not traversal.refusal(work.forest.trees)
-    can_walk = not walk.refusal(trees) and work.forest.inputs.derived_key is None
-    if can_walk and not (can_traverse and len(trees.used_columns) <= costs.REGISTER_CODES):
+    if _can_walk(work) and not (can_traverse and len(trees.used_columns) <= costs.REGISTER_CODES):
         return costs.DIRECT
     return "tree_traversal" if can_traverse else None
 
@@ -78,6 +77,15 @@ def build(work: Workload, option: Option, device: str) -> Any:
     if option.name == costs.DIRECT:
         return ByRows(work)
     return TraversalKernel(work.forest)
+
+
+def build_quickly(work: Workload) -> WalkKernel | None:
+    """What is built in a small part of the time that the fastest kernel takes; None where it cannot run the forest."""
+    return WalkKernel(work.forest) if _can_walk(work) else None
+
+
+def _can_walk(work: Workload) -> bool:
+    return not walk.refusal(work.forest.trees) and work.forest.inputs.derived_key is None
 
 
 def _fastest(work: Workload, n_rows: int, names: tuple[str, ...], compact: bool) -> Option:

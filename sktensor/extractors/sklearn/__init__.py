@@ -10,6 +10,7 @@ from sktensor.extractors.sklearn.model import (
     predict_raw,
     steps,
     submodels,
+    watched,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "predict_raw",
     "steps",
     "submodels",
+    "watched",
 ]

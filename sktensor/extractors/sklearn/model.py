@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import check_answers, reading
 from sktensor.extractors.sklearn import adaboost, bagging, boosting, hist_gradient_boosting, trees
-from sktensor.extractors.sklearn.pipelines import check_pipeline, is_pipeline, steps
+from sktensor.extractors.sklearn.pipelines import check_pipeline, is_pipeline, steps, watched
 from sktensor.extractors.sklearn.submodels import (
     SUBMODELS,
     delegate_of,
@@ -39,6 +39,7 @@ __all__ = [
     "predict_raw",
     "steps",
     "submodels",
+    "watched",
 ]
 
 Array = npt.NDArray[Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
@@ -11,9 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import replaced_methods
 from sktensor.extractors.sklearn.submodels import own_class
-from sktensor.registry import Fingerprint, Steps, find_extractor
+from sktensor.registry import Fingerprint, Steps, Watched, find_extractor
 
-__all__ = ["check_pipeline", "fingerprint_of", "is_pipeline", "steps", "with_last"]
+__all__ = ["check_pipeline", "fingerprint_of", "is_pipeline", "steps", "watched", "with_last"]
 
 # What a subclass must not replace, if its steps are to be asked in its place.
 ANSWERING = (
@@ -116,7 +117,7 @@ def _add_states(transformers: Iterable[Any], found: list[Any]) -> None:
         if holds == "state":
             found += step.__dict__.values()  # which transform leaves as they are
         elif holds == "fitted":
-            found += [value for name, value in getattr(step, "__dict__", {}).items() if name.endswith("_")]
+            found += _fitted_values(step)
         elif holds == "steps":
             state = step.__dict__
             if (inside := state.get("transformers_")) is not None:
@@ -126,6 +127,45 @@ def _add_states(transformers: Iterable[Any], found: list[Any]) -> None:
                 _add_states([one for _, one in state.get("steps", state.get("transformer_list", ()))], found)
         elif holds == "estimator":
             _add_states([step.__dict__["estimator"]], found)
+
+
+def watched(model: Any) -> Watched | None:
+    """What gives the values of which another fit of a pipeline, or of one of its steps, replaces some."""
+    if not is_pipeline(model):
+        return None
+    sources: list[Callable[[], Iterable[Any]]] = []
+    _add_list(model, "steps", sources)
+    _add_sources([step for _, step in model.steps[:-1]], sources)
+    return Watched(tuple(sources), model.steps[-1][1])
+
+
+def _add_sources(transformers: Iterable[Any], sources: list[Callable[[], Iterable[Any]]]) -> None:
+    """Add to `sources` what gives the values that :func:`_add_states` lists; functions that need no frame of Python."""
+    for step in transformers:
+        kind = type(step)
+        if (holds := _holds.get(kind)) is None:
+            holds = _holds[kind] = _what_it_holds(kind)
+        if holds == "state":
+            sources.append(step.__dict__.values)
+        elif holds == "fitted":
+            sources.append(partial(_fitted_values, step))
+        elif holds == "steps":
+            for name in {"transformers_", "steps", "transformer_list"} & step.__dict__.keys():
+                _add_list(step, name, sources)
+                _add_sources([one[1] for one in step.__dict__[name]], sources)
+        elif holds == "estimator":
+            sources.append(partial(map, step.__dict__.get, ("estimator",)))
+            _add_sources([step.__dict__["estimator"]], sources)
+
+
+def _add_list(step: Any, name: str, sources: list[Callable[[], Iterable[Any]]]) -> None:
+    """Add what gives a list of steps, each in a tuple with its name, and these tuples, of which none changes."""
+    sources.append(partial(map, step.__dict__.get, (name,)))
+    sources.append(step.__dict__[name].__iter__)
+
+
+def _fitted_values(step: Any) -> list[Any]:
+    return [value for name, value in getattr(step, "__dict__", {}).items() if name.endswith("_")]
 
 
 # By the class of a transformer, where it shows another fit; looked for once.

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import Binarizer, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from xgboost import XGBClassifier
 
@@ -94,5 +95,17 @@ def test_zeros_of_both_signs_where_an_imputer_takes_zero_for_missing():
     model.fit(X, y)
     fast = TensorizedEstimator(model)
     assert np.signbit(X[X == 0]).any()
+    assert fast.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
+    assert fast._compiled().folded()
+
+
+@pytest.mark.parametrize("model", [XGBClassifier(n_estimators=3, n_jobs=1), GradientBoostingClassifier(n_estimators=3)])
+@pytest.mark.parametrize("dtype", ["int8", "float64"])
+def test_what_one_branch_takes_for_missing_is_a_number_to_another(dtype, model):
+    X = RNG.integers(-9, 3, (300, 2)).astype(dtype)
+    y = X[:, 0] >= 0  # which the imputed column does not tell of zeros
+    steps = FeatureUnion([("imputed", SimpleImputer(missing_values=0)), ("scaled", MaxAbsScaler())])
+    model = make_pipeline(steps, model).fit(X, y)
+    fast = TensorizedEstimator(model)
     assert fast.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
     assert fast._compiled().folded()
