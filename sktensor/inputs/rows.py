@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sktensor.forest import NO_FLUSH, Forest
 from sktensor.inputs.categories import Factorized, category_numbers, category_texts
 from sktensor.inputs.ctr_features import CtrColumns
-from sktensor.inputs.sparse import dense_blocks, is_sparse
+from sktensor.inputs.sparse import dense_blocks, is_csc, is_sparse
 from sktensor.inputs.tensors import is_tensor, on_host
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Rows:
 
     Parameters
     ----------
-    data : ndarray, Columns, CSR matrix or torch.Tensor of shape (n, F)
+    data : ndarray, Columns, CSR or CSC matrix or torch.Tensor of shape (n, F)
         Numbers of any real dtype.
     flush_limit : float
         The absolute value up to which a value is 0.0 to the trees; negative where none is.
@@ -235,11 +235,13 @@ class Rows:
     below_exponent: int = 0
 
     def checked(self) -> Rows:
-        """These rows, once nothing is left to check."""
-        if self.late_check is None:
+        """These rows, once nothing is left to check, as they can be cut into parts: no CSC matrix."""
+        data = self.data.tocsr() if is_csc(self.data) else self.data
+        if self.late_check is not None:
+            self.late_check(data)
+        elif data is self.data:
             return self
-        self.late_check(self.data)
-        return replace(self, late_check=None)
+        return replace(self, data=data, late_check=None)
 
     def __len__(self) -> int:
         return int(self.data.shape[0])
