@@ -292,5 +292,5 @@ def _used(X: Any, forest: Forest) -> Any:
         return X
     used = np.flatnonzero(~forest.inputs.unused)
     if isinstance(X, Columns):
-        return Columns(tuple(X.arrays[j] for j in used), X.n_rows)
+        return X.take(used)
     return X[:, used]

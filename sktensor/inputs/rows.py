@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,6 +41,9 @@ IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
 # arithmetic.
 ROWS_CAST_TOGETHER = 16_384
 BYTES_CAST_TOGETHER = 8 * 2**20
+
+# The same of columns that lie apart, of which each is cast by a call of its own.
+BYTES_OF_COLUMNS = 16 * 2**20
 
 # Of rows that a kernel reads next: what a second-level cache holds, but no fewer than kernels take at once.
 BYTES_NEAR = 2**20
@@ -168,14 +171,17 @@ class Columns:
 
     Parameters
     ----------
-    arrays : tuple of ndarray of float32 or float64, shape (n,)
-        The columns.
+    arrays : tuple of ndarray, shape (n,)
+        The columns: of float32 or float64, or of integers or booleans as well if there is a `cast`.
     n_rows : int
         Their length.
+    cast : str, optional
+        The dtype that columns of integers and booleans get, a part of them at a time; None where there are none.
     """
 
     arrays: tuple[npt.NDArray[Any], ...]
     n_rows: int
+    cast: str | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -185,11 +191,23 @@ class Columns:
     @property
     def dtype(self) -> np.dtype[Any]:
         """A dtype that holds the numbers of all columns."""
-        return np.result_type(np.float32, *[column.dtype for column in self.arrays])
+        dtypes = {column.dtype for column in self.arrays}
+        return np.result_type(np.float32, *[dtype if dtype in IN_PLACE else self.cast for dtype in dtypes])
+
+    def part(self, rows: slice) -> Columns:
+        """Some rows of all columns, in dtypes that kernels read."""
+        parts = (column[rows] for column in self.arrays)
+        if self.cast is not None:
+            parts = (part if part.dtype in IN_PLACE else part.astype(self.cast) for part in parts)
+        return Columns(tuple(parts), len(range(*rows.indices(self.n_rows))))
+
+    def take(self, places: Iterable[int]) -> Columns:
+        """Some of the columns."""
+        return Columns(tuple(self.arrays[j] for j in places), self.n_rows, self.cast)
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
         """Some rows as one array."""
-        parts = [column[rows] for column in self.arrays]
+        parts = self.part(rows).arrays
         return np.stack(parts, 1) if parts else np.empty((len(range(*rows.indices(self.n_rows))), 0), self.dtype)
 
     def __len__(self) -> int:
@@ -260,14 +278,16 @@ class Rows:
             return data.dtype in IN_PLACE  # in native byte order
         if is_tensor(data):
             return str(data.dtype) in ("torch.float32", "torch.float64")
-        return isinstance(data, Columns)
+        return isinstance(data, Columns) and data.cast is None
 
     def is_narrow(self, forest: Forest) -> bool:
         """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: where it casts, if those are few."""
         if self.lie() or isinstance(self.data, CtrColumns):
             return False
         n_used = len(forest.trees.used_columns)
-        return n_used < forest.n_features if is_sparse(self.data) else n_used * FASTER_TOGETHER <= forest.n_features
+        if is_sparse(self.data) or isinstance(self.data, Columns):
+            return n_used < forest.n_features
+        return n_used * FASTER_TOGETHER <= forest.n_features
 
     def arrays(self, forest: Forest) -> Iterator[tuple[int, npt.NDArray[Any] | Columns]]:
         """The rows as arrays or columns of float32 or float64 numbers, and the number of the first row of each.
@@ -281,6 +301,12 @@ class Rows:
             return
         columns = forest.trees.used_columns if self.is_narrow(forest) else None
         n_columns = forest.trees.n_columns if columns is None else len(columns)
+        if isinstance(self.data, Columns):
+            data = self.data if columns is None else self.data.take(columns)
+            together = min(ROWS_CAST_TOGETHER, max(1, BYTES_OF_COLUMNS // (8 * max(n_columns, 1))))
+            for start in range(0, len(self), together):
+                yield start, data.part(slice(start, start + together))
+            return
         together = min(ROWS_CAST_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(n_columns, 1))))
         together = min(together, max(LEAST_NEAR, BYTES_NEAR // (8 * max(n_columns, 1))))
         if is_sparse(self.data):
