@@ -3,8 +3,8 @@
 For each model, container, number of columns, number of rows and method, the library and sktensor answer in turn, on one
 thread, by the processor's time, which other processes disturb less than the clock. Prints each cell, those in which
 sktensor is slower or takes more memory than stated marked, and how many were at least as fast, slower and refused, with
-the ten worst; exits with 1 if a cell is marked. A cell of more than half a second is asked once where sktensor takes
-less than half as long as the library, and so is one that takes the library more than ten.
+the ten worst; exits with 1 if a cell is marked. A cell that takes the library more than 50 milliseconds is asked
+once where sktensor takes less than half as long, and so is one that takes it more than ten seconds.
 
 Memory is what Python's allocators hold at most during a call, numpy's included, beyond what was there before and the
 answer itself. `may_take` states the bound.
@@ -27,6 +27,7 @@ import statistics
 import time
 import tracemalloc
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ FIELDS = (*KEY, "library_us", "ours_us", "bytes_beyond_answer")
 
 # Seconds of the library from which a cell is asked once: in any case, and where sktensor is clearly faster.
 MOST_SECONDS = 10
-CLEAR_SECONDS = 0.5
+CLEAR_SECONDS = 0.05
 
 # Bytes that a prediction may hold beyond its answer, whatever X is: two blocks of 16 MiB of columns that have to be
 # cast, since the next one is made before the last is given up, and a fourth of that for all that is small.
@@ -101,6 +102,7 @@ def with_categories(name, n_columns):
     return clone(MODELS[name]).set_params(**settings.get(name, {}))
 
 
+@lru_cache(maxsize=len(ROWS))
 def numbers(n_rows, n_columns):
     """Small integers, most of them zero, so that every container holds the same numbers."""
     rng = np.random.default_rng(n_columns)
@@ -349,7 +351,9 @@ def main():
         print(line_of(cell, given.noise))
     if timed:
         most = max(timed, key=lambda cell: cell["bytes_beyond_answer"] / may_take(cell))
-        print(f"{len(large)} took more memory than stated. Nearest to that, with {may_take(most) / 2**20:.1f} MiB stated:")
+        print(
+            f"{len(large)} took more memory than stated. Nearest to that, with {may_take(most) / 2**20:.1f} MiB stated:"
+        )
         print(line_of(most, given.noise))
     if given.save:
         save(given.save, found, given.noise)

@@ -115,7 +115,7 @@ int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most
 // Runs run(first, last) on all rows, each few of them as soon as it is known that they are what they must be.
 template <class Run>
 int32_t for_walked(const skt_rows &rows, int32_t features, bool look, int32_t n_threads, int32_t isa, Run run) {
-  const int64_t step = walk_rows_at_once(rows);
+  const int64_t step = look && rows.must_be_finite ? walk_rows_at_once(rows) : kWalkRows;
   return in_ranges(rows.n_rows, kLeastRows, kWalkRows, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &) -> int32_t {
     for (int64_t end; first < last; first = end) {
       end = std::min(last, first + step);

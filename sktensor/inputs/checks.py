@@ -24,6 +24,7 @@ __all__ = [
     "check_kind",
     "check_masked",
     "check_numbers",
+    "check_objects",
     "check_sequence",
     "check_some",
     "check_sparse",
@@ -88,6 +89,24 @@ def check_numbers(X: Any, kind: str, forest: Forest) -> None:
         raise ValueError(
             f"X holds {what}, an array of {X.dtype}, which the library does not read as numbers. Give numbers, for "
             "instance numpy.asarray(X, dtype=float)."
+        )
+
+
+def check_objects(X: Any, forest: Forest) -> None:
+    """Refuse dates and durations of numpy among objects where the library reads each by ``float``, as it does text.
+
+    numpy makes numbers of them [catboost/python-package/catboost/_catboost.pyx, get_float_feature].
+    """
+    kinds = forest.inputs.array_kinds
+    if "U" not in kinds or "M" in kinds or getattr(getattr(X, "dtype", None), "kind", "O") != "O":
+        return
+    try:
+        values = np.asarray(X, dtype=object).ravel().tolist()
+    except ValueError:  # rows of several lengths, for which scikit-learn has words
+        return
+    if {np.datetime64, np.timedelta64} & {*map(type, values)}:
+        raise ValueError(
+            "X holds dates or durations, which the library does not read as numbers. Give numbers instead."
         )
 
 
@@ -226,6 +245,10 @@ def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
     if allow_nan and forest.inputs.accepts_inf:
         return
     X = _used(X, forest)
+    if isinstance(X, Columns):
+        X = X.floats()
+        if X.are_finite(forest.trees.feature_dtype):
+            return
     values = X.data[:, None] if is_sparse(X) else X
     if type(values) is np.ndarray and finite.all_finite(values, forest.trees.feature_dtype):
         return  # what follows words the error, and takes ten times as long as predicting a row

@@ -16,6 +16,7 @@ from sktensor.inputs.checks import (
     check_kind,
     check_masked,
     check_numbers,
+    check_objects,
     check_sequence,
     check_some,
     check_sparse,
@@ -81,6 +82,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
             X = from_sequence(X, forest)  # not frames, whose names scikit-learn compares
         if (dtype := getattr(X, "dtype", None)) is not None and getattr(dtype, "kind", "O") not in "biufcOV":
             check_numbers(X, dtype.kind, forest)
+        if not forest.inputs.reads_values:
+            check_objects(X, forest)
         if forest.inputs.accepts_1d and forest.n_features == 1 and np.ndim(X) == 1:
             X = np.asarray(X)[:, None]
         if (plain := _plain_rows(X, forest, fitted, allow_nan)) is not None:

@@ -14,6 +14,7 @@ from sktensor.inputs.categories import Factorized, category_numbers, category_te
 from sktensor.inputs.ctr_features import CtrColumns
 from sktensor.inputs.sparse import dense_blocks, is_csc, is_sparse
 from sktensor.inputs.tensors import is_tensor, on_host
+from sktensor.native.finite import columns_are_finite
 
 if TYPE_CHECKING:
     import torch
@@ -136,6 +137,8 @@ def _as_numbers(name: Any, values: npt.NDArray[Any], forest: Forest) -> npt.NDAr
 
 def from_sequence(X: Any, forest: Forest) -> Any:
     """Convert a list of rows, or anything else without a dtype, to an array of numbers; unchanged if it is none."""
+    if (numbers := _parsed(X, forest)) is not None:
+        return numbers
     try:
         found = np.asarray(X)
     except ValueError:  # scikit-learn's validation has the better message
@@ -144,6 +147,26 @@ def from_sequence(X: Any, forest: Forest) -> Any:
         kind = found.dtype.kind  # errors about text are clearer for the list itself
         return X if kind in "OcV" or (kind in "SU" and kind in forest.inputs.array_kinds) else found
     check_rounding("X", found, forest)
+    return found
+
+
+def _parsed(X: Any, forest: Forest) -> npt.NDArray[Any] | None:
+    """A list of rows in the features' dtype, without looking for one of all elements, which takes longer than a tree.
+
+    None where that may not be what the library does: where it takes no text or times of arrays, it looks at the dtype;
+    and integers beyond those that float64 holds are rounded in another way.
+    """
+    if type(X) is not list or not {"S", "U", "m", "M"} <= set(forest.inputs.array_kinds):
+        return None
+    try:
+        if type(X[0][0]) is not float:
+            return None
+        with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
+            found = np.asarray(X, dtype=forest.trees.feature_dtype)
+    except Exception:  # the slower way words it, or takes it
+        return None
+    if found.ndim != 2 or max(-np.fmin.reduce(found, axis=None), np.fmax.reduce(found, axis=None)) >= 2**53:
+        return None
     return found
 
 
@@ -200,6 +223,14 @@ class Columns:
         if self.cast is not None:
             parts = (part if part.dtype in IN_PLACE else part.astype(self.cast) for part in parts)
         return Columns(tuple(parts), len(range(*rows.indices(self.n_rows))))
+
+    def floats(self) -> Columns:
+        """The columns that do not have to be cast: those of integers and booleans are finite."""
+        return self if self.cast is None else self.take(j for j, c in enumerate(self.arrays) if c.dtype in IN_PLACE)
+
+    def are_finite(self, dtype: str) -> bool:
+        """Whether all values are known to be finite once they are cast; False, too, where no kernel can tell."""
+        return columns_are_finite(self.arrays, dtype)
 
     def take(self, places: Iterable[int]) -> Columns:
         """Some of the columns."""
@@ -279,6 +310,13 @@ class Rows:
         if is_tensor(data):
             return str(data.dtype) in ("torch.float32", "torch.float64")
         return isinstance(data, Columns) and data.cast is None
+
+    def lie_by_columns(self) -> bool:
+        """Whether a row's neighbours are nearer than its next value."""
+        if isinstance(self.data, Columns):
+            return True
+        steps = self.data.stride() if is_tensor(self.data) else getattr(self.data, "strides", None)
+        return steps is not None and abs(steps[0]) < abs(steps[1])
 
     def is_narrow(self, forest: Forest) -> bool:
         """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: where it casts, if those are few."""

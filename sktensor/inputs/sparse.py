@@ -73,6 +73,8 @@ def as_csr(X: Any, forest: Forest) -> Any:
     """
     if X.format in ("csr", "csc") and indices_ascend(X):  # then no entry is repeated
         return X.tocsr()
+    if X.format == "coo" and (rows := _rows_of_coo(X)) is not None:
+        return rows
     _check_indices(X)
     rule, given = forest.inputs.sparse_repeated, X
     if rule == "last_or_first" and is_csc_matrix(X):
@@ -196,6 +198,23 @@ def _places(column: Array, forest: Forest, columns: Array) -> Array:
     found = np.searchsorted(columns, column)
     found[columns[np.minimum(found, len(columns) - 1)] != column] = len(columns)
     return found
+
+
+def _rows_of_coo(X: Any) -> Any | None:
+    """A COO matrix with entries in the order of rows, none repeated, as CSR rows, of which nothing but ends is new.
+
+    None for any other.
+    """
+    row, column = X.coords if hasattr(X, "coords") else (X.row, X.col)
+    if not (row.dtype == column.dtype and row.dtype.kind == "i" and len(row) == len(column) == len(X.data)):
+        return None
+    if len(row) and (row[0] < 0 or row[-1] >= X.shape[0] or (row[1:] < row[:-1]).any()):
+        return None
+    sparse = sys.modules["scipy.sparse"]
+    ends = np.searchsorted(row, np.arange(X.shape[0] + 1, dtype=row.dtype)).astype(row.dtype)
+    container = sparse.csr_array if isinstance(X, sparse.sparray) else sparse.csr_matrix
+    rows = container((X.data, column, ends), shape=X.shape)
+    return rows if indices_ascend(rows) else None
 
 
 def _check_indices(X: Any) -> None:

@@ -86,7 +86,7 @@ class ByRows:
     """Walking, or what is faster for the rows at hand: they may be read where they lie, or be cast first.
 
     Sparse rows, integers and the like are handed over a block at a time, in which columns do not lie as far apart as in
-    X.
+    X. Where rows lie by columns, what is read of one row brings its neighbours' values into the cache.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class ByRows:
 
     def _for(self, rows: Rows, names: tuple[str, ...]) -> Any:
         """The kernel for these rows; threads may build one twice, and one of the two stays."""
-        best = self._choice(len(rows), names, not rows.lie())
+        best = self._choice(len(rows), names, not rows.lie() or rows.lie_by_columns())
         if (found := self._kernels.get(best.name)) is None:
             found = self._kernels.setdefault(best.name, build(self._work, best, "cpu"))
         return found

@@ -20,6 +20,7 @@ from xgboost import XGBRegressor
 from sktensor import TensorizedEstimator
 from sktensor.inputs import dataframe, rows
 from sktensor.inputs.frames import pandas
+from sktensor.native import finite
 
 RNG = np.random.default_rng(3)
 N_COLUMNS = 200
@@ -128,6 +129,20 @@ def test_memory_for_columns_that_have_to_be_cast_does_not_grow_with_the_rows(mon
     tracemalloc.stop()
     same_bits(found, expected)
     assert most < 2**19 < len(Z) * len(fast.forest_.trees.used_columns) * 4
+
+
+@pytest.mark.parametrize("wrong", [np.inf, 1e300])
+@pytest.mark.parametrize("column", [0, 99, 198])
+def test_one_value_that_is_refused_is_found_among_columns_that_lie_apart(wrong, column, monkeypatch):
+    monkeypatch.setattr(finite, "VALUES_TOGETHER", 20_000)
+    model = RandomForestRegressor(3, max_depth=2, random_state=0).fit(X, Y)
+    Z = in_turns(np.resize(X, (dataframe.ROWS_COPIED + 1, N_COLUMNS)), ["float64", "int64", "int8"])
+    Z.iloc[-1, column] = wrong
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names
+        for asked in (model, TensorizedEstimator(model)):
+            with pytest.raises(ValueError, match="infinity"):
+                asked.predict(Z)
 
 
 def test_categories_that_no_node_looks_at_are_not_kept():

@@ -164,6 +164,29 @@ def test_csc_rows_are_read_where_they_lie(monkeypatch):
     assert fast.predict_proba(Z).tobytes() == expected.tobytes()
 
 
+@needs_kernels
+@pytest.mark.parametrize("kind", [scipy.sparse.coo_matrix, scipy.sparse.coo_array])
+def test_coo_entries_in_the_order_of_rows_are_read_where_they_lie(kind, monkeypatch):
+    model, X = wide_model()
+    fast, Z = TensorizedEstimator(model), kind(X)
+    expected = model.predict_proba(Z)
+    monkeypatch.setattr(type(Z), "tocsr", lambda *given, **more: pytest.fail("converted"))
+    assert fast.predict_proba(Z).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("columns", [[1, 0, 2], [1, 1, 2], [0, 1, 2]])
+@pytest.mark.parametrize("rows", [[0, 0, 1], [1, 0, 0], [0, 0, 4], [-1, 0, 0]])
+def test_coo_entries_in_any_order_give_the_librarys_answer(rows, columns):
+    model = RandomForestClassifier(5, random_state=0).fit(np.eye(3)[[0, 1, 2] * 4], [0, 1, 2] * 4)
+    Z = scipy.sparse.coo_matrix((3, 3))
+    Z.row, Z.col, Z.data = np.array(rows, np.int32), np.array(columns, np.int32), np.array([0.4, 0.4, 0.9])
+    if not 0 <= min(rows) <= max(rows) < 3:
+        with pytest.raises(ValueError, match="malformed coo_matrix"):
+            TensorizedEstimator(model).predict_proba(Z)
+        return
+    assert TensorizedEstimator(model).predict_proba(Z).tobytes() == model.predict_proba(Z).tobytes()
+
+
 @pytest.mark.parametrize("settings", [{"backend": "torch", "batch_size": 100}, {"batch_size": 7}], ids=str)
 @pytest.mark.parametrize("method", ["predict_proba", "apply"])
 def test_csc_rows_give_the_librarys_answer_in_batches(settings, method):
