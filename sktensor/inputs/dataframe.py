@@ -75,7 +75,8 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     frame = adapter(X)
     if forest.inputs.reads_values:
         n_rows, n_columns = frame.shape
-        return looked_up(frame.names(), [_values(frame, j) for j in range(n_columns)], n_rows, forest)
+        # One after the other: the values of one are no longer held when those of the next are read.
+        return looked_up(frame.names(), (_values(frame, j) for j in range(n_columns)), n_rows, forest)
     if forest.inputs.categories is None and (values := _at_once(frame, forest)) is not None:
         return as_rows(values, forest, flush=frame.flushes_tiny)
     return as_rows(_columns(frame, forest), forest, flush=frame.flushes_tiny)

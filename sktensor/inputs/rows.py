@@ -106,9 +106,9 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     return looked_up(range(X.shape[1]), list(X.T), len(X), forest)
 
 
-def looked_up(names: Any, columns: list[npt.NDArray[Any] | Factorized], n_rows: int, forest: Forest) -> Rows:
+def looked_up(names: Any, columns: Iterable[npt.NDArray[Any] | Factorized], n_rows: int, forest: Forest) -> Rows:
     """Columns with the values of categories replaced by what the trees compare: numbers, or derived columns."""
-    tables = forest.inputs.categories or (None,) * len(columns)
+    tables = forest.inputs.categories or (None,) * len(names)
     texts: dict[int, Factorized] = {}
     numbers: dict[int, npt.NDArray[Any]] = {}
     for j, (name, column, table) in enumerate(zip(names, columns, tables, strict=True)):
