@@ -244,6 +244,8 @@ def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
     """Refuse the NaNs and infinities of an array or CSR matrix that the library refuses, in its dtype."""
     if allow_nan and forest.inputs.accepts_inf:
         return
+    if type(X) is np.ndarray and finite.all_finite(X, forest.trees.feature_dtype):
+        return  # the columns that are used were copied otherwise
     X = _used(X, forest)
     if isinstance(X, Columns):
         X = X.floats()
