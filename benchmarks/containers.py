@@ -2,14 +2,19 @@
 
 For each model, container, number of columns, number of rows and method, the library and sktensor answer in turn, on one
 thread, by the processor's time, which other processes disturb less than the clock. Prints each cell, those in which
-sktensor is slower marked, and how many were at least as fast, slower and refused, with the ten worst; exits with 1 if
-there is a slower one. A cell that takes the library more than ten seconds is asked once.
+sktensor is slower or takes more memory than stated marked, and how many were at least as fast, slower and refused, with
+the ten worst; exits with 1 if a cell is marked. A cell that takes the library more than 50 milliseconds is asked
+once where sktensor takes less than half as long, and so is one that takes it more than ten seconds.
+
+Memory is what Python's allocators hold at most during a call, numpy's included, beyond what was there before and the
+answer itself. `may_take` states the bound.
 
 Usage: python -m benchmarks.containers [--models XGBoost,forest] [--containers csr] [--columns 10,1000] [--rows 1,100]
-       [--seconds 0.3] [--write containers.jsonl] [--noise 1.05]
+       [--seconds 0.3] [--write containers.jsonl] [--repeat 1.2] [--noise 1.05] [--save containers.json]
 
 With `--write`, cells are appended to a file as they are measured, one JSON object a line, and those that it has are not
-measured again; delete its lines, or the file, to have them measured anew.
+measured again, except by `--repeat FACTOR`: those in which sktensor was less than so many times as fast. What was
+measured last counts. `--save` writes all cells, those of the file included, as one document.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ import statistics
 import time
 import tracemalloc
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +50,8 @@ from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 from xgboost import XGBClassifier
 
-from benchmarks.machine import describe
+from benchmarks.machine import PACKAGES, describe, versions
+from benchmarks.machine import facts as facts_of_machine
 from sktensor import TensorizedEstimator
 
 COLUMNS = (10, 1_000, 5_000)
@@ -52,6 +59,16 @@ ROWS = (1, 100, 10_000)
 TRAINING_ROWS = 2_000
 METHODS = ("predict", "predict_proba", "decision_function", "apply")
 WORST = 10
+KEY = ("model", "container", "columns", "rows", "method")
+FIELDS = (*KEY, "library_us", "ours_us", "bytes_beyond_answer")
+
+# Seconds of the library from which a cell is asked once: in any case, and where sktensor is clearly faster.
+MOST_SECONDS = 10
+CLEAR_SECONDS = 0.05
+
+# Bytes that a prediction may hold beyond its answer, whatever X is: two blocks of 16 MiB of columns that have to be
+# cast, since the next one is made before the last is given up, and a fourth of that for all that is small.
+BLOCKS = 40 * 2**20
 
 MODELS = {
     "XGBoost": XGBClassifier(n_estimators=100, max_depth=6, n_jobs=1),
@@ -85,6 +102,7 @@ def with_categories(name, n_columns):
     return clone(MODELS[name]).set_params(**settings.get(name, {}))
 
 
+@lru_cache(maxsize=len(ROWS))
 def numbers(n_rows, n_columns):
     """Small integers, most of them zero, so that every container holds the same numbers."""
     rng = np.random.default_rng(n_columns)
@@ -137,7 +155,7 @@ def medians(calls, seconds):
         start = time.process_time()
         call()
         first.append(time.process_time() - start)
-    if first[0] > 10:
+    if first[0] > MOST_SECONDS or (first[0] > CLEAR_SECONDS and first[1] < first[0] / 2):
         return first
     n = int(np.clip(seconds / max(sum(first), 1e-9), 3, 200))
     taken = [[] for _ in calls]
@@ -158,6 +176,18 @@ def peak(call):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return most
+
+
+def may_take(cell):
+    """The most bytes that a prediction may hold beyond its answer.
+
+    Beside the blocks that is the answer once more, since leaf numbers and sums are turned into the library's dtype, and
+    what cannot be read where it lies and is made whole, as the libraries do: the array of a list's numbers, CSR rows of
+    COO entries (a value and an index, up to 8 bytes each), and a number of 8 bytes for each value of a category.
+    """
+    n_cells = cell["rows"] * cell["columns"]
+    made = {"list": 8 * n_cells, "coo": 16 * cell["entries"], "categories": 8 * n_cells // CATEGORIES_EACH}
+    return BLOCKS + cell["answer_bytes"] + made.get(cell["container"], 0)
 
 
 def trained(name, container, n_columns):
@@ -183,8 +213,14 @@ def measured(model, fast, Z, method, given, seconds):
     if np.asarray(found).tobytes() != np.asarray(expected).tobytes():
         return {"refused": "DIFFERENT ANSWER"}
     library, own = medians([theirs, ours], seconds)
-    beyond = peak(ours) - np.asarray(found).nbytes
-    return {"library_us": library * 1e6, "ours_us": own * 1e6, "bytes_beyond_answer": beyond}
+    answer = np.asarray(found).nbytes
+    return {
+        "library_us": library * 1e6,
+        "ours_us": own * 1e6,
+        "bytes_beyond_answer": peak(ours) - answer,
+        "answer_bytes": answer,
+        "entries": Z.nnz if scipy.sparse.issparse(Z) else 0,
+    }
 
 
 def cells(models, containers, columns, rows, seconds, known):
@@ -194,7 +230,7 @@ def cells(models, containers, columns, rows, seconds, known):
         for container, n_rows in itertools.product(containers, rows):
             Z = None
             for method in METHODS:
-                key = {"model": name, "container": container, "columns": n_columns, "rows": n_rows, "method": method}
+                key = dict(zip(KEY, (name, container, n_columns, n_rows, method), strict=True))
                 if (found := known.get(tuple(key.values()))) is not None:
                     yield found, False
                     continue
@@ -225,6 +261,7 @@ def line_of(cell, noise):
     return (
         f"{where} {cell['library_us']:12.1f} {cell['ours_us']:12.1f} us {ratio(cell):7.2f}x "
         f"{cell['bytes_beyond_answer'] / 2**20:8.1f} MiB{'  SLOWER' if is_slower(cell, noise) else ''}"
+        f"{'  MORE MEMORY' if is_large(cell) else ''}"
     )
 
 
@@ -238,6 +275,34 @@ def is_slower(cell, noise):
     return cell["ours_us"] > noise * cell["library_us"]
 
 
+def is_large(cell):
+    """Whether a prediction held more than is stated."""
+    return cell["bytes_beyond_answer"] > may_take(cell)
+
+
+def save(path, found, noise):
+    """Write what was found of all cells, one a line, with the machine and the versions."""
+    timed = [cell for cell in found if "ours_us" in cell]
+    lines = []
+    for cell in timed:
+        times = {name: float(f"{cell[name]:.4g}") for name in ("library_us", "ours_us")}
+        lines.append(json.dumps([(cell | times)[name] for name in FIELDS]))
+    facts = {
+        "machine": facts_of_machine(),
+        "versions": versions((*PACKAGES, "catboost", "pandas", "polars", "pyarrow", "scipy")),
+        "noise": noise,
+        "measured": len(timed),
+        "slower": sum(is_slower(cell, noise) for cell in timed),
+        "more_memory": sum(map(is_large, timed)),
+        "refused": [cell for cell in found if "refused" in cell],
+        "raised_by_the_library": sum("library" in cell for cell in found),
+        "fields": FIELDS,
+        "cells": [],
+    }
+    head, tail = json.dumps(facts, indent=1).rsplit("[]", 1)
+    path.write_text(head + "[\n" + ",\n".join(lines) + "\n]" + tail + "\n", encoding="utf-8")
+
+
 def main():
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -247,6 +312,8 @@ def main():
     parser.add_argument("--rows", default=",".join(map(str, ROWS)))
     parser.add_argument("--seconds", type=float, default=0.3, help="how long a cell is measured, about")
     parser.add_argument("--write", type=Path, help="file that cells are appended to, and taken from if it has them")
+    parser.add_argument("--repeat", type=float, default=0.0, help="measure known cells anew, if less often as fast")
+    parser.add_argument("--save", type=Path, help="file for a document of all cells")
     parser.add_argument("--noise", type=float, default=1.05, help="what counts as slower: so many times the library")
     given = parser.parse_args()
     warnings.simplefilter("ignore")  # of a program of its own: libraries warn of names in every call
@@ -256,7 +323,8 @@ def main():
     if given.write and given.write.exists():
         for line in given.write.read_text(encoding="utf-8").splitlines():
             cell = json.loads(line)
-            known[tuple(cell[name] for name in ("model", "container", "columns", "rows", "method"))] = cell
+            known[tuple(cell[name] for name in KEY)] = cell
+    known = {key: cell for key, cell in known.items() if "ours_us" not in cell or ratio(cell) >= given.repeat}
     found, told = [], set()
     chosen = [part.split(",") for part in (given.models, given.containers)]
     sizes = [[int(n) for n in part.split(",")] for part in (given.columns, given.rows)]
@@ -272,7 +340,7 @@ def main():
                 told.add(raised)
                 print("{:22} {:16} {:18} the library raises {}".format(*raised), flush=True)
     timed = sorted((cell for cell in found if "ours_us" in cell), key=ratio)
-    slower = [cell for cell in timed if is_slower(cell, given.noise)]
+    slower, large = [cell for cell in timed if is_slower(cell, given.noise)], list(filter(is_large, timed))
     refused = sum("refused" in cell for cell in found)
     raised = sum("library" in cell for cell in found)
     print(
@@ -282,9 +350,14 @@ def main():
     for cell in timed[:WORST]:
         print(line_of(cell, given.noise))
     if timed:
-        most = max(timed, key=lambda cell: cell["bytes_beyond_answer"])
-        print(f"The most memory beyond the answer:\n{line_of(most, given.noise)}")
-    return bool(slower)
+        most = max(timed, key=lambda cell: cell["bytes_beyond_answer"] / may_take(cell))
+        print(
+            f"{len(large)} took more memory than stated. Nearest to that, with {may_take(most) / 2**20:.1f} MiB stated:"
+        )
+        print(line_of(most, given.noise))
+    if given.save:
+        save(given.save, found, given.noise)
+    return bool(slower or large)
 
 
 if __name__ == "__main__":

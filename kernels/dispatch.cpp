@@ -20,6 +20,7 @@
   void shap_pairs(const skt_shap &, const skt_rows &, int32_t features, int64_t first, int64_t last, double *out, Scratch &);           \
   bool all_finite(const skt_rows &, int32_t features, int64_t first, int64_t last);                                                    \
   int32_t gather(const skt_csr &, const skt_dense &, int64_t first, int64_t n, bool clear);                                                  \
+  int32_t gather_columns(const skt_csr &, const skt_dense &, const int64_t *column, int64_t *next, int64_t first, int64_t n);               \
   bool indices_ascend(const skt_csr &);                                                                                                \
   void derive(const skt_keys &, const skt_rows &, const uint64_t *const *hashes, int64_t first, int64_t n, int64_t begin, int64_t end, float *out); \
   void sigmoid32(const skt_expf &, const float *raw, int64_t first, int64_t last, float *out);                                         \
@@ -91,6 +92,16 @@ int32_t check_link(const Value *raw, const Value *out, int64_t n, int64_t n_clas
   return check_isa(isa);
 }
 
+// Whether entries of a matrix can be read, and a block be written to.
+int32_t check_gathered(const skt_csr &x, const skt_dense &block) {
+  if (!x.indptr || x.n_columns < 0 || x.n_entries < 0 || (x.n_entries && (!x.indices || !x.values))) return kNoRows;
+  if (block.n_places < 0 || (block.n_places && !block.values) || block.row_step < 0 || block.place_step < 0) return kNoRows;
+  if (x.dtype != SKT_FLOAT32 && x.dtype != SKT_FLOAT64) return kDtype;
+  if (block.dtype != SKT_FLOAT32 && block.dtype != SKT_FLOAT64) return kDtype;
+  if (x.index_bytes != 4 && x.index_bytes != 8) return kDtype;
+  return aligned_as(block.dtype, block.values) ? kFine : kMisaligned;
+}
+
 // Runs run(first, last, scratch) on all rows, or finds that they are not what they must be.
 template <class Run>
 int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most, int32_t n_threads, int32_t isa, Run run, int64_t least = kLeastRows) {
@@ -104,7 +115,7 @@ int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most
 // Runs run(first, last) on all rows, each few of them as soon as it is known that they are what they must be.
 template <class Run>
 int32_t for_walked(const skt_rows &rows, int32_t features, bool look, int32_t n_threads, int32_t isa, Run run) {
-  const int64_t step = walk_rows_at_once(rows);
+  const int64_t step = look && rows.must_be_finite ? walk_rows_at_once(rows) : kWalkRows;
   return in_ranges(rows.n_rows, kLeastRows, kWalkRows, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &) -> int32_t {
     for (int64_t end; first < last; first = end) {
       end = std::min(last, first + step);
@@ -313,15 +324,22 @@ int32_t skt_all_finite(const skt_rows *rows, int32_t features, int32_t isa) {
 int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear, int32_t isa) {
   if (!rows || !block || first < 0 || n < 0 || rows->n_rows < n || first > rows->n_rows - n || n > block->n_rows) return kNoRows;
   if (!n) return kFine;
-  if (!rows->indptr || rows->n_columns < 0 || rows->n_entries < 0 || (rows->n_entries && (!rows->indices || !rows->values))) return kNoRows;
-  if (block->n_places < 0 || (block->n_places && !block->values) || block->row_step < 0 || block->place_step < 0) return kNoRows;
-  if (rows->dtype != SKT_FLOAT32 && rows->dtype != SKT_FLOAT64) return kDtype;
-  if (block->dtype != SKT_FLOAT32 && block->dtype != SKT_FLOAT64) return kDtype;
-  if (rows->index_bytes != 4 && rows->index_bytes != 8) return kDtype;
-  if (!aligned(block->place) || !aligned_as(block->dtype, block->values)) return kMisaligned;
+  if (!aligned(block->place)) return kMisaligned;
+  if (const int32_t error = check_gathered(*rows, *block)) return error;
   if (const int32_t error = check_isa(isa)) return error;
   const IeeeMode mode;
   return SKT_WITH(isa, gather, *rows, *block, first, n, clear != 0);
+}
+
+int32_t skt_gather_columns(const skt_csr *x, const skt_dense *block, const int64_t *column, int64_t *next, int64_t first, int64_t n, int32_t isa) {
+  if (!x || !block || first < 0 || n < 0 || x->n_columns < n || first > x->n_columns - n || n > block->n_rows) return kNoRows;
+  if (!n) return kFine;
+  if (x->n_rows < 0 || (block->n_places && !next)) return kNoRows;
+  if (!aligned(column, next)) return kMisaligned;
+  if (const int32_t error = check_gathered(*x, *block)) return error;
+  if (const int32_t error = check_isa(isa)) return error;
+  const IeeeMode mode;
+  return SKT_WITH(isa, gather_columns, *x, *block, column, next, first, n);
 }
 
 int32_t skt_indices_ascend(const skt_csr *rows, int32_t isa) {

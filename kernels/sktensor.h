@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 9
+#define SKT_ABI 10
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -473,6 +473,12 @@ SKT_API int32_t skt_cityhash64(const char *text, const int64_t *begins, int64_t 
 /* Writes the entries of rows first .. first + n into the first n rows of a block, the last of repeated ones; with `clear`, what stands for
  * absent entries in their places. */
 SKT_API int32_t skt_gather(const skt_csr *rows, const skt_dense *block, int64_t first, int64_t n, int32_t clear, int32_t isa);
+
+/* The same of the columns of a CSC matrix, of which `x` describes the transpose: its rows are the columns of X. Writes every cell of the first n
+ * rows of the block, of which `place` is not looked at; place p is for column[p], or for column p where `column` is NULL. next[p] is the first
+ * entry of that column that does not stand before row `first`, and becomes the first that does not stand before first + n. Of repeated entries,
+ * the last one is written; one before `first` is refused. */
+SKT_API int32_t skt_gather_columns(const skt_csr *x, const skt_dense *block, const int64_t *column, int64_t *next, int64_t first, int64_t n, int32_t isa);
 
 /* 1 if the indices of a matrix are those of its columns and ascend within each row, 0 if they do not or cannot be read; of the structure,
  * neither `values` nor `dtype` is looked at. */

@@ -7,6 +7,7 @@
 #include "walk.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "check.h"
 #include "rows.h"
@@ -128,6 +129,8 @@ const char *walk_message(int32_t error) {
 }
 
 int64_t walk_rows_at_once(const skt_rows &rows) {
+  // Of rows that lie by columns, a line of the cache holds one column of several rows, and comes again for each few of them.
+  if (!rows.columns && std::abs(rows.row_stride) < std::abs(rows.column_stride)) return 32 * kRows;
   const int64_t row_bytes = std::max<int64_t>(rows.n_columns * 8, 1);
   return std::clamp<int64_t>(kCacheBytes / row_bytes / 16 * 16, 16, 8 * kRows);
 }

@@ -56,7 +56,8 @@ class Extractor(Protocol):
     """Anything that turns a fitted model into a :class:`~sktensor.Forest`; a module will do.
 
     With two more functions, ``predict_raw(model, X)`` and ``predict_leaves(model, X)``, which ask the library itself
-    for raw scores and leaf numbers of an array, programs made of its models are verified when they are compiled.
+    for raw scores and leaf numbers of an array, programs made of its models are verified when they are compiled. With
+    ``reads_sparse = True`` both are given CSR rows as such, where the library answers in the place of kernels.
     With a function ``submodels(model)`` that returns :class:`Submodels`, or None for a model that is one forest, models
     that combine others are taken, too; with a function ``steps(model)`` that returns :class:`Steps`, or None for a
     model that is none, pipelines. More functions that a library may need, each of them optional:

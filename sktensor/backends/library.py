@@ -13,6 +13,7 @@ from sktensor import outputs
 from sktensor.backends import torch as tensor_code
 from sktensor.backends.torch import TensorBackend
 from sktensor.backends.workload import Workload
+from sktensor.forest import NO_FLUSH
 from sktensor.inputs.ctr_features import CtrColumns
 from sktensor.inputs.rows import Rows, is_sparse, is_tensor
 from sktensor.strategies.auto import Option, rows_in_flight
@@ -91,13 +92,10 @@ class LibraryBackend:
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
         ask = getattr(self._work.extractor, "predict_leaves", None)
-        if (
-            ask is None
-            or not self._reads(rows)
-            or (len(rows) and ask(self._work.model, self._some(rows, 0, 1)) is None)
-        ):
+        if ask is None or not self._reads(rows):
             return self._tensor_code.leaves(rows, rows_per_batch, n_threads)
-        return self._in_batches(rows, rows_per_batch, ask, self._work.forest.n_trees, "int32")
+        found = self._in_batches(rows, rows_per_batch, ask, self._work.forest.n_trees, "int32")
+        return self._tensor_code.leaves(rows, rows_per_batch, n_threads) if found is None else found
 
     def _reads(self, rows: Rows) -> bool:
         """Whether the library gets the same values from an array of these rows as the forest's trees do."""
@@ -114,6 +112,8 @@ class LibraryBackend:
         for first in range(0, len(rows), rows_per_batch):
             stop = min(first + rows_per_batch, len(rows))
             found = ask(self._work.model, self._some(rows, first, stop))
+            if found is None:  # the library has no such answer
+                return None
             out[first:stop] = np.reshape(found, (stop - first, width))
         if not is_tensor(rows.data):
             return out
@@ -124,8 +124,11 @@ class LibraryBackend:
     def _some(self, rows: Rows, first: int, stop: int) -> Any:
         """Rows as an array in the dtype of the features, C order, which every library takes.
 
-        Sparse rows whose tiny values are not flushed as those of arrays are stay sparse.
+        Sparse rows whose tiny values are not flushed as those of arrays are stay sparse, and so do others if they may.
         """
-        if is_sparse(rows.data) and rows.flush_limit != self._work.forest.inputs.flush_limit:
-            return rows.data[first:stop]
+        if is_sparse(rows.data) and (
+            rows.flush_limit != self._work.forest.inputs.flush_limit
+            or (rows.flush_limit == NO_FLUSH and getattr(self._work.extractor, "reads_sparse", False))
+        ):
+            return rows.data if stop - first == len(rows) else rows.data[first:stop]
         return np.ascontiguousarray(rows.array(first, stop, self._work.forest))

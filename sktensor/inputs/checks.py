@@ -24,6 +24,7 @@ __all__ = [
     "check_kind",
     "check_masked",
     "check_numbers",
+    "check_objects",
     "check_sequence",
     "check_some",
     "check_sparse",
@@ -88,6 +89,24 @@ def check_numbers(X: Any, kind: str, forest: Forest) -> None:
         raise ValueError(
             f"X holds {what}, an array of {X.dtype}, which the library does not read as numbers. Give numbers, for "
             "instance numpy.asarray(X, dtype=float)."
+        )
+
+
+def check_objects(X: Any, forest: Forest) -> None:
+    """Refuse dates and durations of numpy among objects where the library reads each by ``float``, as it does text.
+
+    numpy makes numbers of them [catboost/python-package/catboost/_catboost.pyx, get_float_feature].
+    """
+    kinds = forest.inputs.array_kinds
+    if "U" not in kinds or "M" in kinds or getattr(getattr(X, "dtype", None), "kind", "O") != "O":
+        return
+    try:
+        values = np.asarray(X, dtype=object).ravel().tolist()
+    except ValueError:  # rows of several lengths, for which scikit-learn has words
+        return
+    if {np.datetime64, np.timedelta64} & {*map(type, values)}:
+        raise ValueError(
+            "X holds dates or durations, which the library does not read as numbers. Give numbers instead."
         )
 
 
@@ -225,7 +244,13 @@ def check_finite(X: Any, forest: Forest, estimator_name: str, *, allow_nan: bool
     """Refuse the NaNs and infinities of an array or CSR matrix that the library refuses, in its dtype."""
     if allow_nan and forest.inputs.accepts_inf:
         return
+    if type(X) is np.ndarray and finite.all_finite(X, forest.trees.feature_dtype):
+        return  # the columns that are used were copied otherwise
     X = _used(X, forest)
+    if isinstance(X, Columns):
+        X = X.floats()
+        if X.are_finite(forest.trees.feature_dtype):
+            return
     values = X.data[:, None] if is_sparse(X) else X
     if type(values) is np.ndarray and finite.all_finite(values, forest.trees.feature_dtype):
         return  # what follows words the error, and takes ten times as long as predicting a row
@@ -292,5 +317,5 @@ def _used(X: Any, forest: Forest) -> Any:
         return X
     used = np.flatnonzero(~forest.inputs.unused)
     if isinstance(X, Columns):
-        return Columns(tuple(X.arrays[j] for j in used), X.n_rows)
+        return X.take(used)
     return X[:, used]

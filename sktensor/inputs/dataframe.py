@@ -64,7 +64,7 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     Returns
     -------
     Rows
-        Columns of float32 or float64, nulls as NaN; those that were so in a frame of many rows are not copied.
+        Columns of numbers, nulls as NaN; in a frame of many rows those without nulls are not copied.
         Columns of numbers that no node looks at are not read where the forest takes any number.
 
     Raises
@@ -75,7 +75,8 @@ def frame_columns(X: Any, forest: Forest) -> Rows:
     frame = adapter(X)
     if forest.inputs.reads_values:
         n_rows, n_columns = frame.shape
-        return looked_up(frame.names(), [_values(frame, j) for j in range(n_columns)], n_rows, forest)
+        # One after the other: the values of one are no longer held when those of the next are read.
+        return looked_up(frame.names(), (_values(frame, j) for j in range(n_columns)), n_rows, forest)
     if forest.inputs.categories is None and (values := _at_once(frame, forest)) is not None:
         return as_rows(values, forest, flush=frame.flushes_tiny)
     return as_rows(_columns(frame, forest), forest, flush=frame.flushes_tiny)
@@ -108,21 +109,21 @@ def _columns(frame: Frame, forest: Forest) -> Columns:
     if read is not None:
         with_table = [j for j, table in enumerate(tables) if table is not None] if forest.inputs.categories else []
         places = sorted({*read.tolist(), *with_table, *frame.others()})
-    names = frame.names()
+    names, is_read = frame.names(), range(n_columns) if read is None else set(read.tolist())
     for j in places:
         table = tables[j]
-        columns[j] = (
+        column = (
             _numbers(names[j], frame, j, forest)
             if table is None
             else _category_numbers(names[j], frame, j, table, forest)
         )
+        if j in is_read:  # others had to be looked at, because the library refuses some of what they may hold
+            columns[j] = column
     if len({columns[j].dtype for j in places}) > 1:
         for j in places:
             check_rounding(f"Column {names[j]!r}", columns[j], forest)
-    for j in places:
-        if columns[j].dtype not in IN_PLACE:
-            columns[j] = columns[j].astype(forest.trees.feature_dtype)
-    return Columns(tuple(columns), n_rows)
+    lie = all(columns[j].dtype in IN_PLACE for j in places)
+    return Columns(tuple(columns), n_rows, None if lie else forest.trees.feature_dtype)
 
 
 def _in_order(frame: Frame, tables: Any) -> list[Any]:

@@ -39,7 +39,7 @@ NAMES_LISTED = 5
 
 def are_text(names: Sequence[Any]) -> bool:
     """Whether scikit-learn takes these for names of columns: all of them are text."""
-    return bool(names) and all(isinstance(name, str) for name in names)
+    return bool(names) and all(issubclass(kind, str) for kind in {*map(type, names)})
 
 
 def fitted_attribute(model: Any, name: str) -> Any:
@@ -251,7 +251,7 @@ def _are_held_against(names: list[Any], known: tuple[str, ...]) -> bool:
 
 
 def _are_mixed(names: list[Any]) -> bool:
-    return len({isinstance(name, str) for name in names}) == 2
+    return len({issubclass(kind, str) for kind in {*map(type, names)}}) == 2
 
 
 def _refuse_mixed(names: list[Any]) -> None:
@@ -263,6 +263,8 @@ def _refuse_mixed(names: list[Any]) -> None:
 
 
 def _check_distinct(names: list[Any]) -> None:
+    if len({*names}) == len(names):
+        return
     twice = [name for name, count in Counter(names).items() if count > 1 and name != ""]
     if twice:
         raise ValueError(

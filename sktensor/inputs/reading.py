@@ -16,6 +16,7 @@ from sktensor.inputs.checks import (
     check_kind,
     check_masked,
     check_numbers,
+    check_objects,
     check_sequence,
     check_some,
     check_sparse,
@@ -25,7 +26,7 @@ from sktensor.inputs.checks import (
 from sktensor.inputs.dataframe import check_record_batch, frame_columns, is_frame, is_record_batch
 from sktensor.inputs.names import known_columns, take_columns
 from sktensor.inputs.rows import IN_PLACE, Rows, as_rows, exchanged, from_sequence, is_exchangeable
-from sktensor.inputs.sparse import as_csr, is_csc_matrix, is_sparse
+from sktensor.inputs.sparse import as_csr_or_csc, is_csc_matrix, is_sparse
 from sktensor.inputs.tensors import is_tensor
 from sktensor.registry import ColumnNames
 
@@ -81,6 +82,8 @@ def read(X: Any, forest: Forest, names: ColumnNames, fitted: Any, *, allow_nan: 
             X = from_sequence(X, forest)  # not frames, whose names scikit-learn compares
         if (dtype := getattr(X, "dtype", None)) is not None and getattr(dtype, "kind", "O") not in "biufcOV":
             check_numbers(X, dtype.kind, forest)
+        if not forest.inputs.reads_values:
+            check_objects(X, forest)
         if forest.inputs.accepts_1d and forest.n_features == 1 and np.ndim(X) == 1:
             X = np.asarray(X)[:, None]
         if (plain := _plain_rows(X, forest, fitted, allow_nan)) is not None:
@@ -142,7 +145,7 @@ def _sparse_rows(X: Any, forest: Forest, fitted: Any, name: str, *, allow_nan: b
         validate_data(fitted, X, skip_check_array=True, reset=False)  # its words for another width, and for names
         check_width(X.shape[1], forest, type(fitted).__name__)
     check_some(X, forest)
-    data = as_csr(X, forest)
+    data = as_csr_or_csc(X, forest)
     check = None
     if data.dtype.kind == "f" and not (allow_nan and forest.inputs.accepts_inf and forest.inputs.sparse_accepts_nan):
         check = SparseCheck(forest, name, allow_nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,8 +12,9 @@ import numpy.typing as npt
 from sktensor.forest import NO_FLUSH, Forest
 from sktensor.inputs.categories import Factorized, category_numbers, category_texts
 from sktensor.inputs.ctr_features import CtrColumns
-from sktensor.inputs.sparse import dense_blocks, is_sparse
+from sktensor.inputs.sparse import dense_blocks, is_csc, is_sparse
 from sktensor.inputs.tensors import is_tensor, on_host
+from sktensor.native.finite import columns_are_finite
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +42,9 @@ IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
 # arithmetic.
 ROWS_CAST_TOGETHER = 16_384
 BYTES_CAST_TOGETHER = 8 * 2**20
+
+# The same of columns that lie apart, of which each is cast by a call of its own.
+BYTES_OF_COLUMNS = 16 * 2**20
 
 # Of rows that a kernel reads next: what a second-level cache holds, but no fewer than kernels take at once.
 BYTES_NEAR = 2**20
@@ -103,9 +107,9 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     return looked_up(range(X.shape[1]), list(X.T), len(X), forest)
 
 
-def looked_up(names: Any, columns: list[npt.NDArray[Any] | Factorized], n_rows: int, forest: Forest) -> Rows:
+def looked_up(names: Any, columns: Iterable[npt.NDArray[Any] | Factorized], n_rows: int, forest: Forest) -> Rows:
     """Columns with the values of categories replaced by what the trees compare: numbers, or derived columns."""
-    tables = forest.inputs.categories or (None,) * len(columns)
+    tables = forest.inputs.categories or (None,) * len(names)
     texts: dict[int, Factorized] = {}
     numbers: dict[int, npt.NDArray[Any]] = {}
     for j, (name, column, table) in enumerate(zip(names, columns, tables, strict=True)):
@@ -134,6 +138,8 @@ def _as_numbers(name: Any, values: npt.NDArray[Any], forest: Forest) -> npt.NDAr
 
 def from_sequence(X: Any, forest: Forest) -> Any:
     """Convert a list of rows, or anything else without a dtype, to an array of numbers; unchanged if it is none."""
+    if (numbers := _parsed(X, forest)) is not None:
+        return numbers
     try:
         found = np.asarray(X)
     except ValueError:  # scikit-learn's validation has the better message
@@ -142,6 +148,26 @@ def from_sequence(X: Any, forest: Forest) -> Any:
         kind = found.dtype.kind  # errors about text are clearer for the list itself
         return X if kind in "OcV" or (kind in "SU" and kind in forest.inputs.array_kinds) else found
     check_rounding("X", found, forest)
+    return found
+
+
+def _parsed(X: Any, forest: Forest) -> npt.NDArray[Any] | None:
+    """A list of rows in the features' dtype, without looking for one of all elements, which takes longer than a tree.
+
+    None where that may not be what the library does: where it takes no text or times of arrays, it looks at the dtype;
+    and integers beyond those that float64 holds are rounded in another way.
+    """
+    if type(X) is not list or not {"S", "U", "m", "M"} <= set(forest.inputs.array_kinds):
+        return None
+    try:
+        if type(X[0][0]) is not float:
+            return None
+        with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the libraries
+            found = np.asarray(X, dtype=forest.trees.feature_dtype)
+    except Exception:  # the slower way words it, or takes it
+        return None
+    if found.ndim != 2 or max(-np.fmin.reduce(found, axis=None), np.fmax.reduce(found, axis=None)) >= 2**53:
+        return None
     return found
 
 
@@ -169,14 +195,17 @@ class Columns:
 
     Parameters
     ----------
-    arrays : tuple of ndarray of float32 or float64, shape (n,)
-        The columns.
+    arrays : tuple of ndarray, shape (n,)
+        The columns: of float32 or float64, or of integers or booleans as well if there is a `cast`.
     n_rows : int
         Their length.
+    cast : str, optional
+        The dtype that columns of integers and booleans get, a part of them at a time; None where there are none.
     """
 
     arrays: tuple[npt.NDArray[Any], ...]
     n_rows: int
+    cast: str | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -186,11 +215,31 @@ class Columns:
     @property
     def dtype(self) -> np.dtype[Any]:
         """A dtype that holds the numbers of all columns."""
-        return np.result_type(np.float32, *[column.dtype for column in self.arrays])
+        dtypes = {column.dtype for column in self.arrays}
+        return np.result_type(np.float32, *[dtype if dtype in IN_PLACE else self.cast for dtype in dtypes])
+
+    def part(self, rows: slice) -> Columns:
+        """Some rows of all columns, in dtypes that kernels read."""
+        parts = (column[rows] for column in self.arrays)
+        if self.cast is not None:
+            parts = (part if part.dtype in IN_PLACE else part.astype(self.cast) for part in parts)
+        return Columns(tuple(parts), len(range(*rows.indices(self.n_rows))))
+
+    def floats(self) -> Columns:
+        """The columns that do not have to be cast: those of integers and booleans are finite."""
+        return self if self.cast is None else self.take(j for j, c in enumerate(self.arrays) if c.dtype in IN_PLACE)
+
+    def are_finite(self, dtype: str) -> bool:
+        """Whether all values are known to be finite once they are cast; False, too, where no kernel can tell."""
+        return columns_are_finite(self.arrays, dtype)
+
+    def take(self, places: Iterable[int]) -> Columns:
+        """Some of the columns."""
+        return Columns(tuple(self.arrays[j] for j in places), self.n_rows, self.cast)
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
         """Some rows as one array."""
-        parts = [column[rows] for column in self.arrays]
+        parts = self.part(rows).arrays
         return np.stack(parts, 1) if parts else np.empty((len(range(*rows.indices(self.n_rows))), 0), self.dtype)
 
     def __len__(self) -> int:
@@ -211,7 +260,7 @@ class Rows:
 
     Parameters
     ----------
-    data : ndarray, Columns, CSR matrix or torch.Tensor of shape (n, F)
+    data : ndarray, Columns, CSR or CSC matrix or torch.Tensor of shape (n, F)
         Numbers of any real dtype.
     flush_limit : float
         The absolute value up to which a value is 0.0 to the trees; negative where none is.
@@ -236,11 +285,13 @@ class Rows:
     below_exponent: int = 0
 
     def checked(self) -> Rows:
-        """These rows, once nothing is left to check."""
-        if self.late_check is None:
+        """These rows, once nothing is left to check, as they can be cut into parts: no CSC matrix."""
+        data = self.data.tocsr() if is_csc(self.data) else self.data
+        if self.late_check is not None:
+            self.late_check(data)
+        elif data is self.data:
             return self
-        self.late_check(self.data)
-        return replace(self, late_check=None)
+        return replace(self, data=data, late_check=None)
 
     def __len__(self) -> int:
         return int(self.data.shape[0])
@@ -259,14 +310,23 @@ class Rows:
             return data.dtype in IN_PLACE  # in native byte order
         if is_tensor(data):
             return str(data.dtype) in ("torch.float32", "torch.float64")
-        return isinstance(data, Columns)
+        return isinstance(data, Columns) and data.cast is None
+
+    def lie_by_columns(self) -> bool:
+        """Whether a row's neighbours are nearer than its next value."""
+        if isinstance(self.data, Columns):
+            return True
+        steps = self.data.stride() if is_tensor(self.data) else getattr(self.data, "strides", None)
+        return steps is not None and abs(steps[0]) < abs(steps[1])
 
     def is_narrow(self, forest: Forest) -> bool:
         """Whether :meth:`arrays` hands over ``forest.used_columns`` and no others: where it casts, if those are few."""
         if self.lie() or isinstance(self.data, CtrColumns):
             return False
         n_used = len(forest.trees.used_columns)
-        return n_used < forest.n_features if is_sparse(self.data) else n_used * FASTER_TOGETHER <= forest.n_features
+        if is_sparse(self.data) or isinstance(self.data, Columns):
+            return n_used < forest.n_features
+        return n_used * FASTER_TOGETHER <= forest.n_features
 
     def arrays(self, forest: Forest) -> Iterator[tuple[int, npt.NDArray[Any] | Columns]]:
         """The rows as arrays or columns of float32 or float64 numbers, and the number of the first row of each.
@@ -280,6 +340,12 @@ class Rows:
             return
         columns = forest.trees.used_columns if self.is_narrow(forest) else None
         n_columns = forest.trees.n_columns if columns is None else len(columns)
+        if isinstance(self.data, Columns):
+            data = self.data if columns is None else self.data.take(columns)
+            together = min(ROWS_CAST_TOGETHER, max(1, BYTES_OF_COLUMNS // (8 * max(n_columns, 1))))
+            for start in range(0, len(self), together):
+                yield start, data.part(slice(start, start + together))
+            return
         together = min(ROWS_CAST_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(n_columns, 1))))
         together = min(together, max(LEAST_NEAR, BYTES_NEAR // (8 * max(n_columns, 1))))
         if is_sparse(self.data):

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from sktensor.forest import Forest
 from sktensor.native.finite import all_finite
-from sktensor.native.gather import Gatherer, gathers, indices_ascend
+from sktensor.native.gather import ColumnGatherer, Gatherer, gathers, indices_ascend
 
-__all__ = ["as_csr", "dense_blocks", "is_csc_matrix", "is_sparse"]
+__all__ = ["as_csr", "as_csr_or_csc", "dense_blocks", "is_csc", "is_csc_matrix", "is_sparse"]
 
 Array = npt.NDArray[Any]
 
@@ -30,9 +30,24 @@ def is_sparse(X: Any) -> bool:
     return sparse is not None and sparse.issparse(X)
 
 
+def is_csc(X: Any) -> bool:
+    """Whether X is a scipy sparse matrix or array in CSC format."""
+    return is_sparse(X) and X.format == "csc"
+
+
 def is_csc_matrix(X: Any) -> bool:
     """Whether X is a ``scipy.sparse.csc_matrix``, which some libraries read otherwise than a ``csc_array``."""
     return X.format == "csc" and not isinstance(X, sys.modules["scipy.sparse"].sparray)
+
+
+def as_csr_or_csc(X: Any, forest: Forest) -> Any:
+    """Sparse rows as a matrix of which :func:`dense_blocks` makes blocks: what :func:`as_csr` gives, or X itself.
+
+    A conversion of CSC takes as long as a small forest.
+    """
+    if X.format == "csc" and gathers(X) and indices_ascend(X):
+        return X
+    return as_csr(X, forest)
 
 
 def as_csr(X: Any, forest: Forest) -> Any:
@@ -58,6 +73,8 @@ def as_csr(X: Any, forest: Forest) -> Any:
     """
     if X.format in ("csr", "csc") and indices_ascend(X):  # then no entry is repeated
         return X.tocsr()
+    if X.format == "coo" and (rows := _rows_of_coo(X)) is not None:
+        return rows
     _check_indices(X)
     rule, given = forest.inputs.sparse_repeated, X
     if rule == "last_or_first" and is_csc_matrix(X):
@@ -90,12 +107,12 @@ def as_csr(X: Any, forest: Forest) -> Any:
 def dense_blocks(
     X: Any, forest: Forest, columns: Array | None, n_rows: int, late_check: Callable[[Any], None] | None = None
 ) -> Iterator[tuple[int, Array]]:
-    """The rows of a CSR matrix as arrays, absent entries standing for what the library takes them for.
+    """The rows of a sparse matrix as arrays, absent entries standing for what the library takes them for.
 
     Parameters
     ----------
-    X : csr_matrix or csr_array of shape (n, F)
-        As of :func:`as_csr`.
+    X : CSR or CSC matrix or array of shape (n, F)
+        As of :func:`as_csr_or_csc`.
     forest : Forest
         The forest that asks.
     columns : ndarray of int, shape (U,), optional
@@ -103,17 +120,23 @@ def dense_blocks(
     n_rows : int
         Rows of an array, at most.
     late_check : callable, optional
-        Called with X, once, before the first block with an entry that is not finite.
+        Called with X as CSR, once, before the first block with an entry that is not finite.
 
     Yields
     ------
     start : int
         The number of the first row.
-    block : ndarray of the forest's feature dtype, shape (m, U) or (m, F), C order
-        Overwritten when the next one is asked for: only the cells of entries are, since most have none.
+    block : ndarray of the forest's feature dtype, shape (m, U) or (m, F)
+        In C order, of a CSC matrix in Fortran order. Overwritten when the next one is asked for: of a CSR matrix only
+        the cells of entries are, since most have none.
     """
     n, width = X.shape[0], X.shape[1] if columns is None else len(columns)
     absent = np.nan if forest.inputs.sparse_absent == "missing" else 0.0
+    if X.format == "csc":
+        if gathers(X):
+            yield from _blocks_of_columns(X, forest, columns, n_rows, absent, late_check)
+            return
+        X = X.tocsr()
     dense = np.full((min(n, n_rows), width), absent, dtype=forest.trees.feature_dtype)
     if gathers(X) and (columns is None or forest.n_features <= MOST_TABLED):
         gatherer = Gatherer(X, None if columns is None else forest.trees.place, dense, absent)
@@ -153,6 +176,21 @@ def dense_blocks(
         cells[cell] = absent
 
 
+def _blocks_of_columns(
+    X: Any, forest: Forest, columns: Array | None, n_rows: int, absent: float, late_check: Callable[[Any], None] | None
+) -> Iterator[tuple[int, Array]]:
+    """The blocks of a CSC matrix, read column by column."""
+    n, width = X.shape[0], X.shape[1] if columns is None else len(columns)
+    if late_check is not None and not all_finite(X.data[: X.indptr[-1], None], forest.trees.feature_dtype):
+        late_check(X.tocsr())
+    dense = np.empty((min(n, n_rows), width), dtype=forest.trees.feature_dtype, order="F")
+    gatherer = ColumnGatherer(X, columns, dense, absent)
+    for start in range(0, n, n_rows):
+        n_here = min(n_rows, n - start)
+        gatherer.write(start, n_here)
+        yield start, dense[:n_here]
+
+
 def _places(column: Array, forest: Forest, columns: Array) -> Array:
     """Where columns stand among those that the trees look at; of all others, their number."""
     if forest.n_features <= MOST_TABLED:
@@ -160,6 +198,23 @@ def _places(column: Array, forest: Forest, columns: Array) -> Array:
     found = np.searchsorted(columns, column)
     found[columns[np.minimum(found, len(columns) - 1)] != column] = len(columns)
     return found
+
+
+def _rows_of_coo(X: Any) -> Any | None:
+    """A COO matrix with entries in the order of rows, none repeated, as CSR rows, of which nothing but ends is new.
+
+    None for any other.
+    """
+    row, column = X.coords if hasattr(X, "coords") else (X.row, X.col)
+    if not (row.dtype == column.dtype and row.dtype.kind == "i" and len(row) == len(column) == len(X.data)):
+        return None
+    if len(row) and (row[0] < 0 or row[-1] >= X.shape[0] or (row[1:] < row[:-1]).any()):
+        return None
+    sparse = sys.modules["scipy.sparse"]
+    ends = np.searchsorted(row, np.arange(X.shape[0] + 1, dtype=row.dtype)).astype(row.dtype)
+    container = sparse.csr_array if isinstance(X, sparse.sparray) else sparse.csr_matrix
+    rows = container((X.data, column, ends), shape=X.shape)
+    return rows if indices_ascend(rows) else None
 
 
 def _check_indices(X: Any) -> None:

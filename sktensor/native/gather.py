@@ -1,4 +1,4 @@
-"""Rows of a CSR matrix as a dense block of some columns, and what is to be known of its indices, by CPU kernels."""
+"""Rows of a sparse matrix as a dense block of some columns, and what is to be known of its indices, by CPU kernels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sktensor.native import abi, loader
 
-__all__ = ["Gatherer", "gathers", "indices_ascend"]
+__all__ = ["ColumnGatherer", "Gatherer", "gathers", "indices_ascend"]
 
 Array = npt.NDArray[Any]
 
@@ -19,7 +19,7 @@ _indices = (np.dtype(np.int32), np.dtype(np.int64))
 
 
 def gathers(X: Any) -> bool:
-    """Whether the kernel is there and reads such a matrix: of float32 or float64 values and indices of one dtype."""
+    """Whether the kernels are there and read such a matrix: of float32 or float64 values and indices of one dtype."""
     parts = X.indptr, X.indices, X.data
     return (
         X.data.dtype in _known
@@ -71,15 +71,7 @@ class Gatherer:
     def __init__(self, X: Any, place: Array | None, block: Array, absent: float) -> None:
         kernels: Any = loader.library()
         self._kernels, self._kept = kernels, (X.indptr, X.indices, X.data, place, block)
-        item = block.itemsize
-        self._rows = abi.CsrStructure(
-            loader.address(X.indptr), loader.address(X.indices), loader.address(X.data), len(X.indptr) - 1, X.shape[1],
-            min(len(X.indices), len(X.data)), X.indices.itemsize, abi.DTYPES[X.data.dtype.name],
-        )  # fmt: skip
-        self._block = abi.DenseStructure(
-            None if place is None else loader.address(place), loader.address(block), *block.shape,
-            block.strides[0] // item, block.strides[1] // item, absent, abi.DTYPES[block.dtype.name], 0,
-        )  # fmt: skip
+        self._rows, self._block = _matrix(X, X.shape[1]), _dense(block, place, absent)
         self._addresses = ctypes.addressof(self._rows), ctypes.addressof(self._block)
 
     def write(self, first: int, n: int) -> None:
@@ -89,3 +81,51 @@ class Gatherer:
     def clear(self, first: int, n: int) -> None:
         """Have absent entries wherever these rows were written."""
         self._kernels.check(self._kernels.gather(*self._addresses, first, n, 1, self._kernels.isa))
+
+
+class ColumnGatherer:
+    """What writes the rows of a matrix that lies by columns into a block, from the first row on.
+
+    Parameters
+    ----------
+    X : csc_matrix or csc_array of shape (n, F)
+        Of which :func:`gathers` and :func:`indices_ascend` hold.
+    columns : ndarray of intp, shape (U,), optional
+        The columns of the block; None for all.
+    block : ndarray of float32 or float64, shape (m, U)
+        Of positive strides; fastest in Fortran order.
+    absent : float
+        What stands for absent entries.
+    """
+
+    def __init__(self, X: Any, columns: Array | None, block: Array, absent: float) -> None:
+        begins = X.indptr[:-1] if columns is None else X.indptr[columns]
+        self._columns = None if columns is None else np.ascontiguousarray(columns, dtype=np.int64)
+        self._next = begins.astype(np.int64)
+        kernels: Any = loader.library()
+        self._kernels, self._kept = kernels, (X.indptr, X.indices, X.data, block)
+        self._matrix, self._block = _matrix(X, X.shape[0]), _dense(block, None, absent)
+        self._addresses = (
+            ctypes.addressof(self._matrix), ctypes.addressof(self._block),
+            None if self._columns is None else loader.address(self._columns), loader.address(self._next),
+        )  # fmt: skip
+
+    def write(self, first: int, n: int) -> None:
+        """Write all cells of rows ``first : first + n``, `first` being where the rows before ended."""
+        self._kernels.check(self._kernels.gather_columns(*self._addresses, first, n, self._kernels.isa))
+
+
+def _matrix(X: Any, n_minor: int) -> abi.CsrStructure:
+    """A CSR matrix; or a CSC matrix as its transpose."""
+    return abi.CsrStructure(
+        loader.address(X.indptr), loader.address(X.indices), loader.address(X.data), len(X.indptr) - 1, n_minor,
+        min(len(X.indices), len(X.data)), X.indices.itemsize, abi.DTYPES[X.data.dtype.name],
+    )  # fmt: skip
+
+
+def _dense(block: Array, place: Array | None, absent: float) -> abi.DenseStructure:
+    item = block.itemsize
+    return abi.DenseStructure(
+        None if place is None else loader.address(place), loader.address(block), *block.shape,
+        block.strides[0] // item, block.strides[1] // item, absent, abi.DTYPES[block.dtype.name], 0,
+    )  # fmt: skip

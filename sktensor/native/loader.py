@@ -92,6 +92,9 @@ class Library:
         self.indices_ascend = self._function("skt_indices_ascend", pointer, number)
         self.gather = self._function("skt_gather", pointer, pointer, ctypes.c_int64, ctypes.c_int64, number, number)
         long, double = ctypes.c_int64, ctypes.c_double
+        self.gather_columns = self._function(
+            "skt_gather_columns", pointer, pointer, pointer, pointer, long, long, number
+        )
         self.derive = self._function("skt_derive", pointer, rows, pointer, long, long, pointer, number, number)
         self.cityhash64 = self._function("skt_cityhash64", ctypes.c_char_p, pointer, long, pointer)
         self.sigmoid32 = self._function("skt_sigmoid32", pointer, pointer, long, pointer, number, number)

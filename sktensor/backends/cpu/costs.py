@@ -55,7 +55,8 @@ def constants() -> dict[str, dict[str, float]]:
 def option(name: str, trees: Trees, shape: Shape, n_rows: int, *, compact: bool = False) -> Option:
     """A kernel that could run the forest: the time it would take, or what speaks against it.
 
-    Of rows that are cast a block at a time, `compact`, a cache holds the columns that the trees look at and no others.
+    Of rows that are cast a block at a time, or lie by columns, `compact`, a cache holds the columns that the trees look
+    at and no others.
     """
     if refused := _refusal(name, trees, shape):
         refused = f"strategy={name!r} has no kernel for this forest: {refused}. Use backend='torch', or 'auto'."

@@ -94,11 +94,16 @@ def _fastest(work: Workload, n_rows: int, names: tuple[str, ...], compact: bool)
     return min((option for option in seen if not option.refused), key=lambda option: option.expected_ns or 0.0)
 
 
+def _are_near(rows: Rows) -> bool:
+    """Whether the values of neighbouring rows in a column lie near each other: in a block made of them, or in X."""
+    return not rows.lie() or rows.lie_by_columns()
+
+
 class ByRows:
     """Walking, or what is faster for the rows at hand: they may be read where they lie, or be cast first.
 
     Sparse rows, integers and the like are handed over a block at a time, in which columns do not lie as far apart as in
-    X.
+    X. Where rows lie by columns, what is read of one row brings its neighbours' values into the cache.
 
     Parameters
     ----------
@@ -120,7 +125,7 @@ class ByRows:
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
-        found = self._for(len(rows), SUMMING, not rows.lie())
+        found = self._for(len(rows), SUMMING, _are_near(rows))
         return found.total(rows, rows_per_batch, n_threads, start)
 
     def tables_in_place(self, n_rows: int, dtype: str) -> Sequence[Tables]:
@@ -129,5 +134,5 @@ class ByRows:
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
-        found = self._for(len(rows), FINDING_LEAVES, not rows.lie())
+        found = self._for(len(rows), FINDING_LEAVES, _are_near(rows))
         return found.leaves(rows, rows_per_batch, n_threads)

@@ -335,7 +335,7 @@ class Calls:
 def _some(X: Array | Columns, first: int, last: int) -> Array | Columns:
     """Rows ``first:last``, where they lie."""
     if isinstance(X, Columns):
-        return Columns(tuple(column[first:last] for column in X.arrays), last - first)
+        return X.part(slice(first, last))
     return X[first:last]
 
 

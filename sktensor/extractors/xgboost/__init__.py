@@ -4,4 +4,6 @@ from sktensor.extractors.xgboost.columns import columns
 from sktensor.extractors.xgboost.model import extract, predict_leaves, predict_raw
 from sktensor.extractors.xgboost.wrapped import check_class, fingerprint
 
-__all__ = ["check_class", "columns", "extract", "fingerprint", "predict_leaves", "predict_raw"]
+__all__ = ["check_class", "columns", "extract", "fingerprint", "predict_leaves", "predict_raw", "reads_sparse"]
+
+reads_sparse = True

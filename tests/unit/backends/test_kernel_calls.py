@@ -25,7 +25,7 @@ from sktensor.explain.tables import PathTables
 from sktensor.inputs.rows import Columns, Rows
 from sktensor.native import abi, finite, loader
 from sktensor.native import ranges as native_ranges
-from sktensor.native.gather import Gatherer
+from sktensor.native.gather import ColumnGatherer, Gatherer
 from sktensor.outputs import link_kernels
 from sktensor.strategies import bitsliced
 
@@ -158,6 +158,7 @@ CALLERS = {
     "softmax64": lambda: probabilities("softmax64", float_scores(3, "float64")),
     "cityhash64": lambda: keys.cityhash64([b"a"], loader.library()),
     "gather": lambda: Gatherer(sparse.csr_matrix(np.eye(2)), None, np.zeros((2, 2)), 0.0).write(0, 2),
+    "gather_columns": lambda: ColumnGatherer(sparse.csc_matrix(np.eye(2)), None, np.zeros((2, 2)), 0.0).write(0, 2),
 }
 
 

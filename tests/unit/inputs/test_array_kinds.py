@@ -11,7 +11,7 @@ import torch
 from agreement import same_bits
 from catboost import CatBoostRegressor
 from lightgbm import LGBMRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import BaggingRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBRegressor
 
@@ -86,6 +86,39 @@ def test_sequences_are_refused_where_the_library_takes_their_zeros_for_missing(l
             TensorizedEstimator(model).predict(make())
     else:
         same_bits(TensorizedEstimator(model).predict(make()), model.predict(X))
+
+
+LISTED = {
+    "floats": [1.5, -2.0, 0.1, 3.0],
+    "floats and an integer": [1.5, -2, 0.1, True],
+    "text": [1.5, "-2", "1e-3", 3.0],
+    "bytes": [1.5, b"-2", 0.1, 3.0],
+    "none": [1.5, None, 0.1, 3.0],
+    "a large integer": [1.5, 2**53 + 1, 0.1, 3.0],
+    "a larger one": [1.5, 2**70, 0.1, 3.0],
+    "beyond float32": [1.5, 1e300, 0.1, 3.0],
+    "infinity": [1.5, -np.inf, 0.1, 3.0],
+    "not a number": [1.5, np.nan, 0.1, 3.0],
+    "a complex number": [1.5, 2j, 0.1, 3.0],
+    "a list": [1.5, [2.0], 0.1, 3.0],
+    "a date": [1.5, np.datetime64("2020-01-01"), 0.1, 3.0],
+    "too few": [1.5, 2.0],
+}
+
+
+@pytest.mark.parametrize("library", [*MODELS, "bagging"])
+@pytest.mark.parametrize("kind", LISTED)
+@pytest.mark.parametrize("last", [False, True])
+def test_lists_of_floats_and_something_else_are_read_or_refused_as_by_the_library(library, kind, last):
+    model = MODELS.get(library) or BaggingRegressor(random_state=0).fit(X, Y)
+    rows = [[0.5, 1.0, 2.0, -3.0]] * 3 * last + [LISTED[kind]]
+    try:
+        expected = model.predict(rows)
+    except Exception:
+        with pytest.raises((TypeError, ValueError)):
+            TensorizedEstimator(model).predict(rows)
+        return
+    same_bits(TensorizedEstimator(model).predict(rows), expected)
 
 
 @pytest.mark.parametrize("make", [np.asarray, list, lambda x: x.astype(int)], ids=["array", "list", "integers"])

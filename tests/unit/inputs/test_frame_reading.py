@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -17,8 +18,9 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from xgboost import XGBRegressor
 
 from sktensor import TensorizedEstimator
-from sktensor.inputs import dataframe
+from sktensor.inputs import dataframe, rows
 from sktensor.inputs.frames import pandas
+from sktensor.native import finite
 
 RNG = np.random.default_rng(3)
 N_COLUMNS = 200
@@ -98,6 +100,60 @@ NO_NUMBERS = {
     "dates": lambda n: np.zeros(n, "M8[ms]"),
     "durations": lambda n: np.zeros(n, "m8[ms]"),
 }
+
+
+@pytest.mark.parametrize("library", MODELS)
+@pytest.mark.parametrize(
+    ("kind", "backend"),
+    [("int64", "auto"), ("mixed", "auto"), ("mixed", "torch"), ("nullable", "auto"), ("nullable with nulls", "auto")],
+)
+def test_columns_that_have_to_be_cast_give_the_librarys_answer_in_blocks(library, kind, backend, monkeypatch):
+    monkeypatch.setattr(dataframe, "ROWS_COPIED", 0)
+    monkeypatch.setattr(rows, "BYTES_OF_COLUMNS", 2000)
+    Z = FRAMES[kind](np.where(np.abs(X) > 30, 0.0, X))
+    model, fast = fitted(library)
+    fast = fast if backend == "auto" else TensorizedEstimator(model, backend=backend, batch_size=40)
+    same_bits(fast.predict(Z), model.predict(Z))
+
+
+def test_memory_for_columns_that_have_to_be_cast_does_not_grow_with_the_rows(monkeypatch):
+    monkeypatch.setattr(rows, "BYTES_OF_COLUMNS", 2**14)
+    model = LGBMRegressor(n_estimators=20, verbose=-1, n_jobs=1).fit(X.astype(int), Y)
+    fast = TensorizedEstimator(model)
+    Z = pd.DataFrame(np.tile(X.astype(np.int32), (100, 1)), columns=model.feature_name_)
+    expected = model.predict(Z)
+    fast.predict(Z)
+    tracemalloc.start()
+    found = fast.predict(Z)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    same_bits(found, expected)
+    assert most < 2**19 < len(Z) * len(fast.forest_.trees.used_columns) * 4
+
+
+@pytest.mark.parametrize("wrong", [np.inf, 1e300])
+@pytest.mark.parametrize("column", [0, 99, 198])
+def test_one_value_that_is_refused_is_found_among_columns_that_lie_apart(wrong, column, monkeypatch):
+    monkeypatch.setattr(finite, "VALUES_TOGETHER", 20_000)
+    model = RandomForestRegressor(3, max_depth=2, random_state=0).fit(X, Y)
+    Z = in_turns(np.resize(X, (dataframe.ROWS_COPIED + 1, N_COLUMNS)), ["float64", "int64", "int8"])
+    Z.iloc[-1, column] = wrong
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names
+        for asked in (model, TensorizedEstimator(model)):
+            with pytest.raises(ValueError, match="infinity"):
+                asked.predict(Z)
+
+
+def test_categories_that_no_node_looks_at_are_not_kept():
+    values = pd.Categorical.from_codes(np.arange(2000) % 3, ["x", "y", "z"])
+    Z = pd.DataFrame({"a": np.arange(2000.0), "b": values, "c": values})
+    model = LGBMRegressor(n_estimators=2, verbose=-1, n_jobs=1).fit(Z, np.arange(2000.0))
+    fast = TensorizedEstimator(model)
+    assert fast.forest_.trees.used_columns.tolist() == [0]
+    unread = dataframe.frame_columns(Z, fast.forest_).data.arrays[1:]
+    assert [column.strides for column in unread] == [(0,), (0,)]
+    same_bits(fast.predict(Z), model.predict(Z))
 
 
 @pytest.mark.parametrize("library", MODELS)

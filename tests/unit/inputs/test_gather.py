@@ -20,6 +20,12 @@ def sparse_rows(n_rows=50, width=40, dtype=np.float64, index=np.int32):
     return X
 
 
+def sparse_columns(n_rows=50, width=40, dtype=np.float64, index=np.int32):
+    X = sparse_rows(n_rows, width, dtype).tocsc()
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    return X
+
+
 def block_of(X, columns, absent, dtype, order, n_rows):
     place = np.full(X.shape[1], len(columns), dtype=np.int32)
     place[columns] = np.arange(len(columns))
@@ -85,6 +91,108 @@ def test_gathering_refuses_rows_that_are_not_there(first, n):
     _, gatherer = block_of(X, np.array([0, 1]), 0.0, np.float32, "C", 20)
     with pytest.raises(RuntimeError, match="there are no rows"):
         gatherer.write(first, n)
+
+
+@needs_kernels
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("absent", [0.0, np.nan])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("into", [np.float32, np.float64])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gathered_columns_are_those_of_the_dense_matrix(dtype, index, into, order, absent, isa, monkeypatch):
+    monkeypatch.setattr(loader.library(), "isa", isa)
+    X = sparse_columns(dtype=dtype, index=index)
+    there = scipy.sparse.csc_matrix((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape).toarray() > 0
+    expected = np.where(there, X.toarray(), absent).astype(into)
+    for columns in (np.array([39, 0, 3, 3, 20]), None):
+        of = expected if columns is None else expected[:, columns]
+        block = np.full((20, of.shape[1]), 7.0, dtype=into, order=order)
+        gatherer = gather.ColumnGatherer(X, columns, block, absent)
+        for first, n in ((0, 20), (20, 5), (25, 0), (25, 20), (45, 5)):
+            gatherer.write(first, n)
+            np.testing.assert_array_equal(block[:n], of[first : first + n])
+
+
+@needs_kernels
+def test_last_of_repeated_entries_of_a_column_is_gathered():
+    X = scipy.sparse.csc_matrix((np.array([1.0, 2.0, 3.0]), np.array([0, 0, 1]), np.array([0, 3])), shape=(2, 1))
+    block = np.zeros((1, 1))
+    gatherer = gather.ColumnGatherer(X, None, block, 0.0)
+    gatherer.write(0, 1)
+    assert block.tolist() == [[2.0]]
+    gatherer.write(1, 1)
+    assert block.tolist() == [[3.0]]
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("field", "wrong"), [("indices", [1, 0]), ("indices", [0, -1]), ("indptr", [0, 9]), ("indptr", [1, 0])]
+)
+def test_gathering_columns_reads_nothing_beyond_a_malformed_matrix(field, wrong):
+    X = scipy.sparse.csc_matrix((np.array([1.0, 2.0]), np.array([0, 1]), np.array([0, 2])), shape=(3, 1))
+    setattr(X, field, np.array(wrong, dtype=np.int32))
+    gatherer = gather.ColumnGatherer(X, None, np.zeros((3, 1)), 0.0)
+    with pytest.raises(RuntimeError, match="there are no rows"):  # at the latest where the rows should begin
+        for row in range(3):
+            gatherer.write(row, 1)
+
+
+@needs_kernels
+@pytest.mark.parametrize(("first", "n"), [(-1, 1), (0, -1), (45, 6), (0, 21)])
+def test_gathering_columns_refuses_rows_that_are_not_there(first, n):
+    gatherer = gather.ColumnGatherer(sparse_columns(), np.array([0, 1]), np.zeros((20, 2)), 0.0)
+    with pytest.raises(RuntimeError, match="there are no rows"):
+        gatherer.write(first, n)
+
+
+@needs_kernels
+@pytest.mark.parametrize("column", [-1, 40])
+def test_gathering_refuses_columns_that_are_not_there(column):
+    gatherer = gather.ColumnGatherer(sparse_columns(), np.array([0, 1]), np.zeros((20, 2)), 0.0)
+    gatherer._columns[1] = column
+    with pytest.raises(ValueError, match="more or fewer columns"):
+        gatherer.write(0, 1)
+
+
+@needs_kernels
+def test_csc_rows_are_read_where_they_lie(monkeypatch):
+    model, X = wide_model()
+    fast, Z = TensorizedEstimator(model), X.tocsc()
+    expected = model.predict_proba(Z)
+    monkeypatch.setattr(type(Z), "tocsr", lambda *given, **more: pytest.fail("converted"))
+    assert fast.predict_proba(Z).tobytes() == expected.tobytes()
+
+
+@needs_kernels
+@pytest.mark.parametrize("kind", [scipy.sparse.coo_matrix, scipy.sparse.coo_array])
+def test_coo_entries_in_the_order_of_rows_are_read_where_they_lie(kind, monkeypatch):
+    model, X = wide_model()
+    fast, Z = TensorizedEstimator(model), kind(X)
+    expected = model.predict_proba(Z)
+    monkeypatch.setattr(type(Z), "tocsr", lambda *given, **more: pytest.fail("converted"))
+    assert fast.predict_proba(Z).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("columns", [[1, 0, 2], [1, 1, 2], [0, 1, 2]])
+@pytest.mark.parametrize("rows", [[0, 0, 1], [1, 0, 0], [0, 0, 4], [-1, 0, 0]])
+def test_coo_entries_in_any_order_give_the_librarys_answer(rows, columns):
+    model = RandomForestClassifier(5, random_state=0).fit(np.eye(3)[[0, 1, 2] * 4], [0, 1, 2] * 4)
+    Z = scipy.sparse.coo_matrix((3, 3))
+    Z.row, Z.col, Z.data = np.array(rows, np.int32), np.array(columns, np.int32), np.array([0.4, 0.4, 0.9])
+    if not 0 <= min(rows) <= max(rows) < 3:
+        with pytest.raises(ValueError, match="malformed coo_matrix"):
+            TensorizedEstimator(model).predict_proba(Z)
+        return
+    assert TensorizedEstimator(model).predict_proba(Z).tobytes() == model.predict_proba(Z).tobytes()
+
+
+@pytest.mark.parametrize("settings", [{"backend": "torch", "batch_size": 100}, {"batch_size": 7}], ids=str)
+@pytest.mark.parametrize("method", ["predict_proba", "apply"])
+def test_csc_rows_give_the_librarys_answer_in_batches(settings, method):
+    model, X = wide_model()
+    fast = TensorizedEstimator(model, **settings)
+    assert getattr(fast, method)(X.tocsc()).tobytes() == getattr(model, method)(X).tobytes()
 
 
 @needs_kernels
@@ -158,12 +266,13 @@ def wide_model():
     return RandomForestClassifier(10, random_state=0).fit(X, rng.integers(0, 3, 600)), X
 
 
+@pytest.mark.parametrize("kind", ["csr", "csc"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8])
 @pytest.mark.parametrize("n_rows", [1, 30, 600])
 @pytest.mark.parametrize("method", ["predict_proba", "apply"])
-def test_wide_sparse_rows_give_the_librarys_answer(dtype, n_rows, method):
+def test_wide_sparse_rows_give_the_librarys_answer(kind, dtype, n_rows, method):
     model, X = wide_model()
-    Z = (100 * X).astype(dtype)[:n_rows]
+    Z = (100 * X).astype(dtype)[:n_rows].asformat(kind)
     found, expected = getattr(TensorizedEstimator(model), method)(Z), getattr(model, method)(Z)
     assert found.tobytes() == expected.tobytes()
 
