@@ -4,7 +4,7 @@
 // turn, sums over nodes on the way back up. Points are taken up to eight at a time, each time down the tree and up again.
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
+#include <type_traits>
 
 #include "scratch.h"
 #include "shap.h"
@@ -14,30 +14,38 @@
 namespace SKT_ISA {
 namespace {
 
+constexpr int64_t kMostBlocks = 8; // of 64 rows that take a tree after each other, for which what is made of its nodes is made once
+
 enum : int { kLeaf = 0, kBottom = 1, kInner = 2 };
 
-// A node above two leaves, as its parent sees it: its value at each point for rows that go left and right, and what it adds to its player.
+// Of a node above two leaves, what its parent sees: its value at each point for rows that go left, the same for rows that go right, and what
+// both add to its player. The same for all rows, it is made once for many.
 template <int kPoints>
-struct Bottom {
-  double left[kPoints], right[kPoints];
-  double adds_left, adds_right;
-  double *phi;
+constexpr int kConstants = 2 * kPoints + 2;
 
-  Bottom(const Walk &w, int64_t n, int64_t output) {
+inline bool is_bottom(const skt_shap_node &node) { return node.left < 0 && node.right < 0 && node.previous < 0; }
+
+template <int kPoints>
+void prepare(const Walk &w, int32_t *bottom, double *constants) {
+  const int64_t step = w.tables->n_leaf_outputs;
+  int32_t n_bottoms = 0;
+  for (int64_t n = 1; n < w.n_nodes; n++) { // the root is nobody's child
     const skt_shap_node &own = w.nodes[n];
-    const double *const values = w.tables->values + w.first_output + output;
-    const int64_t step = w.tables->n_leaf_outputs;
-    const double on_right = values[~own.right * step], difference = values[~own.left * step] - on_right;
-    for (int q = 0; q < kPoints; q++) {
-      const double factor = w.complement[q] * own.share;
-      right[q] = on_right + factor * difference;
-      left[q] = on_right + (factor + w.t[q]) * difference;
+    if (!is_bottom(own)) continue;
+    bottom[n] = n_bottoms++;
+    for (int64_t output = 0; output < w.n_outputs; output++, constants += kConstants<kPoints>) {
+      const double *const values = w.tables->values + w.first_output + output;
+      const double on_right = values[~own.right * step], difference = values[~own.left * step] - on_right;
+      for (int q = 0; q < kPoints; q++) {
+        const double factor = w.complement[q] * own.share;
+        constants[q] = on_right + (factor + w.t[q]) * difference;
+        constants[kPoints + q] = on_right + factor * difference;
+      }
+      constants[2 * kPoints] = (1 - own.share) * difference;
+      constants[2 * kPoints + 1] = -own.share * difference;
     }
-    adds_left = (1 - own.share) * difference;
-    adds_right = -own.share * difference;
-    phi = w.phi + own.player * w.player_step + output * kRows;
   }
-};
+}
 
 template <int kKind, int kPoints>
 struct Side;
@@ -54,15 +62,17 @@ struct Side<kLeaf, kPoints> {
 
 template <int kPoints>
 struct Side<kBottom, kPoints> {
-  Bottom<kPoints> bottom;
+  const double *const constants;
+  Doubles *const phi;
   const WaysOfAll all;
   Choice goes_left;
-  Side(const Walk &w, int64_t child, int64_t, int, int64_t output) : bottom(w, child, output), all(w, child) {}
+  Side(const Walk &w, int64_t child, int64_t, int, int64_t output)
+      : constants(w.constants + (w.bottom[child] * w.n_outputs + output) * kConstants<kPoints>),
+        phi(reinterpret_cast<Doubles *>(w.phi + w.nodes[child].player * w.player_step + output * kRows)), all(w, child) {}
   void turn(int group) { goes_left = all.of(group).goes_left; }
-  Doubles at(int, int q) const { return pick(goes_left, spread(bottom.left[q]), spread(bottom.right[q])); }
+  Doubles at(int, int q) const { return pick(goes_left, spread(constants[q]), spread(constants[kPoints + q])); }
   void add(int group, Doubles products) const { // products: summed over the points
-    Doubles *const phi = reinterpret_cast<Doubles *>(bottom.phi) + group;
-    *phi = fused(products, pick(goes_left, spread(bottom.adds_left), spread(bottom.adds_right)), *phi);
+    phi[group] = fused(products, pick(goes_left, spread(constants[2 * kPoints]), spread(constants[2 * kPoints + 1])), phi[group]);
   }
 };
 
@@ -116,14 +126,18 @@ void leave(const Walk &w, int64_t n) {
 
 template <int kPoints>
 inline void enter_any(const Walk &w, int64_t n) {
-  const int kind = w.nodes[n].kind;
-  const bool repeated = kind >= 9, to_left = kind % 3 == kInner, to_right = kind % 9 / 3 == kInner;
-  if (to_left && to_right)
-    repeated ? enter<kPoints, true, true, true>(w, n) : enter<kPoints, true, true, false>(w, n);
-  else if (to_left)
-    repeated ? enter<kPoints, true, false, true>(w, n) : enter<kPoints, true, false, false>(w, n);
-  else if (to_right)
-    repeated ? enter<kPoints, false, true, true>(w, n) : enter<kPoints, false, true, false>(w, n);
+  switch (w.nodes[n].kind) { // its left child's, three times its right child's, and nine if it is repeated
+    case 2:
+    case 5: return enter<kPoints, true, false, false>(w, n);
+    case 6:
+    case 7: return enter<kPoints, false, true, false>(w, n);
+    case 8: return enter<kPoints, true, true, false>(w, n);
+    case 11:
+    case 14: return enter<kPoints, true, false, true>(w, n);
+    case 15:
+    case 16: return enter<kPoints, false, true, true>(w, n);
+    case 17: return enter<kPoints, true, true, true>(w, n);
+  }
 }
 
 template <int kPoints>
@@ -158,7 +172,7 @@ void walk(const Walk &w) {
   int64_t n_open = 0;
   for (int64_t n = 0; n < w.n_nodes; n++) {
     const skt_shap_node &node = w.nodes[n];
-    if (n && node.left < 0 && node.right < 0 && node.previous < 0) continue; // its parent sees to it
+    if (n && is_bottom(node)) continue; // its parent sees to it
     while (n_open > node.depth) leave_any<kPoints>(w, w.open[--n_open]);
     enter_any<kPoints>(w, n);
     w.open[n_open++] = static_cast<int32_t>(n);
@@ -166,64 +180,81 @@ void walk(const Walk &w) {
   while (n_open) leave_any<kPoints>(w, w.open[--n_open]);
 }
 
-void walk_points(const Walk &w, int n_points) {
-  switch (n_points) {
-    case 1: return walk<1>(w);
-    case 2: return walk<2>(w);
-    case 3: return walk<3>(w);
-    case 4: return walk<4>(w);
-    case 5: return walk<5>(w);
-    case 6: return walk<6>(w);
-    case 7: return walk<7>(w);
-    default: return walk<8>(w);
-  }
-}
-
-// ----------------------------------------------------------------------------------------------------------------------- forests
-
-// Memory for 64 rows.
+// Memory for several blocks of 64 rows.
 struct Room {
-  uint32_t *codes;
-  double *phi; // (players in use, outputs, 64)
-  Bits64 *bits;
+  int64_t codes_step, phi_step, bits_step; // from block to block
+  uint32_t *codes;                         // (blocks, slots, 64)
+  double *phi;                             // (blocks, players in use, outputs, 64)
+  Bits64 *bits;                            // (blocks, nodes)
   Doubles *frames;
-  int32_t *open;
+  int32_t *open, *bottom;
+  double *constants;
 
-  Room(const skt_shap &t, Scratch &scratch) {
-    int64_t nodes = 0, depth = 0, frames_bytes = 0;
+  Room(const skt_shap &t, int64_t n_blocks, Scratch &scratch) {
+    int64_t nodes = 0, depth = 0, frames_bytes = 0, constants_bytes = 0;
     for (int32_t tree = 0; tree < t.n_trees; tree++) {
-      const int64_t own = t.tree_depth[tree];
-      depth = std::max(depth, own);
-      nodes = std::max(nodes, t.tree_node[tree + 1] - t.tree_node[tree]);
-      frames_bytes = std::max(frames_bytes, Shares(t.tree_points[tree], own, t.n_leaf_outputs, kGroups).frame_bytes);
+      const int64_t own_depth = t.tree_depth[tree], own_nodes = t.tree_node[tree + 1] - t.tree_node[tree];
+      const Shares shares(t.tree_points[tree], own_depth, t.n_leaf_outputs, kGroups);
+      depth = std::max(depth, own_depth);
+      nodes = std::max(nodes, own_nodes);
+      frames_bytes = std::max(frames_bytes, shares.frame_bytes);
+      constants_bytes = std::max(constants_bytes, (own_nodes + 1) / 2 * shares.n_outputs * kConstants<kMostPoints> * int64_t(sizeof(double)));
     }
+    codes_step = int64_t(t.codes.n_slots) * kRows;
+    phi_step = int64_t(t.n_used) * t.n_outputs * kRows;
+    bits_step = nodes;
     const auto whole = [](int64_t bytes) { return static_cast<size_t>((bytes + 63) / 64 * 64); };
-    const size_t sizes[] = {whole(int64_t(t.codes.n_slots) * kRows * 4), whole(int64_t(t.n_used) * t.n_outputs * kRows * 8),
-                            whole(nodes * int64_t(sizeof(Bits64))), whole(frames_bytes), whole((depth + 1) * 4)};
-    char *at = scratch.of(sizes[0] + sizes[1] + sizes[2] + sizes[3] + sizes[4]);
+    const size_t sizes[] = {whole(n_blocks * codes_step * 4), whole(n_blocks * phi_step * 8), whole(n_blocks * nodes * int64_t(sizeof(Bits64))),
+                            whole(frames_bytes),              whole((depth + 1) * 4),         whole(nodes * 4),
+                            whole(constants_bytes)};
+    size_t bytes = 0;
+    for (const size_t size : sizes) bytes += size;
+    char *at = scratch.of(bytes);
     codes = reinterpret_cast<uint32_t *>(at);
     phi = reinterpret_cast<double *>(at += sizes[0]);
     bits = reinterpret_cast<Bits64 *>(at += sizes[1]);
     frames = reinterpret_cast<Doubles *>(at += sizes[2]);
     open = reinterpret_cast<int32_t *>(at += sizes[3]);
+    bottom = reinterpret_cast<int32_t *>(at += sizes[4]);
+    constants = reinterpret_cast<double *>(at += sizes[5]);
   }
 };
 
+// Walks some blocks of rows down a tree and up again, at the points and outputs at hand; phi: of the first row, player 0 and output at hand.
+template <int kPoints>
+void walk_blocks(Walk w, const Room &room, int64_t n_rows, int most_groups, double *phi) {
+  prepare<kPoints>(w, room.bottom, room.constants);
+  for (int64_t block = 0, row = 0; row < n_rows; block++, row += kRows) {
+    const int n_groups = static_cast<int>((std::min<int64_t>(kRows, n_rows - row) + kDoubles - 1) / kDoubles);
+    w.bits = room.bits + block * room.bits_step;
+    for (int group = 0; group < n_groups; group += most_groups) {
+      w.n_groups = std::min(most_groups, n_groups - group);
+      w.frame_step = w.n_outputs * w.n_groups * kPoints;
+      w.shift = group * kDoubles;
+      w.phi = phi + block * room.phi_step + group * kDoubles;
+      walk<kPoints>(w);
+    }
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------------------------- forests
+
 // Adds what a tree comes to for n rows.
-void add_tree(const skt_shap &t, int32_t tree, int n, const Room &room) {
+void add_tree(const skt_shap &t, int32_t tree, int64_t n, const Room &room) {
   const int64_t begin = t.tree_node[tree], n_nodes = t.tree_node[tree + 1] - begin, n_points = t.tree_points[tree];
   if (n_nodes == 0) return;
-  answer(t.nodes + begin, n_nodes, room.codes, room.bits);
-  const int n_groups = (n + kDoubles - 1) / kDoubles;
-  const Shares shares(n_points, t.tree_depth[tree], t.n_leaf_outputs, n_groups);
+  for (int64_t block = 0; block * kRows < n; block++)
+    answer(t.nodes + begin, n_nodes, room.codes + block * room.codes_step, room.bits + block * room.bits_step);
+  const Shares shares(n_points, t.tree_depth[tree], t.n_leaf_outputs, static_cast<int>((std::min<int64_t>(n, kRows) + kDoubles - 1) / kDoubles));
   Walk w{};
   w.tables = &t;
   w.nodes = t.nodes + begin;
   w.n_nodes = n_nodes;
-  w.bits = room.bits;
   w.n_points = n_points;
   w.frames = room.frames;
   w.open = room.open;
+  w.bottom = room.bottom;
+  w.constants = room.constants;
   w.player_step = int64_t(t.n_outputs) * kRows;
   for (int64_t turn = 0; turn < shares.n_turns; turn++) {
     const int64_t first = turn * n_points / shares.n_turns, last = (turn + 1) * n_points / shares.n_turns;
@@ -234,11 +265,17 @@ void add_tree(const skt_shap &t, int32_t tree, int n, const Room &room) {
     for (int64_t output = 0; output < t.n_leaf_outputs; output += shares.n_outputs) {
       w.first_output = output;
       w.n_outputs = std::min(shares.n_outputs, t.n_leaf_outputs - output);
-      for (int group = 0; group < n_groups; group += shares.n_groups) {
-        w.n_groups = std::min(shares.n_groups, n_groups - group);
-        w.shift = group * kDoubles;
-        w.phi = room.phi + (t.n_leaf_outputs > 1 ? output : t.tree_output[tree]) * kRows + group * kDoubles;
-        walk_points(w, static_cast<int>(last - first));
+      double *const phi = room.phi + (t.n_leaf_outputs > 1 ? output : t.tree_output[tree]) * kRows;
+      const auto run = [&](auto points) { walk_blocks<decltype(points)::value>(w, room, n, shares.n_groups, phi); };
+      switch (last - first) {
+        case 1: run(std::integral_constant<int, 1>()); break;
+        case 2: run(std::integral_constant<int, 2>()); break;
+        case 3: run(std::integral_constant<int, 3>()); break;
+        case 4: run(std::integral_constant<int, 4>()); break;
+        case 5: run(std::integral_constant<int, 5>()); break;
+        case 6: run(std::integral_constant<int, 6>()); break;
+        case 7: run(std::integral_constant<int, 7>()); break;
+        default: run(std::integral_constant<int, 8>());
       }
     }
   }
@@ -246,20 +283,24 @@ void add_tree(const skt_shap &t, int32_t tree, int n, const Room &room) {
 
 template <class Feature>
 void values(const skt_shap &t, const skt_rows &rows, int64_t first, int64_t last, double *out, Scratch &scratch) {
-  const Room room(t, scratch);
+  const int64_t at_once = std::min(last - first, kMostBlocks * kRows);
+  const Room room(t, (at_once + kRows - 1) / kRows, scratch);
   const int64_t width = int64_t(t.n_players) * t.n_outputs;
-  for (int64_t row = first; row < last; row += kRows) {
-    const int n = static_cast<int>(std::min<int64_t>(kRows, last - row));
-    encode<Feature>(t.codes, rows, row, n, room.codes);
-    std::fill(room.phi, room.phi + int64_t(t.n_used) * t.n_outputs * kRows, 0.0);
+  for (int64_t row = first; row < last; row += at_once) {
+    const int64_t n = std::min(at_once, last - row), n_blocks = (n + kRows - 1) / kRows;
+    const auto in_block = [&](int64_t block) { return static_cast<int>(std::min<int64_t>(kRows, n - block * kRows)); };
+    for (int64_t block = 0; block < n_blocks; block++)
+      encode<Feature>(t.codes, rows, row + block * kRows, in_block(block), room.codes + block * room.codes_step);
+    std::fill_n(room.phi, n_blocks * room.phi_step, 0.0);
     for (int32_t tree = 0; tree < t.n_trees; tree++) add_tree(t, tree, n, room);
-    put_rows(t, room.phi, n, out + row * width);
+    for (int64_t block = 0; block < n_blocks; block++)
+      put_rows(t, room.phi + block * room.phi_step, in_block(block), out + (row + block * kRows) * width);
   }
 }
 
 template <class Feature>
 void decisions(const skt_shap &t, const skt_rows &rows, int64_t first, int64_t last, uint8_t *out, Scratch &scratch) {
-  const Room room(t, scratch);
+  const Room room(t, 1, scratch);
   for (int64_t row = first; row < last; row += kRows) {
     const int n = static_cast<int>(std::min<int64_t>(kRows, last - row));
     encode<Feature>(t.codes, rows, row, n, room.codes);

@@ -192,6 +192,7 @@ void add_tree(const skt_shap &t, int32_t tree, int group, int n_groups, const Ro
     for (int64_t output = 0; output < t.n_leaf_outputs; output++) {
       w.first_output = output;
       w.phi = room.phi + (t.n_leaf_outputs > 1 ? output : t.tree_output[tree]) * room.n_groups * kDoubles;
+      w.frame_step = n_groups * (last - first);
       walk_points(w, room.splits, static_cast<int>(last - first));
     }
   }

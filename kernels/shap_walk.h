@@ -42,7 +42,10 @@ struct Walk {
   int64_t n_points, first_point; // of the tree; the first of those at hand
   int64_t first_output, n_outputs; // values of a leaf at hand
   Doubles *frames;
+  int64_t frame_step; // from one to the next
   int32_t *open;  // nodes on the way down
+  const int32_t *bottom;   // the numbers of nodes above two leaves
+  const double *constants; // of these nodes, (bottom, output at hand, 2 points + 2)
   double *phi;    // of the first row, player 0, and the first output at hand
   int64_t player_step;
 };
@@ -51,7 +54,7 @@ struct Walk {
 // the values on the way up, (output, group, point), of which the last output takes the place of the products.
 template <int kPoints>
 inline Doubles *frame_of(const Walk &w, int64_t depth, int is_right) {
-  return w.frames + (2 * depth + is_right) * w.n_outputs * w.n_groups * kPoints;
+  return w.frames + (2 * depth + is_right) * w.frame_step;
 }
 template <int kPoints>
 inline Doubles *values_of(const Walk &w, Doubles *frame, int64_t output) {

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from sktensor.forest import NO_FLUSH, Forest
+from sktensor.inputs.rows import IN_PLACE
 from sktensor.native.plain_calls import NO_LINK, Link, PlainCall, Read, Steps, plain_call
 from sktensor.outputs import OUTPUTS
 from sktensor.outputs.link_kernels import link_of
@@ -69,13 +72,18 @@ class PlainAnswers:
         try:
             call = self._calls[method, settings]
         except KeyError:
-            call = self._calls[method, settings] = self._call_for(method, settings)
+            if type(X) is not np.ndarray or X.dtype not in IN_PLACE:
+                return None  # the steps of a pipeline are not folded for arrays of floats before there is one
+            call = self._calls[method, settings] = self._call_for(method, settings, X.dtype.name)
         except TypeError:  # an unhashable device, which is no device
             return None
         return None if call is None else call(X)
 
-    def _call_for(self, method: str, settings: Settings) -> Callable[[Any], Any] | None:
-        """The call for a method; None where it makes its answers of something else than sums over trees."""
+    def _call_for(self, method: str, settings: Settings, dtype: str) -> Callable[[Any], Any] | None:
+        """The call for a method; None where it makes its answers of something else than sums over trees.
+
+        It is for arrays of both dtypes, which give the same kind of answer; `dtype` is that of the first one.
+        """
         if method in self._made_by_library:
             return None
         program, find = self._program, getattr(self._program, "plain_program", None)
@@ -85,8 +93,8 @@ class PlainAnswers:
                 return None
             takes_all = forest.inputs.accepts_nan and forest.inputs.accepts_inf
             read = Read(forest.n_features, forest.inputs.missing_value, forest.inputs.flush_limit, not takes_all)
-        elif find is not None and (first := find("float64") or find("float32")) is not None:
-            forest = first.program.forest  # those for other dtypes give the same kind of answer
+        elif find is not None and (first := find(dtype)) is not None:
+            forest = first.program.forest
             read = Read(program.kinds.n_columns, None, NO_FLUSH, True)
         else:
             return None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sktensor.forest import Forest
 from sktensor.native import abi, loader
 from sktensor.native.plain_calls import Link
-from sktensor.native.ranges import LEAST_ROWS, ranges
+from sktensor.native.ranges import ranges
 from sktensor.outputs import exponentials
 
 __all__ = ["link_of", "probabilities"]
@@ -26,6 +26,9 @@ _expf = abi.ExpfStructure(
 )
 _EXPF = ctypes.addressof(_expf)
 
+
+# Up to so many rows, looking for ranges of them takes longer than the kernel does.
+FEW_ROWS = 64
 
 # Kernels by `proba`, `link` and the dtype of the raw scores.
 KERNELS = {
@@ -86,7 +89,7 @@ def probabilities(forest: Forest, raw: Any, n_threads: int) -> Array | None:
     n_classes = 2 if forest.outputs.proba == "complement" else raw.shape[1]
     raw, out = np.ascontiguousarray(raw), np.empty((len(raw), n_classes), dtype=raw.dtype)
     n = len(raw)
-    for first, last in ((0, n),) if 0 < n <= LEAST_ROWS else ranges(n, raw.shape[1], n_threads):
+    for first, last in ((0, n),) if 0 < n <= FEW_ROWS else ranges(n, raw.shape[1], n_threads):
         some, target = (raw[first:last], out[first:last]) if first else (raw, out)
         where = loader.address(some), last - first, n_classes, loader.address(target)
         if error := call(kernels, link.factor, *where, n_threads):
