@@ -15,7 +15,7 @@
 
 namespace {
 
-constexpr int64_t kMostRows = 64;
+constexpr int64_t kMostRows = 128;
 constexpr int kMostSteps = 8;          // kernel calls that continue each other's sums
 constexpr int64_t kMostScores = 1024;  // raw scores of a call that a link is applied to
 
@@ -30,7 +30,7 @@ constexpr const char *kLinkNames[] = {"none", "sigmoid32", "sigmoid64", "softmax
 
 // The kernel calls for so many rows of a dtype.
 struct Steps {
-  enum : int8_t { kUnknown, kNone, kKnown } state;
+  enum : int8_t { kNone, kKnown } state;
   int8_t n_steps;
   int8_t releases; // whether other threads may run meanwhile
   int32_t features, below_exponent;
@@ -48,7 +48,7 @@ struct PlainCall {
   double divisor, factor;
   const skt_expf *expf;
   void *link_kernel;
-  Steps *steps;  // [dtype][rows], kMostRows + 1 of each
+  Steps **steps;  // [dtype][rows], kMostRows + 1 of each, those that have been asked for
 };
 
 template <class T>
@@ -75,8 +75,9 @@ int clear(PyObject *self) {
   Py_CLEAR(call->resolve);
   if (call->steps)
     for (int64_t i = 0; i < 2 * (kMostRows + 1); i++) {
-      call->steps[i].state = Steps::kNone; // what the tables are kept by goes
-      Py_CLEAR(call->steps[i].shape);
+      if (!call->steps[i]) continue;
+      call->steps[i]->state = Steps::kNone; // what the tables are kept by goes
+      Py_CLEAR(call->steps[i]->shape);
     }
   Py_CLEAR(call->kept);
   return 0;
@@ -86,7 +87,10 @@ void dealloc(PyObject *self) {
   PyTypeObject *const type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);
   clear(self);
-  delete[] slot_of<PlainCall>(self)->steps;
+  if (Steps **const steps = slot_of<PlainCall>(self)->steps) {
+    for (int64_t i = 0; i < 2 * (kMostRows + 1); i++) delete steps[i];
+    delete[] steps;
+  }
   reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
   Py_DECREF(type);
 }
@@ -123,7 +127,7 @@ PyObject *create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
   call->dtype = Py_NewRef(dtype);
   call->resolve = Py_NewRef(resolve);
   call->kept = PyList_New(0);
-  call->steps = new (std::nothrow) Steps[2 * (kMostRows + 1)]();
+  call->steps = new (std::nothrow) Steps *[2 * (kMostRows + 1)]();
   if (!call->kept || !call->steps) {
     if (!PyErr_Occurred()) PyErr_NoMemory();
     Py_DECREF(self);
@@ -220,15 +224,22 @@ PyObject *answer(PlainCall &call, const Py_buffer &view) {
   if (dtype < 0 || view.ndim != 2 || view.shape[0] < 1 || view.shape[0] > kMostRows || view.shape[1] != call.rows.n_columns) Py_RETURN_NONE;
   const int64_t n_rows = view.shape[0];
   if (call.link != kNoLink && n_rows * call.n_outputs > kMostScores) Py_RETURN_NONE;
-  Steps &steps = call.steps[dtype * (kMostRows + 1) + n_rows];
-  if (steps.state == Steps::kUnknown) {
+  Steps *&known = call.steps[dtype * (kMostRows + 1) + n_rows];
+  if (!known) {
     PyObject *const given = PyObject_CallFunction(call.resolve, "Ls", static_cast<long long>(n_rows), dtype == SKT_FLOAT32 ? "float32" : "float64");
     if (!given) return nullptr;
-    // Another thread may have been here meanwhile.
-    const bool fine = steps.state != Steps::kUnknown || read_steps(call, given, n_rows, steps);
+    Steps *const made = new (std::nothrow) Steps();
+    const bool fine = made && read_steps(call, given, n_rows, *made);
     Py_DECREF(given);
-    if (!fine) return nullptr;
+    if (!fine || known) { // another thread has been here meanwhile
+      if (made) Py_XDECREF(made->shape);
+      delete made;
+      if (!fine) return PyErr_Occurred() ? nullptr : PyErr_NoMemory();
+    } else {
+      known = made;
+    }
   }
+  const Steps &steps = *known;
   if (steps.state != Steps::kKnown) Py_RETURN_NONE;
 
   PyObject *const found = PyObject_CallFunctionObjArgs(call.empty, steps.shape, call.dtype, nullptr);

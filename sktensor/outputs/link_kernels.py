@@ -28,7 +28,7 @@ _EXPF = ctypes.addressof(_expf)
 
 
 # Up to so many rows, looking for ranges of them takes longer than the kernel does.
-FEW_ROWS = 64
+FEW_ROWS = 128
 
 # Kernels by `proba`, `link` and the dtype of the raw scores.
 KERNELS = {

@@ -161,7 +161,7 @@ def assert_agrees(model, X, strategy="auto", **parameters):
 
 def assert_few_rows_agree(fast, model, X):
     """Rows that are given one or a few at a time, for which there is a way of their own, get the model's answers."""
-    ends = np.cumsum([1, 4, 64])
+    ends = np.cumsum([1, 4, 128])
     for first, last in zip([0, *ends], ends, strict=False):
         rows = X[first:last] if len(X) > first else X[:1]
         for method in ("predict", "predict_proba", "decision_function", "score_samples"):

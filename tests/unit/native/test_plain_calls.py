@@ -25,7 +25,7 @@ from sktensor.native import loader, plain_calls
 pytestmark = pytest.mark.skipif(not plain_calls.is_there(), reason="built without the extension module")
 
 X, Y = make_classification(300, 8, n_informative=5, n_classes=3, random_state=0)
-MOST_ROWS = 64
+MOST_ROWS = 128
 
 MODELS = {
     "xgboost": XGBClassifier(n_estimators=5, n_jobs=1),
