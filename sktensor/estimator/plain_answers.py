@@ -74,6 +74,8 @@ class PlainAnswers:
         except KeyError:
             if type(X) is not np.ndarray or X.dtype not in IN_PLACE:
                 return None  # the steps of a pipeline are not folded for arrays of floats before there is one
+            if (fold_for := getattr(self._program, "fold_for", None)) is not None:
+                fold_for(X)  # by these rows, if steps are run, rather than by any
             call = self._calls[method, settings] = self._call_for(method, settings, X.dtype.name)
         except TypeError:  # an unhashable device, which is no device
             return None

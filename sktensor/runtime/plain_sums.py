@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FEW_ROWS", "PlainSums", "steps_of"]
 
-# Up to so many rows, what stands around a kernel takes longer than the kernel saves by being told of all at once.
+# As many as kMostRows in kernels/python/plain_call.cpp; of more rows, what stands around a kernel is a small part.
 FEW_ROWS = 128
 
 # Kernels that take longer let other threads of Python run meanwhile; who lets go has to wait for the next turn.
