@@ -41,7 +41,7 @@ class CtrColumns:
     n_rows : int
         Their length.
     forest : Forest
-        Whose keys and tables.
+        Whose keys and tables; with derived columns.
     """
 
     numbers: Mapping[int, Array]
@@ -76,12 +76,12 @@ class CtrColumns:
         with np.errstate(over="ignore"):
             for j, column in self.numbers.items():
                 out[:, j] = column[rows]
-        if (keys := self.forest.inputs.key_off) is not None:
-            together = max(1, KEYS_TOGETHER // max(1, len(keys) - 1))
-            for begin in range(0, n, together):
-                block = slice(begin, min(begin + together, n))
-                of_block = {column: found[rows][block] for column, found in self._hashes.items()}
-                out[block, self.forest.n_features :] = _derived(self.forest.inputs, out[block], of_block).T
+        assert self.forest.inputs.key_off is not None
+        together = max(1, KEYS_TOGETHER // max(1, len(self.forest.inputs.key_off) - 1))
+        for begin in range(0, n, together):
+            block = slice(begin, min(begin + together, n))
+            of_block = {column: found[rows][block] for column, found in self._hashes.items()}
+            out[block, self.forest.n_features :] = _derived(self.forest.inputs, out[block], of_block).T
         return out
 
 

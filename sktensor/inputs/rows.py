@@ -121,9 +121,11 @@ def looked_up(names: Any, columns: Iterable[npt.NDArray[Any] | Factorized], n_ro
             numbers[j] = _as_numbers(name, column.column(), forest)
         else:
             numbers[j] = column if column.dtype in IN_PLACE else _as_numbers(name, column, forest)
-    data: Any = Columns(tuple(numbers.values()), n_rows)
-    if forest.inputs.hashed is not None:
-        data = CtrColumns(numbers, texts, n_rows, forest)
+    if forest.inputs.key_off is not None:
+        data: Any = CtrColumns(numbers, texts, n_rows, forest)
+    else:  # without derived columns no tree looks at a text
+        unread = np.zeros(n_rows if texts else 0, dtype=np.float32)
+        data = Columns(tuple(numbers.get(j, unread) for j in range(len(numbers) + len(texts))), n_rows)
     return Rows(data, forest.inputs.flush_limit, forest.inputs.missing_value)
 
 
