@@ -1,5 +1,7 @@
 """Frames with categorical columns: predictions of the libraries themselves and of sktensor, in turn, on one thread.
 
+Then, for the libraries that split by sets of categories, those of a pipeline that one-hot encodes the same columns.
+
 Usage: python -m benchmarks.categories [--rows 50000] [--repeats 5]
 """
 
@@ -8,13 +10,18 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import polars as pl
 from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
+from sklearn.base import clone
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier
 
 from benchmarks.machine import describe
@@ -78,6 +85,34 @@ def seconds(calls, repeats):
     return [statistics.median(times) for times in taken]
 
 
+def one_hot(model):
+    """The same model behind an encoder of its columns of categories."""
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
+    columns = make_column_transformer(
+        (encoder, make_column_selector(dtype_include="category")), remainder="passthrough"
+    )
+    plain = {"categorical_features": None} if isinstance(model, HistGradientBoostingClassifier) else {}
+    return make_pipeline(columns, clone(model).set_params(**plain))
+
+
+def against_one_hot(X, y, repeats):
+    """Print what categories take as they are, and behind an encoder; times are those of the encoder by the library."""
+    print(f"\n{'':38}{'one-hot encoded, us a row':>40}{'categories, us a row':>34}{'times':>10}")
+    print(f"{'':38}{'library':>20}{'sktensor':>20}{'library':>17}{'sktensor':>17}")
+    for name, (model, _) in models().items():
+        if isinstance(model, CatBoostClassifier):
+            continue
+        rows = kinds(X, model)["pandas, categories"]
+        encoded, own = one_hot(model), clone(model)
+        calls = []
+        for each in (encoded, own):
+            each.fit(rows[:TRAINING_ROWS], y[:TRAINING_ROWS])
+            wrapped = TensorizedEstimator(each)
+            calls += [partial(each.predict_proba, rows), partial(wrapped.predict_proba, rows)]
+        found = [1e6 * t / len(rows) for t in seconds(calls, repeats)]
+        print(f"{name:38}{found[0]:20.2f}{found[1]:20.2f}{found[2]:17.2f}{found[3]:17.2f}{found[0] / found[3]:9.0f}x")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=50_000, help="rows of the large frame (%(default)s)")
@@ -101,6 +136,7 @@ def main():
                 library, ours = (1e6 * t / len(part) for t in seconds(calls, repeats))
                 cells.append(f"{library:10.2f} {ours:9.2f} {library / ours:6.1f}x")
             print(f"{name:38}{kind:20}{cells[0]}{cells[1]}")
+    against_one_hot(X, y, options.repeats)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,31 @@ struct Room {
   }
 };
 
+// Adds to each row's value what a table says of its number.
+template <int kBits>
+inline void look_up(const double *table, const int32_t *number, int n_groups, Doubles *phi) {
+  if constexpr (kBits <= kTableBits) {
+    const TableOfDoubles<kBits> values(table);
+    for (int i = 0; i < n_groups; i++) phi[i] = phi[i] + values.at(number + i * kDoubles);
+  } else {
+    for (int i = 0; i < n_groups; i++) phi[i] = phi[i] + gathered(table, number + i * kDoubles, phi[i]);
+  }
+}
+
+inline void look_up_any(int32_t n_bits, const double *table, const int32_t *number, int n_groups, Doubles *phi) {
+  constexpr int kMore = kTableBits + 1;
+  switch (std::min(n_bits, kMore)) {
+    case 0: return look_up<0>(table, number, n_groups, phi);
+    case 1: return look_up<1>(table, number, n_groups, phi);
+    case 2: return look_up<2>(table, number, n_groups, phi);
+    case 3: return look_up<3>(table, number, n_groups, phi);
+    case 4: return look_up<4>(table, number, n_groups, phi);
+    case 5: return look_up<5>(table, number, n_groups, phi);
+    case 6: return look_up<6>(table, number, n_groups, phi);
+    default: return look_up<7>(table, number, n_groups, phi);
+  }
+}
+
 void add_tree(const skt_lookup &t, int32_t tree, int n, const uint32_t *codes, uint64_t *answers, double *to) {
   const int64_t first = t.tree_question[tree];
   for (int64_t q = first; q < t.tree_question[tree + 1]; q++)
@@ -53,7 +78,7 @@ void add_tree(const skt_lookup &t, int32_t tree, int n, const uint32_t *codes, u
     for (int32_t v = 0; v < group.n_values; v++) {
       const double *const table = t.table + group.table + (int64_t(v) << group.n_bits);
       Doubles *const phi = reinterpret_cast<Doubles *>(to + int64_t(t.target[group.first_value + v]) * kRows);
-      for (int i = 0; i < n_groups; i++) phi[i] = phi[i] + gathered(table, number + i * kDoubles, phi[i]);
+      look_up_any(group.n_bits, table, number, n_groups, phi);
     }
   }
 }

@@ -16,6 +16,7 @@ using portable::choose;
 using portable::entries_with_place;
 using portable::exponentials;
 using portable::kCodesInRegisters;
+using portable::kTableBits;
 using portable::kTileRows;
 using portable::load_tile;
 using portable::or_and;
@@ -23,6 +24,7 @@ using portable::place_of;
 using portable::RowInRegisters;
 using portable::store_tile;
 using portable::Sums;
+using portable::TableOfDoubles;
 using portable::Tile;
 using sse2::exit_of;
 

@@ -406,6 +406,37 @@ inline Doubles gathered(const double *from, const int32_t *index, Doubles otherw
   return _mm512_mask_i32gather_pd(otherwise, _mm256_cmpge_epi32_mask(at, _mm256_setzero_si256()), at, from, 8);
 }
 
+// Registers hold 8 numbers each; two of them are looked up by one instruction, and the bits of a number beyond choose between pairs.
+constexpr int kTableBits = 6;
+
+template <int kBits>
+struct TableOfDoubles {
+  static constexpr int kParts = kBits <= 3 ? 1 : 1 << (kBits - 3);
+  __m512d part[kParts];
+
+  explicit TableOfDoubles(const double *from) {
+    if constexpr (kBits < 3)
+      part[0] = _mm512_maskz_loadu_pd(static_cast<__mmask8>((1 << (1 << kBits)) - 1), from);
+    else
+      for (int i = 0; i < kParts; i++) part[i] = _mm512_loadu_pd(from + 8 * i);
+  }
+
+  Doubles at(const int32_t *number) const {
+    const __m512i n = _mm512_cvtepi32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(number)));
+    if constexpr (kParts == 1) {
+      return _mm512_permutexvar_pd(n, part[0]);
+    } else {
+      __m512d found[kParts / 2];
+      for (int i = 0; i < kParts / 2; i++) found[i] = _mm512_permutex2var_pd(part[2 * i], n, part[2 * i + 1]);
+      for (int pairs = kParts / 4, bit = 16; pairs > 0; pairs /= 2, bit *= 2) {
+        const __mmask8 above = _mm512_test_epi64_mask(n, _mm512_set1_epi64(bit));
+        for (int i = 0; i < pairs; i++) found[i] = _mm512_mask_blend_pd(above, found[2 * i], found[2 * i + 1]);
+      }
+      return found[0];
+    }
+  }
+};
+
 struct Numbers {
   __m512i number[4];
 

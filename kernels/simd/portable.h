@@ -212,6 +212,11 @@ inline Doubles gathered(const double *from, const int32_t *index, Doubles otherw
   return Doubles{index[0] < 0 ? otherwise[0] : from[index[0]], index[1] < 0 ? otherwise[1] : from[index[1]]};
 }
 
+// No table of doubles stays in registers.
+constexpr int kTableBits = -1;
+template <int kBits>
+struct TableOfDoubles;
+
 // Numbers of 64 rows, bit by bit.
 struct Numbers {
   int32_t number[64] = {};

@@ -24,6 +24,7 @@
 //   spread(x), fused(a, b, c)            the same for all of them; a * b + c, rounded once
 //   Choice, choice_of(bits), pick(choice, if_set, if_clear)   the lowest bits, one a row, and what is chosen by them
 //   gathered(from, index, otherwise)     from[index] of each, `otherwise` where the index is negative
+//   kTableBits, TableOfDoubles<kBits>    a table of 2**kBits numbers in registers, for so many bits or fewer: at(numbers) looks up those of some rows
 //   Numbers                              of 64 rows, made of bits: add(bits, bit) has the rows' bits of one weight; store(numbers)
 //   exceeding_at(code, slot, key)        which of 16 codes, each in a slot of its own, exceed keys of their own, one bit each
 //   exceeding(code, key)                 which of 64 codes exceed a key, one bit each; they begin where a cache line does

@@ -50,6 +50,9 @@ BYTES_OF_COLUMNS = 16 * 2**20
 BYTES_NEAR = 2**20
 LEAST_NEAR = 512
 
+# Of frames of up to so many rows the columns are copied into one array, which kernels take sooner than many columns.
+ROWS_COPIED = 64
+
 # Columns of an array that are cast together, whatever is in them, in the time in which one is picked out and cast.
 FASTER_TOGETHER = 8
 
@@ -97,6 +100,8 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     """
     inputs = forest.inputs
     if not inputs.reads_values:
+        if type(X) is Columns and len(X) <= ROWS_COPIED:
+            X = X.as_array(forest.trees.feature_dtype)
         in_place = type(X) is np.ndarray and X.dtype in IN_PLACE
         return Rows(X, inputs.flush_limit if flush else NO_FLUSH, inputs.missing_value, None, in_place)
     if is_tensor(X):
@@ -126,6 +131,9 @@ def looked_up(names: Any, columns: Iterable[npt.NDArray[Any] | Factorized], n_ro
     else:  # without derived columns no tree looks at a text
         unread = np.zeros(n_rows if texts else 0, dtype=np.float32)
         data = Columns(tuple(numbers.get(j, unread) for j in range(len(numbers) + len(texts))), n_rows)
+        if n_rows <= ROWS_COPIED:
+            data = data.as_array(forest.trees.feature_dtype)
+            return Rows(data, forest.inputs.flush_limit, forest.inputs.missing_value, None, True)
     return Rows(data, forest.inputs.flush_limit, forest.inputs.missing_value)
 
 
@@ -238,6 +246,14 @@ class Columns:
     def take(self, places: Iterable[int]) -> Columns:
         """Some of the columns."""
         return Columns(tuple(self.arrays[j] for j in places), self.n_rows, self.cast)
+
+    def as_array(self, dtype: str) -> npt.NDArray[Any]:
+        """All rows as one array of a dtype."""
+        found = np.empty(self.shape, dtype=dtype)
+        with np.errstate(over="ignore"):  # 1e300 becomes inf, as in the kernels
+            for j, column in enumerate(self.arrays):
+                found[:, j] = column
+        return found
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
         """Some rows as one array."""

@@ -13,6 +13,9 @@ __all__ = ["EXACT_INTEGERS", "NUMBERS", "ROWS_CODED", "Distinct", "Frame", "are_
 # From so many rows on, a library finds the distinct texts of a column faster than it converts all to objects.
 ROWS_CODED = 256
 
+# Up to so many rows, their distinct values are found one by one.
+FEW_ROWS = 16
+
 # From here on, float64 does not hold every integer, and rounding one to float64 first may change its float32.
 EXACT_INTEGERS = 2.0**53
 
@@ -78,6 +81,10 @@ class Frame(Protocol):
 
 def without_unused(values: list[Any], codes: npt.NDArray[Any]) -> Distinct:
     """Drop the values that no row has; the code -1 becomes one of the value None."""
+    if len(codes) <= FEW_ROWS:
+        number: dict[int, int] = {}
+        places = [number.setdefault(code, len(number)) for code in codes.tolist()]
+        return [None if code < 0 else values[code] for code in number], np.array(places, dtype=np.intp)
     codes = codes.astype(np.intp) + 1
     used = np.flatnonzero(np.bincount(codes, minlength=len(values) + 1))
     place = np.empty(len(values) + 1, dtype=np.intp)

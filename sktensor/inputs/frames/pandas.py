@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from sktensor.inputs.frames import arrow
 from sktensor.inputs.frames.base import NUMBERS, ROWS_CODED, Distinct, are_exact, without_unused
 
-__all__ = ["PandasFrame"]
+__all__ = ["PandasFrame", "listed"]
 
 Array = npt.NDArray[Any]
 
@@ -20,6 +21,12 @@ Array = npt.NDArray[Any]
 FEW_COLUMNS = 1 / 16
 
 IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
+
+# Lists of up to so many values of an index are kept as long as it: to list Arrow's text takes pandas microseconds.
+VALUES_KEPT = 4096
+
+# Of indices, by their identity, their values.
+_listed: dict[int, tuple[weakref.ref[Any], list[Any]]] = {}
 
 
 class PandasFrame:
@@ -33,14 +40,15 @@ class PandasFrame:
         The frame.
     """
 
-    __slots__ = ("_dtypes", "_frame", "_values_of")
+    __slots__ = ("_dtypes", "_found", "_frame", "_of_frame")
 
     flushes_tiny = True
 
     def __init__(self, X: Any) -> None:
         self._frame = X
         self._dtypes: list[Any] | None = None
-        self._values_of: Callable[[int], Any] = _column_arrays(X)
+        self._of_frame: Callable[[int], Any] = _column_arrays(X)
+        self._found: dict[int, Any] = {}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -49,7 +57,7 @@ class PandasFrame:
 
     def names(self) -> list[Any]:
         """Names of the columns."""
-        return self._frame.columns.tolist()  # type: ignore[no-any-return]
+        return listed(self._frame.columns)
 
     def in_place(self) -> Array | None:
         """The one array that holds all columns; None if there are several, or it holds no floats."""
@@ -89,8 +97,9 @@ class PandasFrame:
     def others(self) -> list[int]:
         """The columns of text, dates, objects and the like."""
         dtypes = self._column_dtypes()
-        strange = {dtype for dtype in set(dtypes) if not _is_number(dtype)}
-        return [j for j, dtype in enumerate(dtypes) if dtype in strange] if strange else []
+        # By identity: dtypes of categories take long to hash and to compare.
+        strange = {key for key, dtype in {id(dtype): dtype for dtype in dtypes}.items() if not _is_number(dtype)}
+        return [j for j, dtype in enumerate(dtypes) if id(dtype) in strange] if strange else []
 
     def numbers(self, j: int) -> Array | None:
         """The numbers of a column, where no null is among them but NaN."""
@@ -124,7 +133,7 @@ class PandasFrame:
         """The distinct values of a column of categories or of much text."""
         values = self._values_of(j)
         if self.is_categorical(j):
-            return without_unused(values.dtype.categories.tolist(), values.codes)
+            return without_unused(listed(values.dtype.categories), values.codes)
         if not _is_text(values) or len(values) < ROWS_CODED:
             return None
         codes, found = values.factorize()
@@ -143,10 +152,31 @@ class PandasFrame:
         """A column of categories as pandas' own array of them."""
         return self._values_of(j)
 
+    def _values_of(self, j: int) -> Any:
+        """A column's array, which pandas makes anew for everyone who asks."""
+        try:
+            return self._found[j]
+        except KeyError:
+            found = self._found[j] = self._of_frame(j)
+            return found
+
     def _column_dtypes(self) -> list[Any]:
         if self._dtypes is None:
             self._dtypes = self._frame.dtypes.tolist()
         return self._dtypes
+
+
+def listed(index: Any) -> list[Any]:
+    """The values of an index of pandas: names of columns, or the categories of a dtype."""
+    if isinstance(index.dtype, np.dtype):  # fast to list, and users write into the arrays of some
+        return index.tolist()  # type: ignore[no-any-return]
+    key = id(index)
+    if (found := _listed.get(key)) is not None and found[0]() is index:
+        return found[1].copy()
+    values: list[Any] = index.tolist()
+    if len(values) <= VALUES_KEPT:
+        _listed[key] = weakref.ref(index, lambda _: _listed.pop(key, None)), values
+    return values.copy()
 
 
 def _column_arrays(X: Any) -> Callable[[int], Any]:
