@@ -100,7 +100,7 @@ class ExplanationMethods:
         Raises
         ------
         ImportError
-            If shap is not installed: ``pip install 'sktensor[shap]'``.
+            If shap is not installed: ``pip install shap``.
         UnsupportedModelError
             If the model has none.
 

@@ -68,9 +68,7 @@ def with_bar(run: Callable[[Rows], Any], rows: Rows) -> Any:
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
-        raise ImportError(
-            "verbose=1 shows a bar by tqdm, which is not installed: pip install sktensor[progress]"
-        ) from error
+        raise ImportError("verbose=1 shows a bar by tqdm, which is not installed: pip install tqdm") from error
     with tqdm(total=len(rows), desc="predict", unit=" rows", unit_scale=True, delay=DELAY_S) as bar:
         rows = rows.checked()  # kernels that find something to check begin again, and would count twice
         return run(WatchedRows(rows.data, rows.flush_limit, rows.missing_value, passed=bar.update))

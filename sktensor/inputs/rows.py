@@ -235,6 +235,12 @@ class Columns:
             parts = (part if part.dtype in IN_PLACE else part.astype(self.cast) for part in parts)
         return Columns(tuple(parts), len(range(*rows.indices(self.n_rows))))
 
+    @property
+    def cast_bytes(self) -> int:
+        """Bytes that a row takes of the columns that are cast."""
+        n_cast = sum(column.dtype not in IN_PLACE for column in self.arrays)
+        return 0 if self.cast is None else n_cast * np.dtype(self.cast).itemsize
+
     def floats(self) -> Columns:
         """The columns that do not have to be cast: those of integers and booleans are finite."""
         return self if self.cast is None else self.take(j for j, c in enumerate(self.arrays) if c.dtype in IN_PLACE)
@@ -360,7 +366,7 @@ class Rows:
         n_columns = forest.trees.n_columns if columns is None else len(columns)
         if isinstance(self.data, Columns):
             data = self.data if columns is None else self.data.take(columns)
-            together = min(ROWS_CAST_TOGETHER, max(1, BYTES_OF_COLUMNS // (8 * max(n_columns, 1))))
+            together = min(ROWS_CAST_TOGETHER, max(1, BYTES_OF_COLUMNS // max(data.cast_bytes, 1)))
             for start in range(0, len(self), together):
                 yield start, data.part(slice(start, start + together))
             return

@@ -107,7 +107,7 @@ def _safetensors() -> Any:
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
-            "sktensor.save and load need safetensors, which is not installed: pip install sktensor[safetensors]"
+            "sktensor.save and load need safetensors, which is not installed: pip install safetensors"
         ) from error
     return safetensors
 
