@@ -137,13 +137,15 @@ def recompiled(est: TensorizedEstimator) -> Fitted:
 
 
 def shown(est: TensorizedEstimator, name: str) -> Any:
-    """A fitted attribute that is not set, of a model that came fitted or of a meta-estimator; None if there is none.
+    """An attribute that is not set, of a fitted model: any that ends in an underscore; None if there is none.
 
     Raises
     ------
     AttributeError
         If it is the forest of a model that has none.
     """
+    if name not in ("estimator_", "forest_", *FITTED_ATTRIBUTES):
+        return _of_model(est, name)
     fitted, model = est.__dict__.get("_fitted"), est.__dict__.get("estimator")
     if name == "forest_" and (fitted is not None or is_fitted(model)):
         try:
@@ -153,3 +155,14 @@ def shown(est: TensorizedEstimator, name: str) -> Any:
     if fitted is not None or model is None or not is_fitted(model):
         return None
     return model if name == "estimator_" else fitted_attribute(model, name)
+
+
+def _of_model(est: TensorizedEstimator, name: str) -> Any:
+    """An attribute of the fitted model that means the same for the wrapper: its trees, its history, what it found."""
+    if name.startswith("_") or not name.endswith("_"):
+        return None
+    model = est.__dict__.get("estimator_", est.__dict__.get("estimator"))
+    try:
+        return getattr(model, name) if "estimator_" in est.__dict__ or is_fitted(model) else None
+    except AttributeError:
+        return None

@@ -13,7 +13,7 @@ from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.compiling import hold, publish, recompiled, shown, withdraw_outdated
 from sktensor.estimator.composite import Composite
 from sktensor.estimator.fit_signature import WeightsAsWrapped
-from sktensor.estimator.fitted import FITTED_ATTRIBUTES, Fitted, is_fitted
+from sktensor.estimator.fitted import Fitted, is_fitted
 from sktensor.estimator.library_methods import LibraryMethods, answer_of_library, further_method, given_beside_X
 from sktensor.estimator.outliers import OutlierMethods
 from sktensor.estimator.pipeline import PipelineProgram
@@ -36,7 +36,7 @@ from sktensor.runtime.settings import Settings
 if TYPE_CHECKING:
     from sktensor.estimator.saved_pipeline import SavedPipeline
 
-__all__ = ["FITTED_ATTRIBUTES", "TensorizedEstimator"]
+__all__ = ["TensorizedEstimator"]
 
 
 class TensorizedEstimator(
@@ -469,9 +469,8 @@ class TensorizedEstimator(
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for names that are not set: a wrapper around a fitted model shows what that model has.
-        if name in ("estimator_", "forest_", *FITTED_ATTRIBUTES) and (found := shown(self, name)) is not None:
-            return found
-        return further_method(self, name)
+        found = shown(self, name)
+        return further_method(self, name) if found is None else found
 
     def _sk_visual_block_(self) -> Any:
         from sktensor.estimator.html_repr import diagram

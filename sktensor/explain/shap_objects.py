@@ -37,8 +37,8 @@ def as_explanation(attribution: Attribution, X: Any) -> Any:
         import shap
     except ImportError as error:
         raise ImportError(
-            "explain gives objects of the package shap, which is not installed. Install it (pip install "
-            "shap), or call shap_values, which needs no other package."
+            "explain gives objects of the package shap, which is not installed: pip install shap. "
+            "Or call shap_values, which needs no other package."
         ) from error
     values = on_host(attribution.values)
     names = None if attribution.names is None else [str(name) for name in attribution.names]

@@ -12,7 +12,8 @@ from sklearn.frozen import FrozenEstimator
 
 import sktensor
 from sktensor.errors import UnsupportedModelError
-from sktensor.estimator.estimator import FITTED_ATTRIBUTES, TensorizedEstimator
+from sktensor.estimator.estimator import TensorizedEstimator
+from sktensor.estimator.fitted import FITTED_ATTRIBUTES
 from sktensor.estimator.pipeline import PipelineProgram
 from sktensor.estimator.saved_pipeline import SavedPipeline
 from sktensor.estimator.transformer import innermost

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor import outputs
-from sktensor.estimator.estimator import FITTED_ATTRIBUTES, TensorizedEstimator
+from sktensor.estimator.estimator import TensorizedEstimator
+from sktensor.estimator.fitted import FITTED_ATTRIBUTES
 from sktensor.forest import Forest
 from sktensor.forest.structure import levels
 from sktensor.persistence.codec import check_size, decode_value

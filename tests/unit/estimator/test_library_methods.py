@@ -9,6 +9,8 @@ import pytest
 import torch
 from agreement import same_bits
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 
 import sktensor
@@ -138,3 +140,20 @@ def test_a_forest_whose_predictions_are_made_by_a_method_is_not_saved(tmp_path):
     assert not hasattr(sktensor.load(tmp_path / "steps.safetensors"), "around")
     with pytest.raises(UnsupportedModelError, match="the library of a Scaled makes predict"):
         sktensor.save(TensorizedEstimator(Scaled().fit(X)), tmp_path / "scaled.safetensors")
+
+
+@pytest.mark.parametrize(
+    "model, name",
+    [
+        (RandomForestClassifier(n_estimators=2, random_state=0), "estimators_"),
+        (GradientBoostingClassifier(n_estimators=2), "train_score_"),
+    ],
+)
+def test_fitted_attributes_are_those_of_the_model(model, name):
+    X, y = load_breast_cancer(return_X_y=True)
+    assert not hasattr(TensorizedEstimator(model), name)
+    fitted = clone(model).fit(X, y)
+    assert getattr(TensorizedEstimator(fitted), name) is getattr(fitted, name)
+    wrapped = TensorizedEstimator(model).fit(X, y)
+    assert getattr(wrapped, name) is getattr(wrapped.estimator_, name)
+    assert not hasattr(wrapped, "nonsense_")

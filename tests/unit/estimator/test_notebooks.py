@@ -261,5 +261,5 @@ def test_without_verbosity_nothing_of_bars_is_loaded(monkeypatch):
 
 def test_without_tqdm_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.raises(ImportError, match=r"pip install sktensor\[progress\]"):
+    with pytest.raises(ImportError, match="pip install tqdm"):
         TensorizedEstimator(MODELS["forest"].fit(X, Y), verbose=1).predict(X)

@@ -204,7 +204,7 @@ def test_without_safetensors_the_error_says_what_to_install(path, monkeypatch):
     fast = TensorizedEstimator(MODELS["one leaf"]())
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     for call in (lambda: sktensor.save(fast, path), lambda: sktensor.load(path)):
-        with pytest.raises(ImportError, match=r"pip install sktensor\[safetensors\]"):
+        with pytest.raises(ImportError, match="pip install safetensors"):
             call()
 
 
