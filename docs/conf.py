@@ -1,8 +1,16 @@
-"""Settings of the Sphinx site. Build: python -m sphinx -W --keep-going -b html docs docs/_build/html."""
+"""Settings of the Sphinx site. Build: python -m sphinx -W --keep-going -b html docs docs/_build/html.
+
+A build needs no network. With SKTENSOR_INTERSPHINX=1 in the environment, names of other projects become links, for
+which their inventories are downloaded.
+"""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import os
 from importlib.util import find_spec
+from pathlib import Path
 
 import sktensor
 
@@ -10,11 +18,15 @@ project = "sktensor"
 author = "sktensor developers"
 copyright = "2026, sktensor developers"
 version = release = sktensor.__version__
+SOURCES = "https://github.com/sktensor/sktensor"
 
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.linkcode",
     "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb"]
@@ -34,18 +46,48 @@ numpydoc_validation_checks = {
 }
 numpydoc_validation_exclude = {r"\.__"}
 
+
+def linkcode_resolve(domain, info):
+    """Where an object of the reference is defined, for its link to the source."""
+    if domain != "py":
+        return None
+    try:
+        found = importlib.import_module(info["module"])
+        for name in info["fullname"].split("."):
+            found = getattr(found, name)
+        found = inspect.unwrap(found.fget if isinstance(found, property) else found)
+        path = Path(inspect.getsourcefile(found)).relative_to(Path(sktensor.__file__).parent)
+        lines, first = inspect.getsourcelines(found)
+    except (AttributeError, TypeError, ValueError, OSError):  # no Python function or class, or not one of this package
+        return None
+    return f"{SOURCES}/blob/main/sktensor/{path.as_posix()}#L{first}-L{first + len(lines) - 1}"
+
+
+# --- other projects ---
+if os.environ.get("SKTENSOR_INTERSPHINX") == "1":
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_timeout = 10
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+        "torch": ("https://docs.pytorch.org/docs/stable", None),
+    }
+
+# --- buttons that copy code ---
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+
 # --- gallery ---
 WITH_PICTURES = all(find_spec(package) for package in ("matplotlib", "shap"))  # of the extra "docs"
-NOT_RUN = ["quickstart", "ngboost_models", "feature_engine_steps", "__init__"]
-if not WITH_PICTURES:
-    NOT_RUN.append("plot_explanations")
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
-    "ignore_pattern": rf"({'|'.join(NOT_RUN)})\.py",
+    "ignore_pattern": r"(?:^|[/\\])(?!plot_)[^/\\]*\.py$",  # programs that are no pages of the gallery
     "image_scrapers": ("matplotlib",) if WITH_PICTURES else (),
-    "reset_modules": (),
+    "reset_modules": ("matplotlib",) if WITH_PICTURES else (),
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
@@ -58,11 +100,29 @@ sphinx_gallery_conf = {
 # --- HTML ---
 html_theme = "pydata_sphinx_theme"
 html_title = f"sktensor {release}"
+html_favicon = "_static/favicon.svg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["filter_tables.js"]
 html_show_sourcelink = False
+html_sidebars = {"index": [], "api": ["sidebar-nav-bs"]}
 html_theme_options = {
-    "github_url": "https://github.com/sktensor/sktensor",
+    "github_url": SOURCES,
+    "logo": {
+        "text": "sktensor",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo_dark.svg",
+        "alt_text": "sktensor: to the landing page",
+    },
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
     "navigation_with_keys": False,
+    "search_as_you_type": True,
+    "show_nav_level": 1,
     "show_toc_level": 2,
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": ["copyright"],
     "footer_end": [],
 }
