@@ -80,11 +80,13 @@ copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp, .go"
 
 # --- gallery ---
-WITH_PICTURES = all(find_spec(package) for package in ("matplotlib", "shap"))  # of the extra "docs"
+WITH_PICTURES = all(find_spec(package) for package in ("matplotlib", "safetensors", "shap"))  # of the extra "docs"
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
+    "plot_gallery": WITH_PICTURES,
+    "image_srcset": ["2x"],
     "ignore_pattern": r"(?:^|[/\\])(?!plot_)[^/\\]*\.py$",  # programs that are no pages of the gallery
     "image_scrapers": ("matplotlib",) if WITH_PICTURES else (),
     "reset_modules": ("matplotlib",) if WITH_PICTURES else (),
