@@ -29,6 +29,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
 from benchmarks import machine
+from docs import drawing as d
 from sktensor import TensorizedEstimator
 
 N_TRAIN = 5_000
@@ -202,64 +203,55 @@ def main():
     return int(forest["pipeline wrapped"] > 1.1 * forest["forest alone"])
 
 
+PIECES = {
+    "steps": ("#d97706", "steps"),
+    "model": (d.OTHER, "the library's model"),
+    "trees": ("#3a7ca5", "the same trees, wrapped"),
+    "folded": (d.OURS, "folded: reading and trees"),
+}
+
+
 def draw(cells, output):
     """Where the time of one row goes: before and after."""
-    rows = []
-    for title, key in (
-        ("StandardScaler, XGBoost 100 x d6; an array of 28 numbers", "StandardScaler, XGBoost 100 x d6, 1 row"),
+    left, right, bar = 16, 548, 24
+    parts, y = [], 4
+    for title, what, key in (
+        ("An array of 28 numbers", "StandardScaler, XGBoost 100 x depth 6", "StandardScaler, XGBoost 100 x d6, 1 row"),
         (
-            "ColumnTransformer, XGBoost 200 x d6; a pandas frame of 18 columns",
+            "A pandas frame of 18 columns",
+            "ColumnTransformer, XGBoost 200 x depth 6",
             "ColumnTransformer, XGBoost 200 x d6, str, 1 row",
         ),
     ):
         taken = cells[key]
-        steps = taken["steps alone"]
-        rows.append((title, None))
-        rows.append(("the library's pipeline", [("steps", steps), ("model", taken["library"] - steps)]))
-        rows.append(("its model wrapped", [("steps", steps), ("forest", taken["model wrapped"] - steps)]))
-        rows.append(("the pipeline wrapped", [("all", taken["pipeline wrapped"])]))
-    color = {"steps": "#e0a458", "model": "#8d99ae", "forest": "#3a7ca5", "all": "#2f9c64"}
-    width, left, bar = 860, 190, 22
-    parts, y, scale = [], 26, 1.0
-    longest = 1.0
-    for name, pieces in rows:
-        if pieces is None:
-            y += 14
-            parts.append(f'<text x="12" y="{y}" font-weight="bold">{name}</text>')
-            y += 12
-            following = rows[rows.index((name, None)) + 1][1]
-            longest = sum(value for _, value in following)
-            scale = (width - left - 110) / longest
-            continue
-        parts.append(f'<text x="{left - 10}" y="{y + 16}" text-anchor="end">{name}</text>')
-        x = float(left)
-        for kind, value in pieces:
-            parts.append(
-                f'<rect x="{x:.1f}" y="{y}" width="{max(value * scale, 1.5):.1f}" height="{bar}" fill="{color[kind]}"/>'
-            )
-            x += max(value * scale, 1.5)
-        total = sum(value for _, value in pieces)
-        parts.append(f'<text x="{x + 8:.1f}" y="{y + 16}">{total:,.0f} µs</text>')
-        y += bar + 7
-    y += 16
-    x = left
-    for kind, words in (
-        ("steps", "steps"),
-        ("model", "the library's model"),
-        ("forest", "the same trees, wrapped"),
-        ("all", "folded: reading and trees"),
-    ):
-        parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{color[kind]}"/>')
-        parts.append(f'<text x="{x + 18}" y="{y + 11}">{words}</text>')
-        x += 34 + 7 * len(words)
-    height = y + 26
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="13">\n'
-        "<title>Where the time of a prediction of one row goes: steps and model of two pipelines, before and after"
-        f'</title>\n<rect width="{width}" height="{height}" fill="#ffffff"/>\n' + "\n".join(parts) + "\n</svg>\n"
-    )
-    output.write_text(svg, encoding="utf-8")
+        steps, whole, inner, ours = (
+            taken[name] for name in ("steps alone", "library", "model wrapped", "pipeline wrapped")
+        )
+        scale = (right - left) / whole
+        parts.append(d.text(left, y + 26, title, weight=600, anchor="start"))
+        parts.append(d.text(left, y + 47, what, d.SOFT, size=15, anchor="start"))
+        y += 58
+        for name, pieces in (
+            ("the library's pipeline", [("steps", steps), ("model", whole - steps)]),
+            ("its model wrapped", [("steps", steps), ("trees", inner - steps)]),
+            ("the pipeline wrapped", [("folded", ours)]),
+        ):
+            total = sum(value for _, value in pieces)
+            words = f"{name}: {total:,.0f} µs"
+            if total < whole:
+                words += f", {whole / total:.{1 if whole < 10 * total else 0}f} times as fast"
+            parts.append(d.text(left, y + 16, words, size=15, anchor="start"))
+            x = left
+            for kind, value in pieces:
+                parts.append(d.rect(x, y + 22, max(value * scale, 2), bar, PIECES[kind][0]))
+                x += value * scale
+            y += 22 + bar + 8
+        y += 12
+    for place, (fill, words) in zip(((left, 0), (290, 0), (left, 26), (290, 26)), PIECES.values(), strict=True):
+        parts.append(d.rect(place[0], y + place[1], 15, 15, fill))
+        parts.append(d.text(place[0] + 22, y + place[1] + 13, words, d.SOFT, size=15, anchor="start"))
+    title = "Where the time of a prediction of one row goes: steps and model of two pipelines, before and after"
+    output.write_text(d.drawing(title, y + 60, parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -84,8 +84,7 @@ WITH_PICTURES = all(find_spec(package) for package in ("matplotlib", "safetensor
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "filename_pattern": r"plot_",
-    "plot_gallery": WITH_PICTURES,
+    "filename_pattern": r"plot_" if WITH_PICTURES else r"^$",  # which are run
     "image_srcset": ["2x"],
     "ignore_pattern": r"(?:^|[/\\])(?!plot_)[^/\\]*\.py$",  # programs that are no pages of the gallery
     "image_scrapers": ("matplotlib",) if WITH_PICTURES else (),

@@ -53,11 +53,16 @@ PACKAGES = ("xgboost", "lightgbm", "catboost", "sklearn")
 
 RESULTS = ("answers", "refused")
 
+SUMMARY = "@SUMMARY@"  # where the introduction has the summary
+SECTION = "matrix-"  # how labels of sections begin
+
 INTRODUCTION = """\
 .. Written by docs/support_matrix.py from the results of the test suite; changes belong there.
 
 Support matrix
 ==============
+
+@SUMMARY@
 
 What the test suite found, case by case: models of every library, their parameters, data and ways of being made, each
 fitted anew or read from a file, and held against the library itself on inputs that hurt (:doc:`parity`). A script
@@ -72,6 +77,10 @@ no longer these.
 * Whatever failed, was skipped or did not run is said to have.
 
 :doc:`supported_models` says the same in words.
+
+.. rst-class:: matrix-filter
+
+   A case is a model of a library, with its parameters and data; *tests* are those that hold it against the library.
 """
 
 
@@ -220,14 +229,49 @@ def page(items, found):
             continue
         if title != last:
             version = f" {metadata.version(package)}" if package else ""
-            parts.append(underlined(f"{title}{version}"))
+            parts.append(f".. _{SECTION}{anchor(title)}:\n\n{underlined(f'{title}{version}')}")
             last = title
-        lines = [".. csv-table::", f"   :header: {','.join(header)}", ""]
+        lines = [".. csv-table::", "   :class: matrix", f"   :header: {','.join(header)}", ""]
         for row in rows:
             model = [class_of(row.model)] if "model" in header else []
             lines.append(f"   {line([*row.names, *model, verdict(row, header, found), str(len(row.tests))])}")
         parts.append("\n".join(lines) + "\n")
-    return "\n".join(parts)
+    text = "\n".join(parts)
+    return text.replace(SUMMARY, summary(text))
+
+
+def tables_in(text):
+    """Title, header and rows of every table of the page."""
+    for section in re.split(r"\n(?=[^\n]+\n-+\n)", text)[1:]:
+        title = section.partition("\n")[0]
+        for header, table in re.findall(r"^ +:header: (.*)\n\n((?: .*\n)*)", section, re.MULTILINE):
+            yield title, header.split(","), list(csv.reader(table.splitlines(), skipinitialspace=True))
+
+
+def summary(text):
+    """How many cases each section has, and what was found of them."""
+    found, tests = {}, Counter()
+    for title, header, rows in tables_in(text):
+        counts = found.setdefault(title, Counter())
+        for row in rows:
+            cells = dict(zip(header, row, strict=True))
+            known = cells["result"] if cells["result"] in ("same bits", "refused") else "other"
+            counts[known] += 1
+            tests[title] += int(cells["tests"])
+    columns = ("same bits", "refused", "other")
+    lines = [".. csv-table::", "   :header: section,same bits,refused,other,tests", ""]
+    for title, counts in found.items():
+        link = f":ref:`{title} <{SECTION}{anchor(title)}>`"
+        lines.append(f"   {line([link, *(str(counts[name]) for name in columns), str(tests[title])])}")
+    whole = sum(found.values(), Counter())
+    total = [f"**{count}**" for count in (*(whole[name] for name in columns), tests.total())]
+    lines.append(f"   {line(['**all**', *total])}")
+    return "\n".join(lines)
+
+
+def anchor(title):
+    """The name that a section is referred to by: without a version, which changes."""
+    return re.sub(r"[^a-z]+", "-", title.lower()).strip("-")
 
 
 def environment():
@@ -251,9 +295,9 @@ def line(cells):
 def names_in(text):
     """What names the rows of the page's tables: every cell but those that a run fills in."""
     found = Counter()
-    for header, table in re.findall(r"^ +:header: (.*)\n\n((?: .*\n)*)", text, re.MULTILINE):
-        for row in csv.reader(table.splitlines(), skipinitialspace=True):
-            columns = zip(header.split(","), row, strict=True)
+    for _, header, rows in tables_in(text):
+        for row in rows:
+            columns = zip(header, row, strict=True)
             found[tuple(cell for column, cell in columns if column not in FILLED_IN)] += 1
     return found
 

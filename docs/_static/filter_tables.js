@@ -20,7 +20,7 @@ document.addEventListener("DOMContentLoaded", () => {
   words.setAttribute("aria-label", "Show rows with all of these words");
   const result = document.createElement("select");
   result.setAttribute("aria-label", "Show rows with this result");
-  for (const [value, text] of [["", "all results"], ["same bits", "same bits"], ["refused", "refused"]]) {
+  for (const [value, text] of [["", "all results"], ["same bits", "same bits"], ["refused", "refused"], ["other", "other"]]) {
     result.add(new Option(text, value));
   }
   const count = document.createElement("span");
@@ -31,7 +31,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const isShown = (row, wanted) => {
     const found = texts.get(row);
     const cells = [...row.cells].map((cell) => cell.textContent.trim());
-    return wanted.every((word) => found.includes(word)) && (!result.value || cells.includes(result.value));
+    return wanted.every((word) => found.includes(word)) && (!result.value || (cells.find((cell) => cell === "same bits" || cell === "refused") || "other") === result.value);
   };
   const update = () => {
     const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
