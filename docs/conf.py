@@ -35,6 +35,7 @@ templates_path = ["_templates"]
 # --- API reference ---
 autosummary_generate = True
 autodoc_member_order = "bysource"
+toc_object_entries_show_parents = "hide"  # names fit beside the page
 autodoc_typehints = "none"  # numpydoc sections say more: shapes, dtypes, defaults
 numpydoc_show_class_members = False
 # What a reader misses when it is not there; a finding is a warning, and warnings fail the build.
