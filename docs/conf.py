@@ -9,10 +9,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import sktensor
+
+sys.path.insert(0, str(Path(__file__).parent))  # for gallery_order
 
 project = "sktensor"
 author = "sktensor developers"
@@ -86,6 +89,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_" if WITH_PICTURES else r"^$",  # which are run
+    "capture_repr": (),
+    "within_subsection_order": "gallery_order.Order",
     "image_srcset": ["2x"],
     "ignore_pattern": r"(?:^|[/\\])(?!plot_)[^/\\]*\.py$",  # programs that are no pages of the gallery
     "image_scrapers": ("matplotlib",) if WITH_PICTURES else (),
@@ -107,7 +112,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["filter_tables.js"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "api": ["sidebar-nav-bs"]}
+html_sidebars = {"index": [], "getting_started": []}  # which have no section to go through
 html_theme_options = {
     "github_url": SOURCES,
     "logo": {
