@@ -41,7 +41,7 @@ print("an unseen kind is a missing one to LightGBM:", np.array_equal(curves["tra
 
 # %%
 
-figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
 labels = {np.nan: "missing", "tram": "tram (unseen)"}
 for name, curve in curves.items():
     style = {"tram": "k:", np.nan: "-"}.get(name, "-")

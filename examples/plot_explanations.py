@@ -41,7 +41,7 @@ print(values.shape, "largest difference:", abs(base + values.sum(axis=1) - model
 # Each dot is a flat. The distance has two branches: in the village, it does not matter.
 
 explanation = model.explain(X[:600])
-shap.plots.beeswarm(explanation[:, ["size", "distance", "year"]], show=False, plot_size=(7, 3))
+shap.plots.beeswarm(explanation[:, ["size", "distance", "year"]], show=False, plot_size=(6, 3))
 plt.xlabel("SHAP value, € of rent a month")
 plt.tight_layout()
 
@@ -50,5 +50,5 @@ plt.tight_layout()
 
 plt.figure()
 shap.plots.waterfall(explanation[0], show=False)
-plt.gcf().set_size_inches(7, 3.2)
+plt.gcf().set_size_inches(6, 3.2)
 plt.tight_layout()

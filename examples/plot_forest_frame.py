@@ -19,7 +19,7 @@ forest = extract_forest(model)
 frame = forest.to_frame()
 print(frame.head(8).to_string(index=False))
 asked = frame["feature"].dropna().map(lambda number: X.columns[number])
-print("questions of all trees:", asked.value_counts().to_dict())
+print("asked of most:", asked.value_counts().head(5).to_dict())
 
 # %%
 # The first tree: leaves from left to right, each node over the middle of its children. The width of a line is the share
@@ -41,8 +41,8 @@ def put(node):
 
 inner = set(tree.index[tree["left"].notna()])
 put(0)
-axes = plt.figure(figsize=(9, 3.6)).add_axes((0, 0, 1, 1))
-style = {"ha": "center", "va": "center", "fontsize": 9}
+axes = plt.figure(figsize=(7, 4.4)).add_axes((0, 0, 1, 1))
+style = {"ha": "center", "va": "center", "fontsize": 10}
 for node, row in tree.iterrows():
     x, y = place[node], -row["depth"]
     if node not in inner:

@@ -45,7 +45,7 @@ ours = milliseconds(lambda: fast.predict_proba(row))
 
 # %%
 
-figure, axes = plt.subplots(figsize=(7, 2.4), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 2.6), layout="constrained")
 axes.barh("pipeline", steps, color="tab:orange", label="steps")
 axes.barh("pipeline", max(whole - steps, 0), left=steps, color="tab:gray", label="XGBoost")
 axes.barh("wrapped", ours, color="tab:cyan", label="all of it")

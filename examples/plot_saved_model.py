@@ -50,7 +50,7 @@ print("the same bits:", found["XGBoost"][0] == found["sktensor"][0])
 
 # %%
 
-figure, panels = plt.subplots(1, 2, figsize=(8, 2.2), sharey=True, layout="constrained")
+figure, panels = plt.subplots(2, figsize=(6, 3.2), layout="constrained")
 files = [[file for place in places for file in Path(place).rglob("*.*")] for *_, places in found.values()]
 shown = {"MiB of imported packages": [sum(f.stat().st_size for f in each) / 2**20 for each in files]}
 shown["µs for one row"] = [taken for _, taken, _ in found.values()]

@@ -41,16 +41,17 @@ wrapped = {name: TensorizedEstimator(model) for name, model in everyone.items()}
 
 # %%
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.4), sharey=True, layout="constrained")
+figure, (top, bottom) = plt.subplots(2, figsize=(6, 5.4), layout="constrained", height_ratios=(2, 3))
 names = list(everyone)
 errors = [root_mean_squared_error(y_test, wrapped[name].predict(X_test)) for name in names]
-bars = left.barh(names, errors, color=["tab:gray"] * 3 + ["tab:cyan"])
-left.bar_label(bars, fmt=" %.2f")
-left.set(xlabel="error on held-out rows (RMSE)", xlim=(0, 1.2 * max(errors)))
+bars = top.barh(names, errors, color=["tab:gray"] * 3 + ["tab:cyan"])
+top.bar_label(bars, fmt=" %.2f")
+top.set(xlabel="error on held-out rows (RMSE)", xlim=(0, 1.2 * max(errors)))
 for found, shift, label in ((everyone, -0.2, "library"), (wrapped, 0.2, "wrapped")):
     places = np.arange(len(names)) + shift
     taken = [milliseconds(found[name]) for name in names]
-    bars = right.barh(places, taken, 0.38, label=label, color="tab:cyan" if shift > 0 else "tab:orange")
-    right.bar_label(bars, fmt=" %.1f")
-right.set(xlabel=f"ms for {len(X_test):,} rows (log)", xscale="log", xlim=(0.1, 1_000))
-right.legend()
+    bars = bottom.barh(places, taken, 0.38, label=label, color="tab:cyan" if shift > 0 else "tab:orange")
+    bottom.bar_label(bars, fmt=" %.1f")
+bottom.set(xlabel=f"milliseconds for {len(X_test):,} rows (log)", xscale="log", xlim=(0.1, 1_000))
+bottom.set_yticks(range(len(names)), names)
+bottom.legend()

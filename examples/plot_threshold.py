@@ -45,7 +45,7 @@ costs = [-gain(y_test, FixedThresholdClassifier(fitted, threshold=t).predict(X_t
 
 # %%
 
-figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
 axes.semilogx(thresholds, costs, drawstyle="steps-post", color="tab:cyan")
 for name, t, color in (("one half", 0.5, "tab:gray"), ("tuned", tuned.best_threshold_, "tab:red")):
     cost = -gain(y_test, FixedThresholdClassifier(fitted, threshold=t).predict(X_test))

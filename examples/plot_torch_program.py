@@ -50,7 +50,7 @@ for _ in range(120):
 
 # %%
 
-figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
 alone = nn.functional.mse_loss(network.scores(X[held]), y[held]).item()
 axes.axhline(alone, color="tab:gray", ls="--", label=f"the trees alone, held out: {alone:.2f}")
 axes.plot([train for train, _ in losses], color="tab:orange", label="network, training rows")
