@@ -96,6 +96,17 @@ def test_batches_of_any_size_from_many_threads_get_the_serial_answers(model, par
     assert all(at_once(predict))
 
 
+@pytest.mark.parametrize("parameters", PARAMETERS[:3], ids=str)
+def test_no_prediction_waits_for_another_ones_end(model, parameters, monkeypatch):
+    fast, expected = TensorizedEstimator(model, **parameters), library_raw(model, X)
+    fast.predict_raw(X)
+    both_are_here, met, raw_scores = threading.Barrier(2), [], Program.raw_scores
+    monkeypatch.setattr(Program, "raw_scores", lambda *given: met.append(both_are_here.wait(60)) or raw_scores(*given))
+    for found in at_once(lambda _: fast.predict_raw(X), n=2):  # if one were waited for, the barrier would break
+        same_bits(found, expected)
+    assert len(met) == 2
+
+
 @pytest.mark.slow
 def test_threads_with_settings_of_their_own_share_nothing_but_the_model(model, threads_pay):
     expected = library_raw(model, X)
