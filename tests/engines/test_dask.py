@@ -57,6 +57,10 @@ def test_the_model_is_loaded_once_a_worker_without_its_library(client, pipeline,
     assert not notes.libraries_loaded()
 
 
+def test_the_wrapper_itself_may_be_shipped(client, pipeline):
+    same_scores(score(dd.from_pandas(FRAME, npartitions=3), sktensor.TensorizedEstimator(pipeline)), pipeline, FRAME)
+
+
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(client, pipeline, model_path, tmp_path):
     model = ObservedModel(sktensor.load(model_path), tmp_path, kill=True)
     scored = score(dd.from_pandas(FRAME, npartitions=16), model)
