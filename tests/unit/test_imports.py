@@ -28,11 +28,11 @@ LIBRARIES = {"xgboost", "lightgbm", "catboost", "imblearn", "ngboost", "quantile
 PICTURE = """
 errors <- forest <- registry <- {extractors, pipelines, strategies, inputs, outputs} <- backends <- runtime
 runtime <- {explain, torch_module}
-explain <- estimator <- {persistence, testing}
+explain <- estimator <- {persistence, testing, export}
 native <- {inputs, outputs, backends, versions}
 backends <- extending
 {errors, forest, registry} <- ""
-"" <- {runtime, persistence, testing, versions}
+"" <- {runtime, persistence, testing, versions, export}
 """
 
 # Third parties beside numpy, on import and inside functions. An extractor may import the library it is named after.
@@ -58,6 +58,7 @@ THIRD_PARTIES_WHEN_CALLED = {
     "runtime": {"joblib", "torch"},
     "estimator": {"joblib", "torch", "tqdm"},
     "explain": {"shap", "torch"},
+    "export": {"onnx", "treelite"},
     "persistence": {"safetensors"},
 }
 
