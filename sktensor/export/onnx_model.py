@@ -22,7 +22,7 @@ OUTPUTS = ("label", "probabilities", "scores", "variable", "raw", "leaf")
 
 
 def to_onnx(
-    model: Any, X: Any = None, *, outputs: Sequence[str] | None = None, exact_sums: bool = False
+    model: Any, X: Any = None, *, outputs: Sequence[str] | None = None, exact_sums: bool = True
 ) -> onnx.ModelProto:
     """Write a fitted model as an ONNX graph.
 
@@ -41,10 +41,10 @@ def to_onnx(
         regressor predicts), ``"raw"`` (raw scores), ``"leaf"`` (what ``apply`` gives). By default the names of
         skl2onnx: ``label`` and ``probabilities`` of classifiers, ``label`` and ``scores`` of outlier detectors,
         ``variable`` of everything else.
-    exact_sums : bool, default=False
-        Whether the graph adds leaf values one after the other, as the library does, which gives its raw scores bit for
-        bit and takes memory for all leaves of a row at once. By default the engine adds in its own order, which stays
-        within :func:`sum_bound`.
+    exact_sums : bool, default=True
+        Whether the graph adds leaf values one after the other, as the library does: raw scores have its bits where
+        the engine's CumSum adds in order, as ONNX Runtime's does, and a row takes memory for a number of each tree.
+        Otherwise the engine adds in an order of its own, and raw scores stay within :func:`sum_bound`.
 
     Returns
     -------

@@ -67,7 +67,7 @@ class Ensemble:
             feature[trees.is_cat] = n_columns + place
             n_columns += len(of)
             blocks.append(_category_numbers(graph, graph.columns(x, of), trees.cat_mode, dtype))
-        if trees.zero_dir is not None and (asked := trees.zero_dir >= 0).any():
+        if (asked := zero_sides(trees) >= 0).any():
             of, place = np.unique(feature[asked], return_inverse=True)
             feature[asked] = n_columns + place
             blocks.append(_without_zeros(graph, graph.columns(x, of), trees.zero_limit, dtype))
@@ -120,12 +120,18 @@ def check(trees: Trees) -> None:
             "Leaves that are linear functions (linear_tree=True) are in no TreeEnsemble. Train with linear_tree=False, "
             "or predict with sktensor."
         )
-    zeros = np.zeros(trees.n_nodes, dtype=bool) if trees.zero_dir is None else trees.zero_dir >= 0
-    if zeros.any() and ((trees.zero_dir == 1) != trees.nan_left)[zeros].any():
+    side = zero_sides(trees)
+    if (side[side >= 0] != trees.nan_left[side >= 0]).any():
         raise UnsupportedModelError(
             "Nodes send zeros to one side and missing values to the other, which a TreeEnsemble cannot. Train with "
             "zero_as_missing=False."
         )
+
+
+def zero_sides(trees: Trees) -> Array:
+    """Where zeros go, of each node: -1 as compared, 0 right, 1 left. Sets of categories have no such rule."""
+    side = np.full(trees.n_nodes, -1, dtype=np.int8) if trees.zero_dir is None else trees.zero_dir
+    return side if trees.is_cat is None else np.where(trees.is_cat, -1, side)
 
 
 def leaves_of(graph: Graph, ensemble: Ensemble) -> str:

@@ -71,7 +71,7 @@ def before_flush(threshold: Array) -> Array:
     >>> import numpy as np
     >>> from sktensor.export.thresholds import before_flush
     >>> before_flush(np.array([1e-40, -1e-40, 0.5]))
-    array([ 1.e-35, -1.e-35,  5.e-01])
+    array([ 1.00000002e-35, -1.00000002e-35,  5.00000000e-01])
     """
     found = np.where((threshold >= 0) & (threshold < TINY), TINY, threshold)
     return np.where((threshold < 0) & (threshold >= -TINY), np.nextafter(-TINY, -np.inf), found)
