@@ -33,6 +33,7 @@ native <- {inputs, outputs, backends, versions}
 backends <- extending
 {errors, forest, registry} <- ""
 "" <- {runtime, persistence, testing, versions, export}
+{estimator, persistence, versions} <- cli <- __main__
 """
 
 # Third parties beside numpy, on import and inside functions. An extractor may import the library it is named after.
@@ -59,6 +60,7 @@ THIRD_PARTIES_WHEN_CALLED = {
     "estimator": {"joblib", "torch", "tqdm"},
     "explain": {"shap", "torch"},
     "export": {"onnx", "treelite"},
+    "cli": {"joblib", "matplotlib", "pandas", "threadpoolctl", "torch"},
     "persistence": {"safetensors"},
 }
 
