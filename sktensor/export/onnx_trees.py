@@ -42,12 +42,16 @@ class Ensemble:
         Of that matrix, of the thresholds and of what leaves give.
     nodes : dict
         The attributes.
+    leaves : ndarray of int64
+        The forest's leaf of each leaf there: all of them, then once more those that are trees of their own. A node has
+        two of these: with one leaf on both sides, ONNX Runtime up to 1.26 walks other trees wrongly.
     """
 
     forest: Forest
     x: str
     dtype: str
     nodes: dict[str, Any]
+    leaves: Array
 
     @classmethod
     def of(cls, graph: Graph, forest: Forest, x: str) -> Ensemble:
@@ -71,7 +75,8 @@ class Ensemble:
             of, place = np.unique(feature[asked], return_inverse=True)
             feature[asked] = n_columns + place
             blocks.append(_without_zeros(graph, graph.columns(x, of), trees.zero_limit, dtype))
-        return cls(forest, graph.beside(blocks), dtype, _nodes(trees, feature, dtype))
+        leaves = np.concatenate([np.arange(trees.n_leaves), ~trees.root[trees.root < 0].astype(np.int64)])
+        return cls(forest, graph.beside(blocks), dtype, _nodes(trees, feature, dtype), leaves)
 
     def run(self, graph: Graph, targets: Array, weights: Array, n_targets: int) -> str:
         """Add a number of each leaf to a target.
@@ -92,6 +97,7 @@ class Ensemble:
         str
             The sums, (n, n_targets) of `dtype`.
         """
+        targets, weights = targets[:, self.leaves], weights[:, self.leaves]
         n_repeats, n_leaves = targets.shape
         nodes = self.nodes if n_repeats == 1 else _repeated(self.nodes, n_repeats, n_leaves)
         return graph.op(
@@ -254,14 +260,14 @@ def _without_zeros(graph: Graph, x: str, limit: float, dtype: str) -> str:
 
 
 def _nodes(trees: Trees, feature: Array, dtype: str) -> dict[str, Any]:
-    """The attributes of TreeEnsemble that describe nodes; a tree of one leaf gets one, both of whose sides it is."""
+    """The attributes of TreeEnsemble that describe nodes; a tree of one leaf gets one, with it and a copy of it."""
     single = np.flatnonzero(trees.root < 0)
     extra = np.zeros(len(single), dtype=np.int64)
     m, sets = trees.n_nodes, sets_of(trees)
     swap = np.zeros(m, dtype=bool) if sets is None else sets.right
     true, false = np.where(swap, trees.right, trees.left), np.where(swap, trees.left, trees.right)
-    leaf = ~trees.root[single].astype(np.int64)
-    true, false = np.concatenate([true, ~leaf]), np.concatenate([false, ~leaf])
+    true = np.concatenate([true, trees.root[single].astype(np.int64)])
+    false = np.concatenate([false, ~(trees.n_leaves + np.arange(len(single)))])
     modes = np.full(m + len(single), LE if trees.cmp == "le" else LT, dtype=np.uint8)
     splits = np.concatenate([trees.threshold.astype(dtype), extra.astype(dtype)])
     members: dict[str, Any] = {}
