@@ -125,8 +125,8 @@ def _check(name: str, forest: Forest) -> None:
         why = f"takes {inputs.missing_value} for missing; train with missing=nan, and put NaN in its place"
     elif trees.zero_dir is not None and (trees.zero_dir >= 0).any():
         why = "takes zeros for missing (zero_as_missing=True); train with zero_as_missing=False"
-    elif trees.cmp == "lt" and inputs.flush_tiny:
-        why = "compares by < after numbers have been flushed to zero"
+    elif inputs.flush_tiny and (trees.cmp == "lt" or trees.feature_dtype == "float32"):
+        why = "flushes numbers to zero before it compares them by < or as float32"
     if why:
         raise UnsupportedModelError(f"A Treelite model cannot say what {name} does: it {why}.")
 
@@ -176,15 +176,18 @@ class _Nodes:
     def __init__(self, forest: Forest, narrow: bool) -> None:
         trees = forest.trees
         self.feature, self.nan_left = trees.feature.tolist(), trees.nan_left.tolist()
-        threshold, self.op = trees.threshold, "<" if trees.cmp == "lt" else "<="
+        threshold, less = trees.threshold, np.full(trees.n_nodes, trees.cmp == "lt")
         if trees.feature_dtype == "float32" and not narrow:
-            if trees.cmp == "lt":  # the largest float32 below
-                below = trees.threshold.astype(np.float32)
-                below = np.where(below >= trees.threshold, np.nextafter(below, np.float32(-np.inf)), below)
-                threshold, self.op = below.astype(np.float32), "<="
-            threshold = before_cast(threshold)
+            if trees.cmp == "lt":  # up to the largest float32 below; below minus infinity there is none
+                below = threshold.astype(np.float32)
+                below = np.where(below >= threshold, np.nextafter(below, np.float32(-np.inf)), below)
+                less = np.isneginf(threshold)
+                threshold = np.where(less, -np.inf, before_cast(below.astype(np.float32)))
+            else:
+                threshold = before_cast(threshold)
         elif forest.inputs.flush_tiny:
             threshold = before_flush(threshold)
+        self.op = np.where(less, "<", "<=").tolist()
         self.threshold = threshold.tolist()
         self.sets = sets_of(trees)
         if self.sets is not None:
@@ -204,5 +207,5 @@ class _Nodes:
             )
             return
         builder.numerical_test(
-            self.feature[node], self.threshold[node], default_left=self.nan_left[node], opname=self.op, **keys
+            self.feature[node], self.threshold[node], default_left=self.nan_left[node], opname=self.op[node], **keys
         )
