@@ -18,9 +18,6 @@ def read(path: str | os.PathLike[str]) -> Any:
     ValueError
         If there is none, with what the library says.
     """
-    with open(path, "rb") as file:  # the library ends the process for some files that are none of its own
-        if not file.read(4).startswith(b"tree"):
-            raise ValueError("it does not begin as a model of LightGBM does")
     try:
         return lightgbm.Booster(model_file=os.fspath(path))
     except lightgbm.basic.LightGBMError as error:
