@@ -11,6 +11,7 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.estimator import TensorizedEstimator
 from sktensor.estimator.fitted import library_methods
 from sktensor.estimator.pipeline import PipelineProgram
+from sktensor.estimator.saved_pipeline import SavedPipeline
 from sktensor.forest import Forest
 from sktensor.forest.views import CategoryView, NumberView, View
 from sktensor.registry import find_extractor, forest_of
@@ -95,7 +96,11 @@ def source_of(model: Any, X: Any, to: str) -> Source:
         return _of_forest("this forest", model, names, dtypes, frozenset())
     while True:
         if isinstance(model, TensorizedEstimator):
-            model._compiled()
+            if isinstance(model._compiled(), SavedPipeline):
+                raise UnsupportedModelError(
+                    f"A pipeline that sktensor.save has kept has no steps any more that could be folded for {to}. "
+                    "Export the pipeline that was saved."
+                )
             model = model.estimator_
         extractor = find_extractor(model)
         if hasattr(extractor, "steps") and extractor.steps(model) is not None:

@@ -31,6 +31,7 @@ from sklearn.preprocessing import (
 )
 from xgboost import XGBClassifier
 
+import sktensor
 from sktensor import TensorizedEstimator, UnsupportedModelError
 from sktensor.export import to_onnx, to_treelite
 
@@ -210,6 +211,17 @@ def test_searches_and_frozen_models_are_the_models_inside():
         found = run(to_onnx(model, outputs="probabilities"), X)["probabilities"]
         np.testing.assert_array_equal(found, search.predict_proba(X))
         assert to_treelite(model).num_tree == 6
+
+
+def test_a_loaded_model_is_exported_and_a_loaded_pipeline_refused(tmp_path):
+    fast = TensorizedEstimator(MODELS["forest"]).fit(X, Y)
+    sktensor.save(fast, tmp_path / "model.safetensors")
+    found = run(to_onnx(sktensor.load(tmp_path / "model.safetensors"), outputs="probabilities"), X)
+    np.testing.assert_array_equal(found["probabilities"], fast.predict_proba(X))
+    folded = TensorizedEstimator(make_pipeline(StandardScaler(), MODELS["forest"])).fit(X, Y)
+    sktensor.save(folded, tmp_path / "pipeline.safetensors")
+    with pytest.raises(UnsupportedModelError, match="Export the pipeline that was saved"):
+        to_onnx(sktensor.load(tmp_path / "pipeline.safetensors"), X)
 
 
 def test_a_step_that_is_run_is_refused_by_its_name():
