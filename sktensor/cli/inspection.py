@@ -10,6 +10,7 @@ import numpy as np
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator import TensorizedEstimator
 from sktensor.forest import Forest, Trees
+from sktensor.persistence.saved_model import SavedModel
 from sktensor.registry import extract_forest, find_extractor
 
 __all__ = ["inspect"]
@@ -33,7 +34,10 @@ def inspect(model: Any, n_rows: int) -> None:
     fast = model if isinstance(model, TensorizedEstimator) else TensorizedEstimator(model)
     plan = fast.explain_plan(n_rows)
     kind = type(fast.estimator_)
-    _print("model", f"{kind.__qualname__} ({_package(kind)})")
+    if isinstance(fast.estimator_, SavedModel):
+        _print("model", f"{fast.estimator_.model} (as sktensor.save has kept it)")
+    else:
+        _print("model", f"{kind.__qualname__} ({_package(kind)})")
     forest = _forest(fast)
     names = getattr(fast, "feature_names_in_", None)
     if forest is not None:

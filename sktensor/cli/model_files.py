@@ -10,6 +10,7 @@ from typing import Any
 from sktensor.cli.errors import CommandError
 from sktensor.estimator import TensorizedEstimator
 from sktensor.estimator.fitted import is_fitted
+from sktensor.persistence.saved_model import SavedModel
 from sktensor.registry import BUILT_IN
 
 __all__ = ["library_model", "read_model"]
@@ -77,7 +78,7 @@ def library_model(model: Any) -> Any:
     if not isinstance(model, TensorizedEstimator):
         return model
     inside = model.estimator_
-    if type(inside).__module__.startswith("sktensor."):
+    if isinstance(inside, SavedModel):
         raise CommandError(
             "a file of sktensor's own holds no model of the library that could be asked. Give the file of the model "
             "itself."

@@ -6,6 +6,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from inspect import signature
 from statistics import median
 from typing import Any
 
@@ -90,7 +92,7 @@ def bench(
     rows = {n: _taken(X, n) for n in batches}
     found: dict[str, list[float]] = {}
     with _threads(library, n_threads):
-        ask = _asker(library, name, rows[batches[0]])
+        ask = _asker(library, name, rows[batches[0]], n_threads)
         found[LIBRARY] = [_time(ask, rows[n], seconds) / n * 1e6 for n in batches]
     refused = {}
     for strategy in strategies:
@@ -134,9 +136,12 @@ def _taken(X: Any, n: int) -> Any:
     return X[at] if isinstance(X, np.ndarray) else X.iloc[at].reset_index(drop=True)
 
 
-def _asker(library: Any, name: str, X: Any) -> Callable[[Any], Any]:
-    """The library's method, where it takes tables."""
+def _asker(library: Any, name: str, X: Any, n_threads: int) -> Callable[[Any], Any]:
+    """The library's method, where it takes tables, and is told of threads, where it takes their number."""
     ask: Callable[[Any], Any] = getattr(library, name)
+    for key in THREADS:
+        if key in signature(ask).parameters:
+            ask = partial(ask, **{key: n_threads})
     try:
         ask(X)
         return ask

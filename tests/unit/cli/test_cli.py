@@ -133,6 +133,8 @@ def test_inspect_reads_the_files_of_the_libraries_and_our_own(capsys, files, nam
     status, out, err = run(capsys, "inspect", name)
     assert (status, err) == (0, "")
     assert re.search(r"^trees +4$", out, re.M)
+    if name == "own.safetensors":
+        assert "xgboost.sklearn.XGBClassifier (as sktensor.save has kept it)" in out
 
 
 # ---------------------------------------------------------------------------- check
@@ -246,6 +248,22 @@ def test_bench_leaves_the_model_with_its_threads(files, capsys, monkeypatch):
     monkeypatch.setattr(joblib, "load", lambda path: model)
     assert run(capsys, "bench", "model.joblib", "numbers.npy", "--seconds", "0", "--batches", "5")[0] == 0
     assert model.n_jobs == 2
+
+
+def test_bench_tells_catboost_of_threads_call_by_call(capsys, files, monkeypatch):
+    model = MODELS["catboost"].fit(X, Y)
+    joblib.dump(model, "model.joblib")
+    told = []
+    right = catboost.CatBoostClassifier.predict_proba
+
+    def predict_proba(self, X, ntree_start=0, ntree_end=0, thread_count=-1):
+        told.append(thread_count)
+        return right(self, X, thread_count=thread_count)
+
+    monkeypatch.setattr(catboost.CatBoostClassifier, "predict_proba", predict_proba)
+    arguments = ("--seconds", "0", "--batches", "5", "--threads", "2")
+    assert run(capsys, "bench", "model.joblib", "numbers.npy", *arguments)[0] == 0
+    assert set(told) == {2}
 
 
 def test_bench_of_a_booster(capsys, files):
