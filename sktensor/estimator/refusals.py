@@ -133,6 +133,8 @@ def why_missing(model: Any, method: str) -> str:
     """
     if method in METHODS:
         return f": {_why_missing(model, method)}."
+    if method.startswith("set_") and method.endswith("_request"):
+        return f": metadata goes where the model inside asks for it. Call {method} of that, before it is wrapped."
     if not method.startswith("_") and callable(getattr(type(model), method, None)):
         return f": it is a method of {type(model).__name__} that nothing here makes faster. Call estimator_.{method}."
     return ""

@@ -26,6 +26,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from tests.outside.made_up_data import OPENML, california_housing, openml
+
 TREES = frozenset(
     f"{name}{kind}"
     for name in ("DecisionTree", "ExtraTree", "RandomForest", "ExtraTrees", "GradientBoosting", "HistGradientBoosting")
@@ -52,22 +54,6 @@ class _Wrapped(ast.NodeTransformer):
         return ast.copy_location(ast.Call(wrapper, [node], []), node)
 
 
-def _california_housing(**given):
-    """Rows like those of the data set of that name, which is downloaded."""
-    import numpy as np
-    import pandas as pd
-    from sklearn.utils import Bunch
-
-    rng = np.random.default_rng(0)
-    names = ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude", "Longitude"]
-    X = np.abs(rng.normal(size=(20_640, 8))) * [4, 28, 5, 1, 1400, 3, 1, 1] + [0, 0, 0, 0, 0, 0, 34, -120]
-    y = X[:, 0] / 4 + np.sin(X[:, 6]) + rng.normal(size=len(X)) / 4
-    frame = pd.DataFrame(X, columns=names).assign(MedHouseVal=y)
-    if given.get("as_frame"):
-        X, y = frame[names], frame["MedHouseVal"]
-    return (X, y) if given.get("return_X_y") else Bunch(data=X, target=y, frame=frame, feature_names=names)
-
-
 def run(script, wrapped):
     """Run a script, and give what it printed and drew."""
     import matplotlib
@@ -76,7 +62,7 @@ def run(script, wrapped):
     import matplotlib.pyplot as plt
     import sklearn.datasets
 
-    sklearn.datasets.fetch_california_housing = _california_housing
+    sklearn.datasets.fetch_california_housing, sklearn.datasets.fetch_openml = california_housing, openml
     tree = ast.parse(script.read_text(encoding="utf-8"))
     names = {"__name__": "__main__", "__file__": str(script)}
     if wrapped:
@@ -102,9 +88,16 @@ def chosen(folder, names):
     for script in sorted(folder.rglob("plot_*.py")):
         text = script.read_text(encoding="utf-8")
         makes_trees = any(re.search(rf"\b{tree}\(", text) for tree in TREES)
-        downloads = set(re.findall(r"\bfetch_\w+", text)) - {"fetch_california_housing"}
-        if (script.stem in names) if names else (makes_trees and AROUND.search(text) and not downloads):
+        if (script.stem in names) if names else (makes_trees and AROUND.search(text) and not _downloads(text)):
             yield script
+
+
+def _downloads(text):
+    """Whether a script needs data that are not made up here."""
+    if set(re.findall(r"\bfetch_\w+", text)) - {"fetch_california_housing", "fetch_openml"}:
+        return True
+    asked = re.findall(r"\bfetch_openml\(\s*(?:name=|data_id=)?([\w\"]+)", text)
+    return any(one.strip('"') not in map(str, OPENML) for one in asked)
 
 
 def outcome(script, wrapped, seconds):

@@ -346,6 +346,8 @@ def test_the_wrapper_is_a_pure_router(bare, routing):
     fast = TensorizedEstimator(weighted(bare))
     for request in ("set_fit_request", "set_score_request", "set_predict_request"):
         assert not hasattr(fast, request)
+    with pytest.raises(AttributeError, match="metadata goes where the model inside asks"):
+        _ = fast.set_fit_request
     routes = fast.get_metadata_routing()
     assert routes.consumes("fit", ["sample_weight", "other"]) == {"sample_weight"}
     assert routes.consumes("score", ["sample_weight", "other"]) == {"sample_weight"}
