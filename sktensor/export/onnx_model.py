@@ -100,7 +100,8 @@ def to_onnx(
         raw = raw_of(graph, forest, total)
     for name in wanted:
         _add_output(graph, source, name, raw, leaves)
-    return graph.model(f"{source.name}: {forest.n_trees} trees")
+    model: onnx.ModelProto = graph.model(f"{source.name}: {forest.n_trees} trees")
+    return model
 
 
 def _usual(source: Source) -> tuple[str, ...]:

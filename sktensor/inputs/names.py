@@ -161,7 +161,11 @@ def known_columns(X: Any, known: ColumnNames, n_features: int, estimator_name: s
     if not found:  # a frame without columns: only their number is wrong
         places = None
     elif known.rule == "scikit-learn":
-        _check_by_scikit_learn(found, known, estimator_name)
+        if not adapter(X).has_distinct_texts:
+            _check_kinds(found)
+        if known.names is not None and are_text(found):  # also in frames where versions before 1.9 find no names
+            _refuse_other_names(found, known.names)
+        _warn_of_names(found, known, estimator_name)
     elif known.rule == "name":
         _check_distinct(texts := _as_text(found, X, known))
         if known.names is not None:
@@ -235,14 +239,11 @@ def _found_by_name(texts: list[str], known: ColumnNames, names: tuple[str, ...],
     return places
 
 
-def _check_by_scikit_learn(names: list[Any], known: ColumnNames, estimator_name: str) -> None:
-    """Compare names as scikit-learn does, also in frames where versions before 1.9 find none."""
+def _check_kinds(names: list[Any]) -> None:
+    """Refuse names that are not all texts, or no texts, and such as are there twice."""
     if _are_mixed(names):
         _refuse_mixed(names)
     _check_distinct(names)
-    if known.names is not None and are_text(names):
-        _refuse_other_names(names, known.names)
-    _warn_of_names(names, known, estimator_name)
 
 
 def _are_held_against(names: list[Any], known: tuple[str, ...]) -> bool:

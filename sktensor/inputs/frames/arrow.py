@@ -28,6 +28,7 @@ class ArrowFrame:
     __slots__ = ("_table", "_types")
 
     flushes_tiny = False
+    has_distinct_texts = False
 
     def __init__(self, X: Any) -> None:
         self._table = X

@@ -33,6 +33,10 @@ class Frame(Protocol):
         """Whether LightGBM reads such a frame as it reads arrays, with tiny numbers as 0.0."""
 
     @property
+    def has_distinct_texts(self) -> bool:
+        """Whether the names of any frame of this library are texts, and none is there twice."""
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
 

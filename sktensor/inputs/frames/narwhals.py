@@ -23,6 +23,8 @@ class NarwhalsFrame:
 
     __slots__ = ("_frame",)
 
+    has_distinct_texts = False
+
     def __init__(self, X: Any) -> None:
         import narwhals as nw
 

@@ -43,6 +43,7 @@ class PandasFrame:
     __slots__ = ("_dtypes", "_found", "_frame", "_of_frame")
 
     flushes_tiny = True
+    has_distinct_texts = False
 
     def __init__(self, X: Any) -> None:
         self._frame = X

@@ -34,6 +34,7 @@ class PolarsFrame:
     __slots__ = ("_dtypes", "_frame")
 
     flushes_tiny = False
+    has_distinct_texts = True
 
     def __init__(self, X: Any) -> None:
         self._frame = X
