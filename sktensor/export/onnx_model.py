@@ -100,8 +100,8 @@ def to_onnx(
         raw = raw_of(graph, forest, total)
     for name in wanted:
         _add_output(graph, source, name, raw, leaves)
-    model: onnx.ModelProto = graph.model(f"{source.name}: {forest.n_trees} trees")
-    return model
+    written: onnx.ModelProto = graph.model(f"{source.name}: {forest.n_trees} trees")
+    return written
 
 
 def _usual(source: Source) -> tuple[str, ...]:

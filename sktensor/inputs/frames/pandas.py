@@ -112,7 +112,12 @@ class PandasFrame:
             return None
         if hasattr(dtype, "pyarrow_dtype"):
             return arrow.numbers(values.__arrow_array__())
-        return None if values.isna().any() else np.asarray(values.to_numpy(dtype=dtype.numpy_dtype))
+        if dtype.kind == "f" and values.isna().any():
+            return None
+        try:
+            return np.asarray(values.to_numpy(dtype=dtype.numpy_dtype))
+        except ValueError:  # nulls, which pandas looks for itself where the dtype has none
+            return None
 
     def numbers_or_nan(self, j: int) -> Array | None:
         """The numbers of a column with nulls."""
