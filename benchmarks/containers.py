@@ -66,8 +66,8 @@ FIELDS = (*KEY, "library_us", "ours_us", "bytes_beyond_answer")
 MOST_SECONDS = 10
 CLEAR_SECONDS = 0.05
 
-# Bytes that a prediction may hold beyond its answer, whatever X is: two blocks of 16 MiB of columns that have to be
-# cast, since the next one is made before the last is given up, and a fourth of that for all that is small.
+# Bytes that a prediction may hold beyond its answer, whatever X is: a block of 32 MiB of columns that have to be cast,
+# and a fourth of that for all that is small.
 BLOCKS = 40 * 2**20
 
 MODELS = {

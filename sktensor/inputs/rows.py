@@ -44,7 +44,7 @@ ROWS_CAST_TOGETHER = 16_384
 BYTES_CAST_TOGETHER = 8 * 2**20
 
 # The same of columns that lie apart, of which each is cast by a call of its own.
-BYTES_OF_COLUMNS = 16 * 2**20
+BYTES_OF_COLUMNS = 32 * 2**20
 
 # Of rows that a kernel reads next: what a second-level cache holds, but no fewer than kernels take at once.
 BYTES_NEAR = 2**20
@@ -241,6 +241,21 @@ class Columns:
         n_cast = sum(column.dtype not in IN_PLACE for column in self.arrays)
         return 0 if self.cast is None else n_cast * np.dtype(self.cast).itemsize
 
+    def cast_blocks(self, n_rows: int) -> Iterator[tuple[int, Columns]]:
+        """So many rows at a time in dtypes that kernels read, and the number of the first of them.
+
+        Those that are cast are overwritten when the next ones are asked for.
+        """
+        cast = [i for i, column in enumerate(self.arrays) if column.dtype not in IN_PLACE]
+        room = np.empty((len(cast), min(n_rows, self.n_rows)), dtype=self.cast)
+        for start in range(0, self.n_rows, n_rows):
+            parts = [column[start : start + n_rows] for column in self.arrays]
+            n = min(n_rows, self.n_rows - start)
+            for i, to in zip(cast, room[:, :n], strict=True):
+                np.copyto(to, parts[i], casting="unsafe")
+                parts[i] = to
+            yield start, Columns(tuple(parts), n)
+
     def floats(self) -> Columns:
         """The columns that do not have to be cast: those of integers and booleans are finite."""
         return self if self.cast is None else self.take(j for j, c in enumerate(self.arrays) if c.dtype in IN_PLACE)
@@ -366,9 +381,7 @@ class Rows:
         n_columns = forest.trees.n_columns if columns is None else len(columns)
         if isinstance(self.data, Columns):
             data = self.data if columns is None else self.data.take(columns)
-            together = min(ROWS_CAST_TOGETHER, max(1, BYTES_OF_COLUMNS // max(data.cast_bytes, 1)))
-            for start in range(0, len(self), together):
-                yield start, data.part(slice(start, start + together))
+            yield from data.cast_blocks(min(ROWS_CAST_TOGETHER, max(1, BYTES_OF_COLUMNS // max(data.cast_bytes, 1))))
             return
         together = min(ROWS_CAST_TOGETHER, max(1, BYTES_CAST_TOGETHER // (8 * max(n_columns, 1))))
         together = min(together, max(LEAST_NEAR, BYTES_NEAR // (8 * max(n_columns, 1))))
