@@ -12,8 +12,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from sktensor.backends import library, torch
-from sktensor.backends.cpu import engine
+from sktensor.backends import library, native, torch
 from sktensor.backends.workload import Workload
 from sktensor.inputs.rows import Rows
 from sktensor.strategies.auto import Option
@@ -73,11 +72,11 @@ class Backend(Protocol):
 
 
 BACKENDS: dict[str, Backend] = {
+    "native": native,
     "torch": torch,
-    "native": engine,
     "library": library,
 }
-"""Every engine, by its name."""
+"""Every engine, by its name. Where no times are known, the first one that can is taken."""
 
 
 def backends_by_name() -> tuple[str, ...]:

@@ -152,7 +152,7 @@ class Program:
         """The library's raw scores of rows that come once, shape (n, K): by what is built the soonest, and not kept."""
         plan = self.plan(len(rows), settings)
         build = getattr(BACKENDS[plan.backend], "build_quickly", None)
-        by_choice = settings.strategy == "auto" and self.forest.trees.aggregate == "sum"
+        by_choice = (plan.device, settings.strategy, self.forest.trees.aggregate) == ("cpu", "auto", "sum")
         if build is None or not by_choice or (runner := build(self._work)) is None:
             return self.raw_scores(rows, settings)[0]
         return outputs.raw_scores(self.forest, runner.total(rows, plan.rows_per_batch, 1))

@@ -40,7 +40,7 @@ OF_X = "it compares values of X, and these trees look at columns derived from th
 def unavailable(device: str, strategy: str) -> str:
     """Why there is no kernel, whatever the forest."""
     if device != "cpu":
-        return f"backend='native' has no kernels for device={device!r} yet. Use backend='torch' or 'auto'."
+        return f"backend='native' has no kernels for device={device!r}. Use backend='torch' or 'auto'."
     if why := why_missing():
         return f"backend='native' has no kernels here: {why}. Use backend='torch' or 'auto'."
     if strategy not in ("auto", *STRATEGIES):

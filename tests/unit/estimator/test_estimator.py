@@ -246,7 +246,7 @@ def test_bad_rows_are_refused_in_scikit_learns_own_words(forest, bad):
     [
         ({"strategy": "fastest"}, "Unknown strategy 'fastest'. Known: 'auto', 'gemm'"),
         ({"strategy": None}, "Unknown strategy None"),
-        ({"backend": "cpp"}, "Unknown backend 'cpp'. Known: 'auto', 'torch', 'native'"),
+        ({"backend": "cpp"}, "Unknown backend 'cpp'. Known: 'auto', 'native', 'torch'"),
         (
             {"backend": "native", "strategy": "gemm"},
             "backend='native' has no kernel for strategy='gemm'. Known: 'auto'",

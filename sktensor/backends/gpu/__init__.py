@@ -1,0 +1,1 @@
+"""The kernels of CUDA devices: tables, the compiler of NVIDIA's drivers, and launches."""
