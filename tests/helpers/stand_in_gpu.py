@@ -32,8 +32,9 @@ needs_compiler = pytest.mark.skipif(
 
 
 @cache
-def library(flags: str = "-O1") -> ctypes.CDLL:
-    """The stand-in, whose kernels will be compiled with the same flags."""
+def library() -> ctypes.CDLL:
+    """The stand-in; its kernels will be compiled with the same flags."""
+    flags = os.environ.get("STAND_IN_FLAGS", "-O1")
     os.environ["STAND_IN_COMPILER"] = f"{CXX} {flags} -I{FOLDER}"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stand_in.so"
@@ -65,7 +66,7 @@ def failing(call, result):
 
 def calls(name):
     """How often a function of the stand-in has been called."""
-    return library().stand_in_calls(name.encode())
+    return int(library().stand_in_calls(name.encode()))
 
 
 def device(ordinal=0):

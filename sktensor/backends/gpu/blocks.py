@@ -13,7 +13,7 @@ from sktensor.backends.gpu.tables import FEATURES, ForestTables, Staging
 __all__ = ["FEW", "STAGE_BYTES", "Block", "FewBlock", "blocks", "few_blocks", "staging"]
 
 # Shared memory in front of the codes: for rows and thresholds while codes are made, then for nodes.
-STAGE_BYTES = 32 * 1024
+STAGE_BYTES = 24 * 1024
 
 # Rows that pass through it at a time, by the bytes of a number.
 CHUNK = {4: 64, 8: 32}
@@ -24,8 +24,8 @@ MOST_THREADS = 2048  # on a processor, at most; fewer on small ones
 # Registers that a thread may take: kernels with several sums a row need more.
 SCALAR_REGISTERS, VECTOR_REGISTERS = 64, 128
 
-# Outputs that a thread sums at once, by the bytes of a sum.
-OUTPUTS_AT_ONCE = {4: 8, 8: 4}
+# Outputs of leaves with several values that a thread sums at once.
+OUTPUTS_AT_ONCE = 4
 
 # Up to so many rows a processor the kernel for few rows is taken.
 FEW_PER_PROCESSOR = 16
@@ -87,8 +87,7 @@ def outputs_at_once(tables: ForestTables) -> int:
     """Outputs that a thread sums at once where leaves have several values, a power of two; 0 where they have one."""
     if not tables.is_vector:
         return 0
-    most = OUTPUTS_AT_ONCE[tables.base.dtype.itemsize]
-    return int(min(most, 1 << (tables.n_outputs - 1).bit_length()))
+    return int(min(OUTPUTS_AT_ONCE, 1 << (tables.n_outputs - 1).bit_length()))
 
 
 def blocks(tables: ForestTables, shared_bytes: int) -> Iterator[Block]:

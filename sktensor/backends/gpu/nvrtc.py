@@ -89,7 +89,8 @@ class Compiler:
             result = self._library.nvrtcCompileProgram(program, len(options), encoded)
             log = self._text(program, "nvrtcGetProgramLog").decode(errors="replace")
             if result:
-                raise CompilationError(f"NVRTC {'.'.join(map(str, self.version))} refused a kernel of sktensor: {log}")
+                version = ".".join(map(str, self.version))
+                raise CompilationError(f"NVRTC {version} refused a kernel: {log.strip(chr(0))} Use backend='torch'.")
             return self._text(program, "nvrtcGetCUBIN" if target.startswith("sm") else "nvrtcGetPTX"), log
         finally:
             self._library.nvrtcDestroyProgram(ctypes.byref(program))
