@@ -19,7 +19,7 @@ from sktensor.estimator.outliers import OutlierMethods
 from sktensor.estimator.pipeline import PipelineProgram
 from sktensor.estimator.refusals import check_arguments, check_parameters
 from sktensor.estimator.scoring import score
-from sktensor.estimator.tensors import as_scikit_learn_answers
+from sktensor.estimator.tensors import as_scikit_learn_answers, like_array
 from sktensor.estimator.training import check_trainable, fitted_clone, unfitted
 from sktensor.estimator.transformer import TransformerMethods
 from sktensor.estimator.trees import TreeMethods
@@ -355,7 +355,7 @@ class TensorizedEstimator(
             from sktensor.estimator.progress import Watched
 
             program = Watched(program)
-        return ANSWERS[method](fitted, program, settings, X, base_margin)
+        return like_array(X, ANSWERS[method](fitted, program, settings, X, base_margin))
 
     @available_if(has_score)
     def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:

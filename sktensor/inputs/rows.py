@@ -61,8 +61,13 @@ HOST = 1
 
 
 def is_exchangeable(X: Any) -> bool:
-    """Whether X is an array of another library that speaks DLPack and nothing that numpy understands."""
-    return hasattr(X, "__dlpack__") and not hasattr(X, "__array__")
+    """Whether X is an array of another library that speaks DLPack, and numpy understands nothing else that it speaks.
+
+    CuPy's arrays have ``__array__`` to say that they do not go to the host unasked.
+    """
+    if not hasattr(X, "__dlpack__") or is_tensor(X):
+        return False
+    return not hasattr(X, "__array__") or X.__dlpack_device__()[0] != HOST
 
 
 def exchanged(X: Any) -> Any:

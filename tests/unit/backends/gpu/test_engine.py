@@ -154,6 +154,36 @@ def test_more_thresholds_than_can_be_numbered_are_refused_by_their_number():
     assert Planner(Workload(repeated)).plan(100, Settings("cuda")).backend == "native"
 
 
+class DeviceArray:
+    """An array of a library of its own on the device, which numpy cannot read, as CuPy's."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+    def __dlpack__(self, **how):
+        return self.tensor.__dlpack__()
+
+    def __array__(self, *given, **how):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+
+    def __array_namespace__(self):
+        return type("namespace", (), {"from_dlpack": DeviceArray})
+
+
+@pytest.mark.usefixtures("no_tensor_code")
+def test_arrays_of_other_libraries_on_the_device_are_answered_by_such(model, dispatch, monkeypatch):
+    monkeypatch.setattr(torch.utils.dlpack, "from_dlpack", lambda X: X.tensor)
+    fast = TensorizedEstimator(model, device="cuda", verify=False)
+    for method in ("predict_raw", "predict_proba", "predict"):
+        found = getattr(fast, method)(DeviceArray(torch.tensor(X32)))
+        assert isinstance(found, DeviceArray)
+        expected = getattr(fast, method)(torch.tensor(X32))
+        same_bits(found.tensor.numpy(), expected.numpy())
+
+
 def test_threads_share_what_is_built_and_each_gets_its_own_answers(model):
     fast = TensorizedEstimator(model, device="cuda", verify=False)
     expected = TensorizedEstimator(model, verify=False).predict_raw(X32)

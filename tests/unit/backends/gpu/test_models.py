@@ -1,4 +1,4 @@
-"""The models of the equality suite through CUDA's kernels, by way of the stand-in: the bits that the CPU's kernels give.
+"""The models of the equality suite through CUDA's kernels, by way of the stand-in, with the bits of the CPU's kernels.
 
 Those are held against the libraries themselves by tests/parity, on the same models.
 """
