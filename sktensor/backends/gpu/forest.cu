@@ -47,7 +47,7 @@ struct alignas(16) Tree {
 struct Source {
     int feature;                     // the column of X
     int steps;                       // of the search among 2 ** steps - 1 thresholds; -1 for categories
-    int first, count;                // its thresholds, without the infinities behind them
+    int first;                       // its thresholds
     int column_begin, column_end;    // its columns of codes
 };
 
@@ -209,12 +209,12 @@ DEVICE int code_of(const Tables &t, FEATURE x, int rank, const Source &s, int co
 #if ZEROS
     if ((x < 0 ? -x : x) <= t.zero_limit && LOAD(&c->zero) >= 0) return LOAD(&c->zero);
 #endif
-    return rank < s.count ? rank : s.count;  // infinity may equal the padding
+    return rank;  // where infinity equals the padding, it exceeds the ranks of all nodes just as well
 }
 
 DEVICE Source source_of(const Tables &t, int s) {
     const Source *const p = t.source + s;
-    return {LOAD(&p->feature), LOAD(&p->steps), LOAD(&p->first), LOAD(&p->count), LOAD(&p->column_begin), LOAD(&p->column_end)};
+    return {LOAD(&p->feature), LOAD(&p->steps), LOAD(&p->first), LOAD(&p->column_begin), LOAD(&p->column_end)};
 }
 
 #if !FEW

@@ -37,7 +37,7 @@ FEATURES = 32
 
 QUAD = 16  # bytes that a thread copies at a time
 
-SOURCE = np.dtype([(name, np.int32) for name in ("feature", "steps", "first", "count", "column_begin", "column_end")])
+SOURCE = np.dtype([(name, np.int32) for name in ("feature", "steps", "first", "column_begin", "column_end")])
 COLUMN = np.dtype([(name, np.int32) for name in ("nan", "zero", "offset", "size")])
 TREE = np.dtype([("root", np.uint32), ("begin", np.uint32), ("depth", np.int32), ("number", np.int32)])
 
@@ -165,7 +165,7 @@ def _codes(ranks: RankTables, compared: str) -> tuple[dict[str, Any], Array]:
     for place, (begin, end) in enumerate(numeric):
         own = thresholds[ranks.source[begin]]
         steps = len(own).bit_length()
-        source[place] = ranks.source_feature[begin], steps, first, len(own), begin, end
+        source[place] = ranks.source_feature[begin], steps, first, begin, end
         padded.append(np.pad(own, (0, 2**steps - 1 - len(own)), constant_values=np.inf))
         first += 2**steps - 1
     order = np.arange(ranks.n_columns)
