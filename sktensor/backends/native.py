@@ -7,7 +7,6 @@ from typing import Any
 
 from sktensor.backends.cpu import engine as cpu
 from sktensor.backends.cpu.engine import build_quickly
-from sktensor.backends.gpu import engine as gpu
 from sktensor.backends.workload import Workload
 from sktensor.strategies.auto import Option
 
@@ -15,7 +14,11 @@ __all__ = ["build", "build_quickly", "options", "unavailable"]
 
 
 def _engine(device: str) -> Any:
-    return gpu if device.startswith("cuda") else cpu
+    if not device.startswith("cuda"):
+        return cpu
+    from sktensor.backends.gpu import engine as gpu  # of which predictions on a CPU load nothing
+
+    return gpu
 
 
 def unavailable(device: str, strategy: str) -> str:

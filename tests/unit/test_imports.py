@@ -200,6 +200,23 @@ def test_import_sktensor_is_light():
     assert loaded_by(code) & heavy == set()
 
 
+def test_predictions_on_a_cpu_load_nothing_of_other_devices():
+    code = """if True:
+        import numpy as np, sys, warnings
+        from sktensor import Forest
+        from sktensor.inputs.rows import Rows
+        from sktensor.runtime.program import Program
+        from sktensor.runtime.settings import Settings
+        tree = {"feature": 0, "threshold": 0.5, "left": {"value": 1.0}, "right": {"value": 2.0}}
+        program = Program(Forest.from_trees([tree], n_features=1))
+        plan = program.plan(3, Settings())
+        if plan.backend == "native":
+            assert program.total(Rows(np.zeros((3, 1))), Settings()).tolist() == [[1.0]] * 3
+        assert not [name for name in sys.modules if name.startswith("sktensor.backends.gpu")]
+    """
+    assert loaded_by(code) & {"torch", "sklearn", "cuda", "cupy"} == set()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("library", ["sklearn", "xgboost", "lightgbm", "catboost"])
 def test_an_extractor_loads_its_library_and_no_torch(library):
