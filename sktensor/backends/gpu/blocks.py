@@ -27,8 +27,8 @@ SCALAR_REGISTERS, VECTOR_REGISTERS = 64, 128
 # Outputs of leaves with several values that a thread sums at once.
 OUTPUTS_AT_ONCE = 4
 
-# Up to so many rows a processor the kernel for few rows is taken.
-FEW_PER_PROCESSOR = 16
+# Up to so many rows a processor the kernel for few rows is taken: the other one would leave most of them idle.
+FEW_PER_PROCESSOR = 128
 MOST_LOG_ROWS = 5
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from sktensor.backends.gpu import libraries
 __all__ = ["Device", "Driver", "DriverError", "Function"]
 
 # CUdevice_attribute and CUfunction_attribute of cuda.h
-PROCESSORS, MAJOR, MINOR, SHARED_PER_BLOCK = 16, 75, 76, 97
+PROCESSORS, MAJOR, MINOR, SHARED_PER_PROCESSOR, SHARED_PER_BLOCK = 16, 75, 76, 81, 97
 MAX_DYNAMIC_SHARED = 8
 PREFERRED_CARVEOUT = 9
 
@@ -155,7 +156,6 @@ class Device:
             call("cuModuleLoadData", ctypes.byref(module), image)
             call("cuModuleGetFunction", ctypes.byref(function), module, name.encode())
             call("cuFuncSetAttribute", function, MAX_DYNAMIC_SHARED, shared_bytes)
-            call("cuFuncSetAttribute", function, PREFERRED_CARVEOUT, 100)
             call(
                 "cuOccupancyMaxActiveBlocksPerMultiprocessor",
                 ctypes.byref(blocks),
@@ -163,7 +163,11 @@ class Device:
                 threads,
                 ctypes.c_size_t(shared_bytes),
             )
-        return Function(self, function, threads, shared_bytes, max(1, blocks.value) * self.n_processors)
+            at_once = max(1, blocks.value)
+            # As much of the first-level cache as blocks need; the rest of it keeps what is read of nodes and values.
+            wanted = at_once * (shared_bytes + RESERVED_SHARED) / self._attribute(SHARED_PER_PROCESSOR)
+            call("cuFuncSetAttribute", function, PREFERRED_CARVEOUT, min(100, math.ceil(100 * wanted)))
+        return Function(self, function, threads, shared_bytes, at_once * self.n_processors)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import ctypes
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -73,7 +73,7 @@ class DeviceForest:
         self._lock = threading.RLock()
         self._tables: dict[str, _DeviceTables] = {}
         self._functions: dict[Variant, Function] = {}
-        self._launch = lru_cache(LAUNCHES_KEPT)(self._prepared)
+        self._launches: dict[tuple[str, bool, int, float], _Launch] = {}
 
     def sums(self, X: Matrix, out: int, stream: int, flush_limit: float, start: int = 0) -> None:
         """Start writing the sums over trees, shape (n, K) in C order, to an address.
@@ -103,26 +103,33 @@ class DeviceForest:
     ) -> None:
         for first in range(0, X.n_rows, MOST_ROWS):
             n_rows = min(MOST_ROWS, X.n_rows - first)
-            function, n_blocks, structure, more = self._launch(X.dtype, leaves, n_rows, flush_limit)
-            function.launch(
-                n_blocks,
+            launch = self._launch(X.dtype, leaves, n_rows, flush_limit)
+            launch.function.launch(
+                launch.n_blocks,
                 stream,
                 (
-                    structure,
+                    launch.tables,
                     ctypes.c_void_p(X.address + first * X.stride_row * ITEMSIZE[X.dtype]),
                     ctypes.c_longlong(X.stride_row),
                     ctypes.c_longlong(X.stride_column),
                     ctypes.c_int(n_rows),
                     ctypes.c_void_p(start + first * row_bytes if start else None),
                     ctypes.c_void_p(out + first * row_bytes),
-                    *more,
+                    *launch.more,
                 ),
             )
 
-    def _prepared(
-        self, dtype: str, leaves: bool, n_rows: int, flush_limit: float
-    ) -> tuple[Function, int, ctypes.Structure, tuple[Any, ...]]:
-        """The kernel for so many rows, its blocks, its tables and what else it is told."""
+    def _launch(self, dtype: str, leaves: bool, n_rows: int, flush_limit: float) -> _Launch:
+        """What rows of a dtype start, kept for the next ones."""
+        key = dtype, leaves, n_rows, flush_limit
+        if (found := self._launches.get(key)) is None:
+            found = self._prepared(*key)
+            if len(self._launches) >= LAUNCHES_KEPT:
+                self._launches.clear()
+            self._launches[key] = found
+        return found
+
+    def _prepared(self, dtype: str, leaves: bool, n_rows: int, flush_limit: float) -> _Launch:
         found = self._tables_for(compared_dtype(self._forest, dtype))
         block = blocks.best_block(found.host, self._device.shared_bytes, self._device.n_processors, n_rows)
         if block is None:
@@ -133,7 +140,7 @@ class DeviceForest:
         function = self._function(found.host, Variant(dtype, leaves, block))
         n_blocks = min(-(-n_rows // block.n_rows), function.blocks_at_once)
         more = (ctypes.c_int(block.log_rows),) if isinstance(block, FewBlock) else ()
-        return function, n_blocks, found.structure(leaves, flush_limit), more
+        return _Launch(function, n_blocks, found.structure(leaves, flush_limit), more)
 
     def _tables_for(self, compared: Literal["float32", "float64"]) -> _DeviceTables:
         with self._lock:
@@ -150,6 +157,16 @@ class DeviceForest:
                 found = self._device.load(image, variant.name, variant.threads, shared_bytes)
                 self._functions[variant] = found
             return found
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """A kernel, its blocks, its tables, and what it is told behind the rows."""
+
+    function: Function
+    n_blocks: int
+    tables: ctypes.Structure
+    more: tuple[Any, ...]
 
 
 class _DeviceTables:
