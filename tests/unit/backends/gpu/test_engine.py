@@ -10,10 +10,12 @@ import pytest
 import stand_in_gpu as gpu
 import torch
 from agreement import same_bits
+from catboost import CatBoostClassifier
 from forests import random_forest, random_rows
 from lightgbm import LGBMRegressor
 from reference import reference_sum
 from scipy import sparse
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -21,6 +23,8 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from stand_in_gpu import stand_in  # noqa: F401
 from xgboost import XGBClassifier
 
@@ -202,3 +206,28 @@ def test_threads_share_what_is_built_and_each_gets_its_own_answers(model):
     for (i, _), answer in found.items():
         same_bits(answer, expected[i * 10 :])
     assert gpu.library().stand_in_contexts() == 0
+
+
+def test_pipelines_and_categories_by_their_values_run_on_the_device():
+    frame = pd.DataFrame(X[:, :4], columns=list("abcd")).assign(e=np.array(["x", "y", None, "zz"] * 200)[: len(X)])
+    folded = make_pipeline(
+        make_column_transformer((StandardScaler(), ["a", "b", "c"]), (OneHotEncoder(), ["e"]), remainder="passthrough"),
+        RandomForestClassifier(n_estimators=5, random_state=0),
+    ).fit(frame, Y)
+    fast = TensorizedEstimator(folded, device="cuda")
+    same_bits(fast.predict_proba(frame), folded.predict_proba(frame))
+    catboost = CatBoostClassifier(iterations=5, depth=3, cat_features=["e"], verbose=0, allow_writing_files=False)
+    frame = frame.fillna({"e": "none"})
+    catboost.fit(frame, Y)
+    same_bits(TensorizedEstimator(catboost, device="cuda").predict_proba(frame), catboost.predict_proba(frame))
+
+
+@pytest.mark.usefixtures("no_tensor_code")
+def test_sums_start_from_base_margins():
+    model = XGBClassifier(n_estimators=5, max_depth=3, n_jobs=1).fit(X32, Y)
+    margin = np.random.default_rng(0).normal(size=len(X32)).astype(np.float32)
+    fast = TensorizedEstimator(model, device="cuda")
+    expected = model.predict_proba(X32, base_margin=margin)
+    same_bits(fast.predict_proba(X32, base_margin=margin), expected)
+    raw = fast.predict_raw(torch.tensor(X32))
+    assert isinstance(raw, torch.Tensor) and not raw.requires_grad
