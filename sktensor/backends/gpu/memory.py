@@ -34,8 +34,8 @@ class Memory:
         import torch
 
         # As bytes, since torch has not all dtypes of numpy; and copied before, since the forest's arrays are read-only.
-        host = torch.from_numpy(np.frombuffer(array.tobytes(), dtype=np.uint8).copy())
-        there = host.to(self.device)
+        host = np.array(array, order="C").reshape(-1).view(np.uint8)
+        there = torch.from_numpy(host).to(self.device)
         return there.data_ptr(), there
 
     def empty(self, shape: tuple[int, ...], dtype: str) -> torch.Tensor:

@@ -21,6 +21,7 @@ def has(runtime):
     return os.path.isabs(found.stdout.strip())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "runtime"), [("address", "asan"), ("thread", "tsan")])
 def test_no_sanitizer_has_anything_to_say(kind, runtime):
     if not has(runtime):
