@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import gpu_models, machine
+from benchmarks import gpu_models, gpu_peers, machine
 from sktensor import Forest
 from sktensor.backends import torch as tensor_code
 from sktensor.backends.gpu import blocks, cubins, engine, nvrtc
@@ -352,53 +352,7 @@ def step_torch(run: Run) -> Any:
 
 def step_peers(run: Run) -> Any:
     """XGBoost's own predictor and nvForest, on CuPy's arrays, where they are installed."""
-    try:
-        import cupy
-    except ImportError:
-        return "CuPy is not installed"
-    found: dict[str, Any] = {}
-    for name, forest, own in gpu_models.standard(run.folder):
-        for n in (1, 1000, 100_000, 1_000_000):
-            X = cupy.random.standard_normal((n, forest.n_features), dtype=cupy.float32)
-            for peer, make in (("xgboost", _xgboost), ("nvforest", _nvforest)):
-                try:
-                    predict = make(own, n)
-                except (ImportError, ValueError) as error:
-                    found[f"{name}, {peer}"] = f"{type(error).__name__}: {error}"[:120]
-                    continue
-                predict(X)
-                cupy.cuda.Device().synchronize()
-                times = []
-                for _ in range(REPEATS):
-                    begin = time.perf_counter()
-                    predict(X)
-                    cupy.cuda.Device().synchronize()
-                    times.append(time.perf_counter() - begin)
-                seconds = statistics.median(times)
-                found[f"{name}, {peer}, {n} rows"] = {"us": round(1e6 * seconds, 1), "rows_per_s": round(n / seconds)}
-        run.write("peers", found)
-    return found
-
-
-def _xgboost(own: Path | None, n: int) -> Callable[[Any], Any]:
-    import xgboost
-
-    if own is None or own.suffix != ".ubj":
-        raise ValueError("not a model of XGBoost")
-    booster = xgboost.Booster(model_file=str(own))
-    booster.set_param({"device": DEVICE})
-    return lambda X: booster.inplace_predict(X, predict_type="margin")
-
-
-def _nvforest(own: Path | None, n: int) -> Callable[[Any], Any]:
-    import nvforest
-
-    if own is None:
-        raise ValueError("not in a format that nvForest reads")
-    kind = "xgboost_ubj" if own.suffix == ".ubj" else "lightgbm"
-    model = nvforest.load_model(str(own), device="gpu", model_type=kind)
-    model.optimize(batch_size=n)
-    return model.predict
+    return gpu_peers.timed(run.folder, REPEATS)
 
 
 STEPS: dict[str, Callable[[Run], Any]] = {

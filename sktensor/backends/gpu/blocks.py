@@ -19,7 +19,6 @@ STAGE_BYTES = 24 * 1024
 CHUNK = {4: 64, 8: 32}
 
 REGISTERS = 65536  # of a processor
-MOST_THREADS = 2048  # on a processor, at most; fewer on small ones
 
 # Registers that a thread may take: kernels with several sums a row need more.
 SCALAR_REGISTERS, VECTOR_REGISTERS = 64, 128
