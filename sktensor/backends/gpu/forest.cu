@@ -44,11 +44,11 @@ struct alignas(16) Tree {
 };
 
 // A column of X that some node looks at.
-struct Source {
-    int feature;                     // the column of X
-    int steps;                       // of the search among 2 ** steps - 1 thresholds; -1 for categories
-    int first;                       // its thresholds
-    int column_begin, column_end;    // its columns of codes
+struct alignas(16) Source {
+    int feature;  // the column of X
+    int first;    // its thresholds, 2 ** steps - 1 of them
+    int column;   // its first column of codes
+    int shape;    // steps, or -1 for categories, in the low byte; above it the number of its columns
 };
 
 // A column of codes.
@@ -77,6 +77,10 @@ DEVICE Tree load(const Tree *p) {
     const uint4 v = __ldg((const uint4 *)p);
     return {v.x, v.y, (int)v.z, (int)v.w};
 }
+DEVICE Source load(const Source *p) {
+    const uint4 v = __ldg((const uint4 *)p);
+    return {(int)v.x, (int)v.y, (int)v.z, (int)v.w};
+}
 #define LOAD(pointer) load(pointer)
 #endif
 
@@ -88,6 +92,8 @@ DEVICE Tree load(const Tree *p) {
 #define FEATURES 32                              // that pass through the buffer at a time, at most
 #define PITCH (FEATURES + 1)                     // so that lanes with neighbouring rows meet no bank twice
 #define BUFFER_BYTES (CHUNK * PITCH * (int)sizeof(FEATURE))
+#define PER_THREAD (CHUNK * FEATURES / THREADS)  // numbers of X that a thread puts into the buffer
+#define TOGETHER (PER_THREAD < 8 ? PER_THREAD : 8)
 #define MOST_STEPS 14                            // a search in shared memory has fewer
 #define STAGED_THRESHOLDS ((STAGE_BYTES - BUFFER_BYTES) / (int)sizeof(FEATURE))
 
@@ -96,6 +102,9 @@ typedef int Out;
 #else
 typedef ACC Out;
 #endif
+
+DEVICE int steps_of(const Source &s) { return (signed char)s.shape; }
+DEVICE int end_of(const Source &s) { return s.column + (s.shape >> 8); }
 
 struct Tables {
     const Source *source;
@@ -200,7 +209,7 @@ DEVICE int answer(const Tables &t, FEATURE x, const Column &c) {
 DEVICE int code_of(const Tables &t, FEATURE x, int rank, const Source &s, int column) {
     const Column *const c = t.column + column;
 #if CATEGORIES
-    if (s.steps < 0) {
+    if (steps_of(s) < 0) {
         const Column all = {0, 0, LOAD(&c->offset), LOAD(&c->size)};
         return answer(t, x, all);
     }
@@ -210,11 +219,6 @@ DEVICE int code_of(const Tables &t, FEATURE x, int rank, const Source &s, int co
     if ((x < 0 ? -x : x) <= t.zero_limit && LOAD(&c->zero) >= 0) return LOAD(&c->zero);
 #endif
     return rank;  // where infinity equals the padding, it exceeds the ranks of all nodes just as well
-}
-
-DEVICE Source source_of(const Tables &t, int s) {
-    const Source *const p = t.source + s;
-    return {LOAD(&p->feature), LOAD(&p->steps), LOAD(&p->first), LOAD(&p->column_begin), LOAD(&p->column_end)};
 }
 
 #if !FEW
@@ -234,27 +238,36 @@ DEVICE void encode(const Tables &t, const X *rows, i64 stride_row, i64 stride_co
         const int low = LOAD(&t.source[begin].first), high = LOAD(&t.source[end].first);
         const bool staged = high - low <= STAGED_THRESHOLDS;
         if (staged)
+#pragma unroll 4
             for (int i = thread; i < high - low; i += THREADS) thresholds[i] = LOAD(t.threshold + low + i);
 #pragma unroll 1
         for (int chunk = 0; chunk < ROWS && first_row + chunk < n; chunk += CHUNK) {
-#pragma unroll 4
-            for (int e = thread; e < CHUNK * FEATURES; e += THREADS) {
-                const bool by_row = stride_column == 1;
-                const int i = by_row ? e / FEATURES : e % CHUNK, s = begin + (by_row ? e % FEATURES : e / CHUNK);
-                const int row = first_row + chunk + i;
-                if (s < end && row < n)
-                    buffer[i * PITCH + s - begin] = seen(t, rows[row * stride_row + LOAD(&t.source[s].feature) * stride_column]);
+            const bool by_row = stride_column == 1;
+            for (int e = thread; e < CHUNK * FEATURES; e += THREADS * TOGETHER) {
+                X x[TOGETHER];  // all of them are on their way at once; beyond the last row or feature it is read again
+#pragma unroll
+                for (int u = 0; u < TOGETHER; u++) {
+                    const int at = e + u * THREADS, s = begin + (by_row ? at % FEATURES : at / CHUNK);
+                    const int row = first_row + chunk + (by_row ? at / FEATURES : at % CHUNK);
+                    const int feature = LOAD(&t.source[s < end ? s : end - 1].feature);
+                    x[u] = rows[(row < n ? row : n - 1) * stride_row + feature * stride_column];
+                }
+#pragma unroll
+                for (int u = 0; u < TOGETHER; u++) {
+                    const int at = e + u * THREADS;
+                    buffer[by_row ? at / FEATURES * PITCH + at % FEATURES : at % CHUNK * PITCH + at / CHUNK] = seen(t, x[u]);
+                }
             }
             BARRIER();
             const int row = chunk + in_chunk;
 #pragma unroll 1
             for (int s = begin + thread / CHUNK; s < end; s += THREADS / CHUNK) {
-                const Source source = source_of(t, s);
+                const Source source = LOAD(t.source + s);
                 const FEATURE x = buffer[in_chunk * PITCH + s - begin];
-                const int rank = staged ? search(x, stage, BUFFER_BYTES + (source.first - low) * (int)sizeof(FEATURE), source.steps)
-                                        : search_any(x, t.threshold + source.first, source.steps);
+                const int rank = staged ? search(x, stage, BUFFER_BYTES + (source.first - low) * (int)sizeof(FEATURE), steps_of(source))
+                                        : search_any(x, t.threshold + source.first, steps_of(source));
 #pragma unroll 1
-                for (int c = source.column_begin; c < source.column_end; c++)
+                for (int c = source.column; c < end_of(source); c++)
                     *(CODE *)(tile + c * COLUMN_BYTES + place(row / R, row % R)) = (CODE)code_of(t, x, rank, source, c);
             }
             BARRIER();
@@ -342,6 +355,7 @@ KERNEL(forest_many)(const Tables t, const X *rows, i64 stride_row, i64 stride_co
                 const int begin = LOAD(t.group_node + group), end = LOAD(t.group_node + group + 1);
                 const int first_tree = LOAD(t.group_tree + group), end_tree = LOAD(t.group_tree + group + 1);
                 BARRIER();
+#pragma unroll 4
                 for (int i = thread; i < (end - begin) * (int)sizeof(Node) / 16; i += THREADS)
                     ((Quad *)stage)[i] = LOAD((const Quad *)(t.node + begin) + i);
                 BARRIER();
@@ -405,10 +419,10 @@ KERNEL(forest_few)(const Tables t, const X *x, i64 stride_row, i64 stride_column
         const int row = first_row + in_block;
         for (int s = slot; s < t.n_sources; s += at_once) {
             if (row >= n) break;
-            const Source source = source_of(t, s);
+            const Source source = LOAD(t.source + s);
             const FEATURE value = seen(t, x[row * stride_row + source.feature * stride_column]);
-            const int rank = search_any(value, t.threshold + source.first, source.steps < 0 ? 0 : source.steps);
-            for (int c = source.column_begin; c < source.column_end; c++)
+            const int rank = search_any(value, t.threshold + source.first, steps_of(source) < 0 ? 0 : steps_of(source));
+            for (int c = source.column; c < end_of(source); c++)
                 tile[(c << log_rows) + in_block] = (CODE)code_of(t, value, rank, source, c);
         }
         BARRIER();

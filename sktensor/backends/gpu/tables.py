@@ -35,9 +35,11 @@ MOST_COLUMNS = 2**16
 # Features that pass through the buffer of rows at a time, as forest.cu has it.
 FEATURES = 32
 
+CATEGORIES = -1  # steps of a source that is asked about categories
+
 QUAD = 16  # bytes that a thread copies at a time
 
-SOURCE = np.dtype([(name, np.int32) for name in ("feature", "steps", "first", "column_begin", "column_end")])
+SOURCE = np.dtype([(name, np.int32) for name in ("feature", "first", "column", "shape")])
 COLUMN = np.dtype([(name, np.int32) for name in ("nan", "zero", "offset", "size")])
 TREE = np.dtype([("root", np.uint32), ("begin", np.uint32), ("depth", np.int32), ("number", np.int32)])
 
@@ -165,7 +167,7 @@ def _codes(ranks: RankTables, compared: str) -> tuple[dict[str, Any], Array]:
     for place, (begin, end) in enumerate(numeric):
         own = thresholds[ranks.source[begin]]
         steps = len(own).bit_length()
-        source[place] = ranks.source_feature[begin], steps, first, begin, end
+        source[place] = ranks.source_feature[begin], first, begin, _shape(steps, end - begin)
         padded.append(np.pad(own, (0, 2**steps - 1 - len(own)), constant_values=np.inf))
         first += 2**steps - 1
     order = np.arange(ranks.n_columns)
@@ -195,9 +197,13 @@ def _category_sources(categories: CategoryTables, n_numeric: int) -> tuple[Array
     by_feature = np.argsort(categories.feature, kind="stable")
     feature, first, count = np.unique(categories.feature[by_feature], return_index=True, return_counts=True)
     source = np.zeros(len(feature), dtype=SOURCE)
-    source["feature"], source["steps"] = feature, -1
-    source["column_begin"], source["column_end"] = n_numeric + first, n_numeric + first + count
+    source["feature"], source["column"], source["shape"] = feature, n_numeric + first, _shape(CATEGORIES, count)
     return source, by_feature
+
+
+def _shape(steps: int, n_columns: Any) -> Any:
+    """Steps of the search and columns of codes, as the kernel reads them."""
+    return n_columns << 8 | steps & 0xFF
 
 
 def _batches(source: Array, n_thresholds: int) -> Array:
