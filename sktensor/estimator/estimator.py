@@ -60,8 +60,8 @@ class TensorizedEstimator(
         Which algorithm: ``"bitsliced"``, ``"gemm"``, ``"tree_traversal"``, ``"perfect_tree_traversal"``, the name of a
         registered one, or ``"auto"`` for the one expected to be the fastest for the forest, the rows and the device.
     backend : {"auto", "torch", "native"}, default="auto"
-        What runs it: tensor code, on any device; or compiled kernels, which there are for ``"bitsliced"`` and
-        ``"tree_traversal"`` on the CPU. ``"auto"`` takes a kernel where there is one.
+        What runs it: tensor code, on any device; or compiled kernels, which there are for ``"tree_traversal"`` on the
+        CPU and on CUDA, and for ``"bitsliced"`` on the CPU. ``"auto"`` takes a kernel where there is one.
     batch_size : int, optional
         Rows in flight at most. None lets the program choose, so that memory stays bounded at any number of rows.
     n_jobs : int, optional
