@@ -336,8 +336,7 @@ class TensorizedEstimator(
         self, method: str, X: Any, base_margin: Any = None, params: Any = None, fitted: Fitted | None = None
     ) -> Any:
         """What a method returns, made of one fitted state."""
-        if fitted is None:
-            fitted = self._current()
+        fitted = self._current() if fitted is None else fitted
         settings = self._settings()
         is_simple = base_margin is None and not params and not self.verbose
         if is_simple and (found := fitted.plain_answers(method, settings, X)) is not None:
@@ -355,7 +354,8 @@ class TensorizedEstimator(
             from sktensor.estimator.progress import Watched
 
             program = Watched(program)
-        return like_array(X, ANSWERS[method](fitted, program, settings, X, base_margin))
+        found = ANSWERS[method](fitted, program, settings, X, base_margin)
+        return found if type(found).__module__ == "numpy" else like_array(X, found)
 
     @available_if(has_score)
     def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:

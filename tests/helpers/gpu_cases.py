@@ -36,7 +36,15 @@ CASES = {
     ),
     "u8 not staged": ({"n_trees": 4, "max_depth": 14}, "many", "sums", 16, NARROW, "float64"),
     "categories": (FLOAT32 | {"categorical": True, "cat_mode": "xgb"}, "many", "sums", 4096, NARROW, "float64"),
-    "vectors": ({"n_outputs": 5, "vector": True}, "many", "sums", 4096, NARROW, "float32"),
+    # The last tree is the last leaf, so that every row reaches the end of the values.
+    "vectors": (
+        {"n_outputs": 5, "vector": True, "single_leaf": "last", "shuffle": False},
+        "many",
+        "sums",
+        4096,
+        NARROW,
+        "float32",
+    ),
     "leaves": ({"n_trees": 9, "n_outputs": 2}, "many", "leaves", 512, NARROW, "float32"),
     "leaves not staged": ({"n_trees": 9, "n_outputs": 2}, "many", "leaves", 16, NARROW, "float32"),
     "few": (FLOAT32 | {"cmp": "lt", "n_trees": 30, "n_outputs": 2}, "few", "sums", 512, NARROW, "float32"),
