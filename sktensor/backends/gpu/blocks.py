@@ -19,6 +19,7 @@ STAGE_BYTES = 24 * 1024
 CHUNK = {4: 64, 8: 32}
 
 REGISTERS = 65536  # of a processor
+MOST_BLOCKS = 16  # on a processor at the same time, on the smallest ones
 
 # Registers that a thread may take: kernels with several sums a row need more.
 SCALAR_REGISTERS, VECTOR_REGISTERS = 64, 128
@@ -105,7 +106,8 @@ def few_blocks(tables: ForestTables, shared_bytes: int) -> Iterator[FewBlock]:
 
 def min_blocks(threads: int, is_vector: bool) -> int:
     """Blocks that a processor should have registers for at the same time."""
-    return max(1, REGISTERS // ((VECTOR_REGISTERS if is_vector else SCALAR_REGISTERS) * threads))
+    of_a_thread = VECTOR_REGISTERS if is_vector else SCALAR_REGISTERS
+    return min(MOST_BLOCKS, max(1, REGISTERS // (of_a_thread * threads)))
 
 
 def best_block(tables: ForestTables, shared_bytes: int, n_processors: int, n_rows: int) -> Block | FewBlock | None:

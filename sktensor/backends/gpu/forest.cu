@@ -1,20 +1,22 @@
 // Sums over a forest's trees, and the leaves that rows reach: the kernels of the GPU.
 //
 // One source for NVRTC and, with ON_HOST, for a C++ compiler (kernels/gpu/host.h). Nothing in it depends on a model: trees, depths, columns and
-// thresholds are data. What depends on dtypes and on the shape of a block is set when it is compiled (build.py):
+// thresholds are data. What depends on dtypes and on the shape of a block is set when it is compiled (variants.py):
 //
 //   X, X_FORMAT       how a number of X lies in memory, and which format that is: 0 as it says, 1 float16, 2 bfloat16
 //   THROUGH           what a number of X is cast to first
-//   FEATURE           the dtype of the comparison
+//   FEATURE, TRUNCATE the dtype of the comparison, and the function that truncates it
 //   RIGHT             whether a value equal to a threshold goes right
 //   MISSING, FLUSH, ZEROS, CATEGORIES    whether any value is missing beside NaN, flushed to zero, a zero that goes its own way, a category
 //   TRUNCATE_FIRST    whether a category's number is truncated before it is looked at
 //   ACC               the dtype of the sum
 //   VECTOR            how many outputs of leaves with several values are summed at once; 0 where leaves have one
 //   LEAVES            whether the numbers of leaves are wanted in place of sums
-//   CODE, NODE64      the dtype of codes (u8, u16), and whether nodes have 64 bits or 32
+//   CODE, CODE_BYTES  the dtype of codes, u8 or u16, and its size
+//   NODE64            whether nodes have 64 bits or 32
 //   SHIFT             where the column of a 32-bit node begins
 //   THREADS, R        threads of a block, and rows that each of them walks
+//   MIN_BLOCKS        blocks that a processor is to have registers for
 //   STAGED            whether nodes are copied to shared memory, a group of trees at a time
 //   STAGE_BYTES       shared memory in front of the codes: for rows and thresholds, then for nodes
 //   CHUNK             rows that pass through that memory at a time
