@@ -96,7 +96,7 @@ def walk(code: list[tuple[int, str]], load: str) -> float:
 
 
 def search(code: list[tuple[int, str]]) -> float:
-    """Instructions a step of the search, the most of any step: from one comparison to the next."""
+    """Instructions a step of the search, on average: from one comparison to the next."""
     places, last = [], None
     for i, (_, what) in enumerate(code):
         if re.match(r"LDS R\d+, \[R\d+(\+0x[0-9a-f]*[37bf]c)?\]", what):
