@@ -24,9 +24,38 @@ constexpr int64_t kCacheBytes = 1 << 19; // half of a usual second-level cache
 
 enum : int32_t { kWalkSum = 400, kWalkAccumulator, kWalkTrees, kWalkNodes, kWalkChildren, kWalkColumn, kWalkLeaves };
 
+// Values of X as nodes compare them.
+template <class Feature>
+struct AnyRows {
+  const skt_rows &rows;
+  const Treatment<Feature> treatment;
+
+  explicit AnyRows(const skt_rows &given) : rows(given), treatment(given) {}
+  const char *where(int64_t row, int32_t column) const {
+    const Column own = column_of(rows, column);
+    return own.data + row * own.stride;
+  }
+  Feature at(int64_t row, int32_t column) const { return value_at(column_of(rows, column), row, treatment); }
+};
+
+// The same where they lie side by side in the dtype of the features, and are compared as they are.
+template <class Feature>
+struct PlainRows {
+  const char *const data;
+  const int64_t step;
+
+  explicit PlainRows(const skt_rows &rows) : data(static_cast<const char *>(rows.data)), step(rows.row_stride) {}
+  static bool are(const skt_rows &rows) {
+    return !rows.columns && rows.dtype == (sizeof(Feature) == 4 ? SKT_FLOAT32 : SKT_FLOAT64) && rows.column_stride == int64_t(sizeof(Feature)) &&
+           Treatment<Feature>(rows).changes_nothing();
+  }
+  const char *where(int64_t row, int32_t column) const { return data + row * step + column * int64_t(sizeof(Feature)); }
+  Feature at(int64_t row, int32_t column) const { return walking::read<Feature>(where(row, column)); }
+};
+
 // Leaves of rows first .. first + n in one tree.
-template <bool kRightIfEqual, class Feature>
-void walk(const skt_walk &t, const skt_rows &rows, const Treatment<Feature> &treatment, int32_t tree, int64_t first, int n, int32_t *leaf) {
+template <bool kRightIfEqual, class Values>
+void walk(const skt_walk &t, const Values &X, int32_t tree, int64_t first, int n, int32_t *leaf) {
   if (t.root[tree] < 0) {
     std::fill(leaf, leaf + n, ~t.root[tree]);
     return;
@@ -39,32 +68,38 @@ void walk(const skt_walk &t, const skt_rows &rows, const Treatment<Feature> &tre
     for (int i = 0; i < kept; i++) {
       const skt_node &node = t.nodes[at[i]];
       const uint8_t r = row[i];
-      const Feature x = value_at(column_of(rows, node.column), first + r, treatment);
+      const auto x = X.at(first + r, node.column);
       const bool beyond = kRightIfEqual ? x >= node.threshold : x > node.threshold;
       const int32_t next = node.child[x != x ? node.missing_right : beyond];
       leaf[r] = ~next;
       at[next_kept] = next;
       row[next_kept] = r;
       next_kept += next >= 0;
-      const Column column = column_of(rows, t.nodes[std::max(next, 0)].column);
-      __builtin_prefetch(column.data + (first + r) * column.stride);
+      __builtin_prefetch(X.where(first + r, t.nodes[std::max(next, 0)].column));
     }
     kept = next_kept;
   }
 }
 
 // Calls use(row, n, tree, leaf) with the leaves of n rows from `row` on.
-template <class Feature, class Use>
-void each(const skt_walk &t, const skt_rows &rows, int64_t first, int64_t last, Use use) {
-  const Treatment<Feature> treatment(rows);
+template <class Values, class Use>
+void each_of(const skt_walk &t, const Values &X, int64_t first, int64_t last, Use use) {
   int32_t leaf[kRows];
   for (int64_t row = first; row < last; row += kRows) {
     const int n = static_cast<int>(std::min<int64_t>(kRows, last - row));
     for (int32_t tree = 0; tree < t.n_trees; tree++) {
-      t.right_if_equal ? walk<true>(t, rows, treatment, tree, row, n, leaf) : walk<false>(t, rows, treatment, tree, row, n, leaf);
+      t.right_if_equal ? walk<true>(t, X, tree, row, n, leaf) : walk<false>(t, X, tree, row, n, leaf);
       use(row, n, tree, leaf);
     }
   }
+}
+
+template <class Feature, class Use>
+void each(const skt_walk &t, const skt_rows &rows, int64_t first, int64_t last, Use use) {
+  if (PlainRows<Feature>::are(rows))
+    each_of(t, PlainRows<Feature>(rows), first, last, use);
+  else
+    each_of(t, AnyRows<Feature>(rows), first, last, use);
 }
 
 template <class Feature, class Acc>

@@ -26,7 +26,7 @@ from sktensor.inputs.checks import (
 from sktensor.inputs.dataframe import check_record_batch, frame_columns, is_frame, is_record_batch
 from sktensor.inputs.names import known_columns, take_columns
 from sktensor.inputs.rows import IN_PLACE, Rows, as_rows, exchanged, from_sequence, is_exchangeable
-from sktensor.inputs.sparse import as_csr_or_csc, is_csc_matrix, is_sparse
+from sktensor.inputs.sparse import as_csr_or_csc, few_cells, is_csc_matrix, is_sparse
 from sktensor.inputs.tensors import is_tensor
 from sktensor.registry import ColumnNames
 
@@ -145,6 +145,8 @@ def _sparse_rows(X: Any, forest: Forest, fitted: Any, name: str, *, allow_nan: b
         validate_data(fitted, X, skip_check_array=True, reset=False)  # its words for another width, and for names
         check_width(X.shape[1], forest, type(fitted).__name__)
     check_some(X, forest)
+    if (dense := few_cells(X, forest)) is not None:
+        return Rows(dense, NO_FLUSH, forest.inputs.missing_value, None, True)
     data = as_csr_or_csc(X, forest)
     check = None
     if data.dtype.kind == "f" and not (allow_nan and forest.inputs.accepts_inf and forest.inputs.sparse_accepts_nan):

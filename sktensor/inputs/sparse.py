@@ -13,12 +13,15 @@ from sktensor.forest import Forest
 from sktensor.native.finite import all_finite
 from sktensor.native.gather import ColumnGatherer, Gatherer, gathers, indices_ascend
 
-__all__ = ["as_csr", "as_csr_or_csc", "dense_blocks", "is_csc", "is_csc_matrix", "is_sparse"]
+__all__ = ["as_csr", "as_csr_or_csc", "dense_blocks", "few_cells", "is_csc", "is_csc_matrix", "is_sparse"]
 
 Array = npt.NDArray[Any]
 
 # Wider forests find the place of a column by bisection rather than in a table of all columns.
 MOST_TABLED = 2**24
+
+# Up to so many cells in all, rows are faster made dense by numpy.
+FEW_CELLS = 512
 
 # Cells of a dense block that are filled in the time in which one entry is taken out of it.
 CELLS_FILLED = 8
@@ -38,6 +41,31 @@ def is_csc(X: Any) -> bool:
 def is_csc_matrix(X: Any) -> bool:
     """Whether X is a ``scipy.sparse.csc_matrix``, which some libraries read otherwise than a ``csc_array``."""
     return X.format == "csc" and not isinstance(X, sys.modules["scipy.sparse"].sparray)
+
+
+def few_cells(X: Any, forest: Forest) -> Array | None:
+    """A small COO matrix as one array, which takes less time than CSR rows take to make; None for any other.
+
+    Nor for entries that are malformed, repeated or in another order than that of the cells, or not finite: of those,
+    libraries have rules.
+    """
+    n, width = X.shape
+    if X.format != "coo" or n * width > FEW_CELLS or X.data.dtype.char not in "fd":
+        return None
+    row, column = X.coords if hasattr(X, "coords") else (X.row, X.col)
+    if not (row.dtype.kind == column.dtype.kind == "i" and len(row) == len(column) == len(X.data)):
+        return None
+    cell = row.astype(np.int64) * width + column
+    if len(cell) and (column.min() < 0 or column.max() >= width or cell[0] < 0 or cell[-1] >= n * width):
+        return None
+    with np.errstate(over="ignore"):
+        values = X.data.astype(forest.trees.feature_dtype)
+    if (cell[1:] <= cell[:-1]).any() or not np.isfinite(values).all():
+        return None
+    absent = np.nan if forest.inputs.sparse_absent == "missing" else 0.0
+    found: Array = np.full(n * width, absent, dtype=forest.trees.feature_dtype)
+    found[cell] = values
+    return found.reshape(n, width)
 
 
 def as_csr_or_csc(X: Any, forest: Forest) -> Any:
@@ -211,7 +239,8 @@ def _rows_of_coo(X: Any) -> Any | None:
     if len(row) and (row[0] < 0 or row[-1] >= X.shape[0] or (row[1:] < row[:-1]).any()):
         return None
     sparse = sys.modules["scipy.sparse"]
-    ends = np.searchsorted(row, np.arange(X.shape[0] + 1, dtype=row.dtype)).astype(row.dtype)
+    ends = np.zeros(X.shape[0] + 1, dtype=row.dtype)
+    np.cumsum(np.bincount(row, minlength=X.shape[0]), out=ends[1:])
     container = sparse.csr_array if isinstance(X, sparse.sparray) else sparse.csr_matrix
     rows = container((X.data, column, ends), shape=X.shape)
     return rows if indices_ascend(rows) else None

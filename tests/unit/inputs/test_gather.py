@@ -1,5 +1,7 @@
 """Sparse rows as dense blocks of the columns that trees look at, by the kernel and by numpy, and who is handed them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -8,6 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from sktensor import TensorizedEstimator
+from sktensor.inputs.sparse import few_cells
 from sktensor.native import gather, loader
 
 ISAS = [] if loader.library() is None else range(loader.library().best + 1)
@@ -314,3 +317,37 @@ def test_one_value_that_is_refused_is_found_in_the_last_entry_of_a_column_that_n
         tree.predict(Z)
     with pytest.raises(ValueError, match=word):
         TensorizedEstimator(tree).predict(Z)
+
+
+def forest_of_float32(absent="zero"):
+    trees, inputs = SimpleNamespace(feature_dtype="float32"), SimpleNamespace(sparse_absent=absent)
+    return SimpleNamespace(trees=trees, inputs=inputs)
+
+
+@pytest.mark.parametrize("absent", ["zero", "missing"])
+def test_a_small_coo_matrix_is_one_array_of_the_forests_dtype(absent):
+    X = scipy.sparse.coo_matrix(([1.5, -2.5], ([0, 1], [2, 0])), shape=(2, 3))
+    found = few_cells(X, forest_of_float32(absent))
+    assert found.dtype == np.float32
+    empty = np.nan if absent == "missing" else 0.0
+    np.testing.assert_array_equal(found, [[empty, empty, 1.5], [-2.5, empty, empty]])
+
+
+@pytest.mark.parametrize(
+    "values, row, column",
+    [
+        ([1.0, 2.0], [0, 0], [1, 1]),  # repeated
+        ([1.0, 2.0], [1, 0], [0, 1]),  # in another order
+        ([1.0, np.nan], [0, 1], [0, 1]),
+        ([1.0, 1e300], [0, 1], [0, 1]),  # infinite in float32
+        ([1.0, 2.0], [0, 5], [0, 1]),
+        ([1.0, 2.0], [-1, 0], [0, 1]),
+        ([1.0, 2.0], [0, 1], [0, 7]),
+        ([1.0, 2.0], [0, 1], [-3, 1]),
+    ],
+)
+def test_a_small_coo_matrix_of_which_libraries_have_rules_is_left_to_them(values, row, column):
+    X = scipy.sparse.coo_matrix(([1.0, 2.0], ([0, 1], [0, 1])), shape=(2, 3))
+    X.data = np.array(values)
+    X.coords = np.array(row, dtype=np.int32), np.array(column, dtype=np.int32)
+    assert few_cells(X, forest_of_float32()) is None
