@@ -56,6 +56,8 @@ def _tensorized(est: TensorizedEstimator, submodel: Any) -> TensorizedEstimator:
 
     if isinstance(submodel, TensorizedEstimator):
         return submodel
+    if (check := getattr(find_extractor(submodel), "check_class", None)) is not None:
+        check(submodel)  # first: what is not supported may be fitted without a sign of it
     wrapped = TensorizedEstimator(submodel, **est._settings()._asdict(), verify=est.verify)
     wrapped._compiled()
     return wrapped

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from agreement import same_bits
 from composite_models import CASES, FOREST, TARGETS, THREE, XGB, X, fitted, rows_that_hurt
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import (
     AdaBoostRegressor,
     BaggingClassifier,
@@ -192,3 +192,21 @@ def test_the_wrapper_fails_no_check_that_the_bare_model_passes(model):
     ours = with_status("failed", TensorizedEstimator(model))
     bare = with_status("passed", model) if ours else {}
     assert {name: error for name, error in ours.items() if name in bare} == {}
+
+
+class Nothing(RegressorMixin, BaseEstimator):
+    """Learns nothing, so that nobody can tell whether it is fitted."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X))
+
+
+def test_models_without_a_sign_of_their_fit_run_as_the_library_runs_them_beside_trees():
+    rng = np.random.default_rng(0)
+    Z, y = rng.normal(size=(60, 3)), rng.normal(size=60)
+    parts = [("nothing", Nothing()), ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))]
+    model = StackingRegressor(parts, final_estimator=Nothing()).fit(Z, y)
+    same_bits(TensorizedEstimator(model).transform(Z), model.transform(Z))
