@@ -112,7 +112,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["filter_tables.js"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "getting_started": []}  # which have no section to go through
+html_sidebars = {"index": [], "getting_started": [], "moving_from": []}  # which have no section to go through
 html_theme_options = {
     "github_url": SOURCES,
     "logo": {
