@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sktensor.forest import Forest
 from sktensor.inputs.categories import Factorized, factorized, objects
 from sktensor.inputs.frames import ArrowFrame, Frame, adapter, is_direct
-from sktensor.inputs.frames.pandas import listed
+from sktensor.inputs.frames.pandas import values_of_index
 from sktensor.inputs.rows import IN_PLACE, Columns, Rows, as_rows, check_rounding, is_tensor, looked_up
 
 __all__ = ["check_record_batch", "frame_columns", "frame_names", "is_frame", "is_lazy", "is_record_batch"]
@@ -205,7 +205,7 @@ def _category_numbers(name: Any, frame: Frame, j: int, table: npt.NDArray[Any], 
     if unknown and forest.inputs.unknown_category == "error":
         raise ValueError(f"Column {name!r} has categories that the model was not fitted with: {unknown[:5]}.")
     if forest.inputs.missing_value is not None:
-        own = _arrow_categories(frame, j) if by_pandas is None else listed(by_pandas.categories)
+        own = _arrow_categories(frame, j) if by_pandas is None else values_of_index(by_pandas.categories)
         _check_own_numbers(name, own, table.tolist(), forest.inputs.missing_value)
     numbers = np.array([number.get(value, math.nan) for value in found.values], dtype=np.float64)
     return numbers[found.codes]
@@ -217,7 +217,7 @@ def _numbers_by_pandas(values: Any, table: npt.NDArray[Any]) -> npt.NDArray[Any]
     For it, whether True is 1 depends on what else is among the categories [python basic.py _data_from_pandas].
     """
     known = table.tolist()
-    if listed(values.categories) != known:
+    if values_of_index(values.categories) != known:
         values = values.set_categories(known)
     numbers: npt.NDArray[Any] = values.codes.astype(np.float64)
     numbers[numbers < 0] = np.nan

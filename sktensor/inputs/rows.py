@@ -51,7 +51,7 @@ BYTES_NEAR = 2**20
 LEAST_NEAR = 512
 
 # Of frames of up to so many rows the columns are copied into one array, which kernels take sooner than many columns.
-ROWS_COPIED = 64
+FEW_ROWS = 64
 
 # Columns of an array that are cast together, whatever is in them, in the time in which one is picked out and cast.
 FASTER_TOGETHER = 8
@@ -105,7 +105,7 @@ def as_rows(X: Any, forest: Forest, *, flush: bool = True) -> Rows:
     """
     inputs = forest.inputs
     if not inputs.reads_values:
-        if type(X) is Columns and len(X) <= ROWS_COPIED:
+        if type(X) is Columns and len(X) <= FEW_ROWS:
             X = X.as_array(forest.trees.feature_dtype)
         in_place = type(X) is np.ndarray and X.dtype in IN_PLACE
         return Rows(X, inputs.flush_limit if flush else NO_FLUSH, inputs.missing_value, None, in_place)
@@ -136,7 +136,7 @@ def looked_up(names: Any, columns: Iterable[npt.NDArray[Any] | Factorized], n_ro
     else:  # without derived columns no tree looks at a text
         unread = np.zeros(n_rows if texts else 0, dtype=np.float32)
         data = Columns(tuple(numbers.get(j, unread) for j in range(len(numbers) + len(texts))), n_rows)
-        if n_rows <= ROWS_COPIED:
+        if n_rows <= FEW_ROWS:
             data = data.as_array(forest.trees.feature_dtype)
             return Rows(data, forest.inputs.flush_limit, forest.inputs.missing_value, None, True)
     return Rows(data, forest.inputs.flush_limit, forest.inputs.missing_value)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sktensor.inputs.frames import arrow
 from sktensor.inputs.frames.base import NUMBERS, ROWS_CODED, Distinct, are_exact, without_unused
 
-__all__ = ["PandasFrame", "listed"]
+__all__ = ["PandasFrame", "values_of_index"]
 
 Array = npt.NDArray[Any]
 
@@ -26,7 +26,7 @@ IN_PLACE = (np.dtype(np.float32), np.dtype(np.float64))
 VALUES_KEPT = 4096
 
 # Of indices, by their identity, their values.
-_listed: dict[int, tuple[weakref.ref[Any], list[Any]]] = {}
+_values_kept: dict[int, tuple[weakref.ref[Any], list[Any]]] = {}
 
 
 class PandasFrame:
@@ -58,7 +58,7 @@ class PandasFrame:
 
     def names(self) -> list[Any]:
         """Names of the columns."""
-        return listed(self._frame.columns)
+        return values_of_index(self._frame.columns)
 
     def in_place(self) -> Array | None:
         """The one array that holds all columns; None if there are several, or it holds no floats."""
@@ -139,7 +139,7 @@ class PandasFrame:
         """The distinct values of a column of categories or of much text."""
         values = self._values_of(j)
         if self.is_categorical(j):
-            return without_unused(listed(values.dtype.categories), values.codes)
+            return without_unused(values_of_index(values.dtype.categories), values.codes)
         if not _is_text(values) or len(values) < ROWS_CODED:
             return None
         codes, found = values.factorize()
@@ -172,16 +172,16 @@ class PandasFrame:
         return self._dtypes
 
 
-def listed(index: Any) -> list[Any]:
+def values_of_index(index: Any) -> list[Any]:
     """The values of an index of pandas: names of columns, or the categories of a dtype."""
     if isinstance(index.dtype, np.dtype):  # fast to list, and users write into the arrays of some
         return index.tolist()  # type: ignore[no-any-return]
     key = id(index)
-    if (found := _listed.get(key)) is not None and found[0]() is index:
+    if (found := _values_kept.get(key)) is not None and found[0]() is index:
         return found[1].copy()
     values: list[Any] = index.tolist()
     if len(values) <= VALUES_KEPT:
-        _listed[key] = weakref.ref(index, lambda _: _listed.pop(key, None)), values
+        _values_kept[key] = weakref.ref(index, lambda _: _values_kept.pop(key, None)), values
     return values.copy()
 
 

@@ -107,6 +107,7 @@ def test_a_folded_pipeline_reads_the_raw_columns_of_an_array(steps, model, dtype
     raw = fast.predict_raw(rows).reshape(len(rows), -1)
     assert found["raw"].tobytes() == raw.astype(found["raw"].dtype).tobytes()
     np.testing.assert_array_equal(found["label"], pipeline.predict(rows))
+    # Engines have exponentials of their own, some ulps of float32 from the library's.
     np.testing.assert_allclose(found["probabilities"], pipeline.predict_proba(rows), rtol=2e-6, atol=1e-7)
 
 
@@ -128,6 +129,7 @@ def test_a_pipeline_becomes_a_treelite_model_or_is_refused_by_the_column(steps, 
         pairs = {(a, b) for a, b in zip(ours.tolist(), theirs.tolist(), strict=True)}
         assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})  # one leaf for the other
     found = treelite.gtil.predict(made, rows, nthread=1).reshape(len(rows), -1)[:, -1]
+    # Engines have exponentials of their own, some ulps of float32 from the library's.
     np.testing.assert_allclose(found, pipeline.predict_proba(rows)[:, 1], rtol=2e-6, atol=1e-7)
 
 
@@ -198,6 +200,7 @@ def answers_alike_or_is_refused(model, rows):
         answer = found["label"] if "label" in found else found["variable"][:, 0]
         expected = model.predict(rows)
         if answer.dtype.kind == "f":
+            # Divisions and exponentials of ONNX Runtime are some ulps of float32 from the library's.
             np.testing.assert_allclose(answer, expected, rtol=1e-6)
         else:
             np.testing.assert_array_equal(answer, expected)
