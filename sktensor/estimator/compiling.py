@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from sktensor.estimator.estimator import TensorizedEstimator
     from sktensor.estimator.saved_pipeline import SavedPipeline
 
-__all__ = ["hold", "is_outdated", "publish", "recompiled", "shown", "withdraw_outdated"]
+__all__ = ["NOTHING", "hold", "is_outdated", "publish", "recompiled", "shown", "withdraw_outdated"]
+
+# In place of an attribute that a model has not: some are None.
+NOTHING = object()
 
 _compiling = CompilationLock()
 
@@ -139,7 +142,7 @@ def recompiled(est: TensorizedEstimator) -> Fitted:
 
 
 def shown(est: TensorizedEstimator, name: str) -> Any:
-    """An attribute that is not set, of a fitted model: any that ends in an underscore; None if there is none.
+    """An attribute that is not set, of a fitted model: any that ends in an underscore; `NOTHING` if there is none.
 
     Raises
     ------
@@ -155,16 +158,17 @@ def shown(est: TensorizedEstimator, name: str) -> Any:
         except UnsupportedModelError as error:
             raise AttributeError(f"{type(est).__name__!r} object has no attribute 'forest_': {error}") from error
     if fitted is not None or model is None or not is_fitted(model):
-        return None
-    return model if name == "estimator_" else fitted_attribute(model, name)
+        return NOTHING
+    found = model if name == "estimator_" else fitted_attribute(model, name)
+    return NOTHING if found is None else found
 
 
 def _of_model(est: TensorizedEstimator, name: str) -> Any:
     """An attribute of the fitted model that means the same for the wrapper: its trees, its history, what it found."""
     if name.startswith("_") or not name.endswith("_"):
-        return None
+        return NOTHING
     model = est.__dict__.get("estimator_", est.__dict__.get("estimator"))
     try:
-        return getattr(model, name) if "estimator_" in est.__dict__ or is_fitted(model) else None
+        return getattr(model, name) if "estimator_" in est.__dict__ or is_fitted(model) else NOTHING
     except AttributeError:
-        return None
+        return NOTHING

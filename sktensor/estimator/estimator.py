@@ -10,7 +10,7 @@ from sklearn.utils.metadata_routing import UNUSED, MetadataRequest, MetadataRout
 from sklearn.utils.metaestimators import available_if
 
 from sktensor.estimator.answers import ANSWERS
-from sktensor.estimator.compiling import hold, publish, recompiled, shown, withdraw_outdated
+from sktensor.estimator.compiling import NOTHING, hold, publish, recompiled, shown, withdraw_outdated
 from sktensor.estimator.composite import Composite
 from sktensor.estimator.fit_signature import WeightsAsWrapped
 from sktensor.estimator.fitted import Fitted, is_fitted
@@ -470,7 +470,7 @@ class TensorizedEstimator(
     def __getattr__(self, name: str) -> Any:
         # Reached only for names that are not set: a wrapper around a fitted model shows what that model has.
         found = shown(self, name)
-        return further_method(self, name) if found is None else found
+        return further_method(self, name) if found is NOTHING else found
 
     def _sk_visual_block_(self) -> Any:
         from sktensor.estimator.html_repr import diagram

@@ -10,7 +10,7 @@ import torch
 from agreement import same_bits
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import load_breast_cancer
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 
 import sktensor
@@ -147,6 +147,7 @@ def test_a_forest_whose_predictions_are_made_by_a_method_is_not_saved(tmp_path):
     [
         (RandomForestClassifier(n_estimators=2, random_state=0), "estimators_"),
         (GradientBoostingClassifier(n_estimators=2), "train_score_"),
+        (HistGradientBoostingClassifier(max_iter=2), "is_categorical_"),  # which is None
     ],
 )
 def test_fitted_attributes_are_those_of_the_model(model, name):
