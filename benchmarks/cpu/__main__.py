@@ -43,6 +43,7 @@ def parse():
     )
     parser.add_argument("--sizes", nargs="+", type=int, default=list(usual.sizes), help="rows in a batch")
     parser.add_argument("--threads", nargs="+", type=int, default=list(usual.threads))
+    parser.add_argument("--dtypes", nargs="+", choices=usual.dtypes, default=list(usual.dtypes), help="of the rows")
     parser.add_argument(
         "--cell-seconds",
         type=float,
@@ -75,6 +76,9 @@ def parse():
         action="store_true",
         help="keep what the output has of other models and environments, if measured on this machine",
     )
+    parser.add_argument(
+        "--resume", action="store_true", help="like --add, and leave out what an interrupted run has finished"
+    )
     return parser.parse_args()
 
 
@@ -83,17 +87,19 @@ def main():
     settings = Settings(
         sizes=tuple(sorted(args.sizes)),
         threads=tuple(args.threads),
+        dtypes=tuple(args.dtypes),
         cell_seconds=args.cell_seconds,
         longest_seconds=args.longest_seconds,
         build_seconds=args.build_seconds,
         memory_rows=args.memory_rows,
     )
-    results = Results.open(args.output, {**asdict(settings), "seeds": SEEDS}, add=args.add)
+    results = Results.open(args.output, {**asdict(settings), "seeds": SEEDS}, add=args.add or args.resume)
     with nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory() as folder:
         for name in args.models:
             print(f"{name}: {MODELS[name].title}", file=sys.stderr, flush=True)
             kept = Kept(MODELS[name], Path(folder))
-            results.forget(name, OWN, [])
+            if not args.resume:
+                results.forget(name, OWN, [])
             for finding in train(kept, settings):
                 results.take(finding)
                 progress(finding)
@@ -103,10 +109,13 @@ def main():
                 continue
             results.models[name] = kept.facts()
             for environment, candidates in environments_of(args.candidates).items():
+                if args.resume and [name, environment] in results.finished:
+                    continue
                 results.forget(name, environment, candidates)
                 for finding in measure(kept, environment, candidates, settings, args.peers):
                     results.take(finding)
                     progress(finding)
+                results.finished.append([name, environment])
                 results.save()
     print(tables(results.data()))
     return 0

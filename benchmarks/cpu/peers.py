@@ -23,6 +23,8 @@ class Environment:
     peers: tuple[str, ...]
     libraries: tuple[str, ...] = ("scikit-learn", "xgboost", "lightgbm", "catboost")
     first: tuple[str, ...] = ()  # in a step before
+    last: tuple[str, ...] = ()  # over the others, without what it requires
+    same_libraries: bool = True  # whether the library's time there can be compared with its time elsewhere
 
 
 ENVIRONMENTS = {
@@ -34,6 +36,8 @@ ENVIRONMENTS = {
     "lleaves": Environment(("lleaves==1.3.0", "llvmlite<0.45"), ("scikit-learn", "lightgbm")),
     "sklearnex": Environment(("scikit-learn-intelex==2026.2.0", "treelite==4.8.1")),
     "ydf": Environment(("ydf==0.16.1",)),
+    # 3.4 asks for Python 3.12; its Python files run under 3.11.
+    "xgboost-newest": Environment((), ("scikit-learn", "xgboost"), last=("xgboost==3.4.1",), same_libraries=False),
     # A looser request for torch brings gigabytes of CUDA along. onnx is pinned by Hummingbird itself.
     "hummingbird": Environment(
         ("hummingbird-ml==0.4.12", "onnx<=1.16.1"), ("scikit-learn", "xgboost", "lightgbm"), first=("torch==2.13.0",)
@@ -65,7 +69,8 @@ def install(name: str, folder: Path) -> None:
     libraries = [f"{package}=={version}" for package, version in here.items()]
     venv.create(folder / name, clear=True, with_pip=True)
     pip = [str(python_of(name, folder)), "-m", "pip", "install", "--quiet"]
-    for step in (environment.first, (*libraries, *environment.peers)):
+    last = environment.last and ("--no-deps", "--ignore-requires-python", *environment.last)
+    for step in (environment.first, (*libraries, *environment.peers), last):
         if step:
             subprocess.run([*pip, *step], check=True)
 

@@ -21,7 +21,9 @@ SUMMARY_SIZES = (1, 50_000)
 
 def progress(finding):
     """One line on standard error for a finding, as it comes."""
-    about = " ".join(str(finding[key]) for key in ("environment", "candidate", "rows", "threads") if key in finding)
+    about = " ".join(
+        str(finding[key]) for key in ("environment", "candidate", "rows", "dtype", "threads") if key in finding
+    )
     if finding["kind"] == "cell":
         line = f"{duration(finding['median_seconds'])} a call, {finding['calls']} calls"
     elif finding["kind"] == "build":
@@ -37,12 +39,12 @@ def tables(data):
     """Everything, as text."""
     parts = [header(data)]
     for model in data["models"]:
-        for threads in sorted({cell["threads"] for cell in data["cells"] if cell["model"] == model}):
-            parts.append(speed_table(data, model, threads))
+        kinds = {(cell["threads"], cell["dtype"]) for cell in data["cells"] if cell["model"] == model}
+        parts.extend(speed_table(data, model, *kind) for kind in sorted(kinds))
         parts.append(build_table(data, model))
         parts.append(remarks(data, model))
-    for threads in sorted({cell["threads"] for cell in data["cells"]}):
-        parts.extend(summary(data, threads, size) for size in SUMMARY_SIZES)
+    for kind in sorted({(cell["threads"], cell["dtype"]) for cell in data["cells"]}):
+        parts.extend(summary(data, *kind, size) for size in SUMMARY_SIZES)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -64,21 +66,21 @@ def header(data):
     return "\n".join(lines)
 
 
-def cells_of(data, model, threads):
+def cells_of(data, model, threads, dtype="float32"):
     """Cells by candidate and number of rows; those of the yardstick are its own environment's."""
     return {
         (cell["candidate"], cell["rows"]): cell
         for cell in data["cells"]
-        if (cell["model"], cell["threads"]) == (model, threads)
+        if (cell["model"], cell["threads"], cell["dtype"]) == (model, threads, dtype)
         and cell["environment"] == CANDIDATES[cell["candidate"]].environment
     }
 
 
-def speed_table(data, model, threads):
+def speed_table(data, model, threads, dtype):
     """Microseconds a row, and how many times sktensor's."""
-    cells = cells_of(data, model, threads)
+    cells = cells_of(data, model, threads, dtype)
     sizes = sorted({rows for _, rows in cells})
-    title = f"{data['models'][model]['title']}: microseconds a row, {threads} thread{'s' * (threads > 1)}"
+    title = f"{data['models'][model]['title']}: microseconds a row, {dtype}, {threads} thread{'s' * (threads > 1)}"
     lines = [("candidate", *(f"{size:,} row{'s' * (size > 1)}" for size in sizes))]
     for name, candidate in CANDIDATES.items():
         if not any((name, size) in cells for size in sizes):
@@ -130,12 +132,14 @@ def remarks(data, model):
         for finding in data[kind]:
             if finding["model"] == model:
                 where = [
-                    f"{key} {finding[key]}" for key in ("stage", "rows", "threads") if finding.get(key) is not None
+                    f"{key} {finding[key]}"
+                    for key in ("stage", "rows", "dtype", "threads")
+                    if finding.get(key) is not None
                 ]
                 lines.append(f"{_who(finding)}, {', '.join(where)}: {finding['message']}")
     for cell in data["cells"]:
         if cell["model"] == model:
-            about = f"{_who(cell)}, rows {cell['rows']}, threads {cell['threads']}"
+            about = f"{_who(cell)}, rows {cell['rows']}, {cell['dtype']}, threads {cell['threads']}"
             if cell["cores_used"] > cell["threads"] * TOO_MANY_CORES:
                 lines.append(f"{about}: used {cell['cores_used']} cores")
             if (ratio := drift(data, cell)) and abs(ratio - 1) > DRIFT:
@@ -152,7 +156,7 @@ def drift(data, cell):
     """What the yardstick took in another environment, in units of its own; None where there is nothing to compare."""
     if cell["environment"] == CANDIDATES[cell["candidate"]].environment:
         return None
-    own = cells_of(data, cell["model"], cell["threads"]).get((cell["candidate"], cell["rows"]))
+    own = cells_of(data, cell["model"], cell["threads"], cell["dtype"]).get((cell["candidate"], cell["rows"]))
     if own is None or disturbed(own) or disturbed(cell):
         return None
     return cell["median_seconds"] / own["median_seconds"]
@@ -163,11 +167,11 @@ def disturbed(cell):
     return (cell["others_cores"] or 0) > BUSY
 
 
-def summary(data, threads, size):
+def summary(data, threads, dtype, size):
     """One line a model: sktensor, the best form of the library, the best peer, and the ratios."""
     lines = [("model", "sktensor", "the library's best form", "", "the best peer", "")]
     for model, facts in data["models"].items():
-        cells = {name: cell for (name, rows), cell in cells_of(data, model, threads).items() if rows == size}
+        cells = {name: cell for (name, rows), cell in cells_of(data, model, threads, dtype).items() if rows == size}
         ours = cells.get("sktensor")
         if not ours:
             continue
@@ -180,7 +184,7 @@ def summary(data, threads, size):
             line += [_cell(cells[best], ours, size, threads), CANDIDATES[best].title] if best else ["-", ""]
         lines.append(tuple(line))
     rows = f"{size:,} row{'s' * (size > 1)}"
-    title = f"Summary: microseconds a row, {rows} at a time, {threads} thread{'s' * (threads > 1)}"
+    title = f"Summary: microseconds a row, {rows} at a time, {dtype}, {threads} thread{'s' * (threads > 1)}"
     return title + "\n" + _aligned(lines) if len(lines) > 1 else ""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.cpu.candidates import CANDIDATES
 from benchmarks.machine import facts
 
-FORMAT = 1
+FORMAT = 2
 
 # Where a finding belongs; its other keys say what it is about.
 LISTS = {"build": "builds", "cell": "cells", "failed": "failures", "skipped": "skipped"}
@@ -26,6 +26,7 @@ class Results:
     machine: dict[str, Any] = field(default_factory=facts)
     environments: dict[str, Any] = field(default_factory=dict)
     models: dict[str, Any] = field(default_factory=dict)
+    finished: list[list[str]] = field(default_factory=list)  # models and environments of which nothing is missing
     findings: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in LISTS.values()})
 
     @classmethod
@@ -37,11 +38,13 @@ class Results:
             if held["machine"] != results.machine:
                 raise SystemExit(f"{path} was measured on another machine: {held['machine']}. Leave --add out.")
             results.environments, results.models = held["environments"], held["models"]
+            results.finished = held["finished"]
             results.findings = {name: held[name] for name in LISTS.values()}
         return results
 
     def forget(self, model: str, environment: str, candidates: list[str]) -> None:
         """Drop what was found of these before, and the yardstick beside them."""
+        self.finished = [pair for pair in self.finished if pair != [model, environment]]
         gone = {None, *candidates}
         gone.update(name for name, candidate in CANDIDATES.items() if candidate.environment != environment)
 
@@ -69,6 +72,7 @@ class Results:
             "settings": self.settings,
             "environments": self.environments,
             "models": self.models,
+            "finished": self.finished,
             **self.findings,
         }
 

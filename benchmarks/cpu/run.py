@@ -37,12 +37,15 @@ class Settings:
 
     sizes: tuple[int, ...] = (1, 8, 100, 1_000, 50_000, 1_000_000)
     threads: tuple[int, ...] = (1, 2)
+    dtypes: tuple[str, ...] = ("float32", "float64")
     cell_seconds: float = 2.0
     longest_seconds: float = 20.0
     train_seconds: float = 1800.0
     build_seconds: float = 600.0
     memory_rows: int = 100_000
     yardstick_rows: int = 50_000
+    most_others: float = 0.3  # cores that other processes may use meanwhile, or it is measured again
+    tries: int = 5
 
 
 class Worker:
@@ -172,7 +175,7 @@ def _common(kept, environment, settings):
         "packages": OWN_PACKAGES if environment == OWN else packages_of(environment),
         "answers_seed": ANSWERS_SEED,
         "memory_bytes": int(memory() * 0.85),
-        "yardstick": None if environment == OWN else YARDSTICK,
+        "yardstick": YARDSTICK if environment != OWN and ENVIRONMENTS[environment].same_libraries else None,
     }
 
 

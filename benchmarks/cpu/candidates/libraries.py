@@ -41,6 +41,24 @@ def xgboost_inplace(kept, fitted, threads, scratch):
     return Runner(_booster(fitted, threads).inplace_predict)
 
 
+def _from_file(kept):
+    from xgboost import XGBClassifier
+
+    fitted = XGBClassifier()
+    fitted.load_model(kept.native)
+    return fitted
+
+
+def xgboost_from_file(kept, fitted, threads, scratch):
+    """The estimator of another version of XGBoost, from the file that versions share."""
+    return estimator(kept, _from_file(kept), threads, scratch)
+
+
+def xgboost_inplace_from_file(kept, fitted, threads, scratch):
+    """Another version's :func:`xgboost_inplace`."""
+    return xgboost_inplace(kept, _from_file(kept), threads, scratch)
+
+
 def xgboost_dmatrix(kept, fitted, threads, scratch):
     """From a DMatrix that is made before the clock starts."""
     from xgboost import DMatrix

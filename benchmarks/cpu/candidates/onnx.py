@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from benchmarks.cpu.candidates import Runner
 
 
@@ -16,7 +18,7 @@ def runtime(kept, fitted, threads, scratch):
     session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
     rows = session.get_inputs()[0].name
     values = [session.get_outputs()[-1].name]  # a classifier's first output holds the labels
-    return Runner(lambda X: session.run(values, {rows: X})[0])
+    return Runner(lambda X: session.run(values, {rows: X.astype(np.float32, copy=False)})[0])
 
 
 def _from_xgboost(kept, fitted, scratch):
