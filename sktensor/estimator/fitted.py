@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.composite import Composite
-from sktensor.estimator.plain_answers import PlainAnswers
+from sktensor.estimator.plain_answers import PlainAnswers, plain_programs
 from sktensor.explain.explainers import Explainers
 from sktensor.registry import Fingerprint, Methods, find_extractor
 from sktensor.runtime.program import Program
@@ -78,7 +78,8 @@ class Fitted:
         is_forest = isinstance(self.program, Program)
         methods = library_methods(self.model) if is_forest else {}
         explainers = Explainers(self.program) if is_forest else None  # type: ignore[arg-type]
-        plain_answers = PlainAnswers(self.program, self.columns, methods)
+        find = plain_programs(self.program, self.columns)
+        plain_answers = PlainAnswers(find, methods, getattr(self.program, "fold_for", None))
         seen = None if ask is None else ask(of)
         given: tuple[Any, ...] = tuple(chain.from_iterable(map(call, sources)))
         self.__dict__.update(methods=methods, explainers=explainers, plain_answers=plain_answers)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.estimator.plain_answers import PlainProgram
+from sktensor.estimator.plain_answers import PlainAnswers, PlainProgram
 from sktensor.explain.explainers import Explainers
 from sktensor.explain.players import players_of_views
 from sktensor.forest import NO_FLUSH
@@ -19,15 +19,19 @@ from sktensor.inputs.layouts import NUMBERS, columns_of, layout_of
 from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.rows import IN_PLACE, Rows
 from sktensor.inputs.views import ViewReader
+from sktensor.native.plain_calls import Read
 from sktensor.pipelines.folding import Folded
 from sktensor.runtime.program import Program
 
-__all__ = ["Kind", "Ready", "RowKinds", "rows_of", "shown_kind"]
+__all__ = ["Kind", "Ready", "RowKinds", "rows_of", "rows_of_views", "shown_kind"]
 
 Array = npt.NDArray[Any]
 
 Kind: TypeAlias = str | tuple[str, tuple[str, ...]]
 """Of arrays numpy's character for their dtype; of frames their library, and what the columns are of that are read."""
+
+# Of what is ready: whatever follows from the rest, and is not pickled.
+MADE_ANEW = ("explainers", "check", "answers_of_views")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Ready:
         What takes raw scores apart: the columns of X play, whatever the steps make of each.
     check : callable
         What looks for numbers that are refused, where there are others.
+    answers_of_views : PlainAnswers
+        What answers a few rows of views, which lie in an array.
     """
 
     folded: Folded
@@ -63,14 +69,17 @@ class Ready:
     below_exponent: int
     explainers: Explainers = field(init=False, repr=False, compare=False)
     check: Callable[[Array], None] = field(init=False, repr=False, compare=False)
+    answers_of_views: PlainAnswers = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         players = None if self.in_place else players_of_views(self.folded.views, len(self.folded.lowest))
         object.__setattr__(self, "explainers", Explainers(self.program, players))
         object.__setattr__(self, "check", partial(_check_array, ready=self))
+        of_views = PlainProgram(self.program, Read(len(self.folded.views), None, NO_FLUSH, False))
+        object.__setattr__(self, "answers_of_views", PlainAnswers(lambda dtype: of_views))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("explainers", "check")}
+        return {name: value for name, value in self.__dict__.items() if name not in MADE_ANEW}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -79,7 +88,9 @@ class Ready:
     @property
     def plain(self) -> PlainProgram | None:
         """What runs arrays that need no more than kernels; None where steps or look-ups have a part in it."""
-        return PlainProgram(self.program, self.below_exponent) if self.in_place and not self.folded.runs else None
+        if not self.in_place or self.folded.runs:
+            return None
+        return PlainProgram(self.program, Read(len(self.folded.lowest), None, NO_FLUSH, True), self.below_exponent)
 
     @classmethod
     def of(cls, folded: Folded, program: Program, kind: Kind, *, in_place: bool) -> Ready:
@@ -212,9 +223,14 @@ def rows_of(X: Any, columns: Any, ready: Ready, given: Array | None = None) -> R
             return Rows(X, NO_FLUSH)
         columns = X.T
     if type(columns) is FewRows:
-        return Rows(ready.reader.read_few(columns, given), NO_FLUSH, None, None, True)
+        return rows_of_views(ready.reader.read_few(columns, given))
     data = ready.reader.read(columns, len(X), given)
     return Rows(data, NO_FLUSH, None, None, isinstance(data, np.ndarray))
+
+
+def rows_of_views(views: Array) -> Rows:
+    """A few rows that have been read."""
+    return Rows(views, NO_FLUSH, None, None, True)
 
 
 def _check_array(X: Array, ready: Ready) -> None:

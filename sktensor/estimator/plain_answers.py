@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sktensor.forest import NO_FLUSH, Forest
+from sktensor.forest import Forest
 from sktensor.inputs.rows import IN_PLACE
 from sktensor.native.plain_calls import NO_LINK, Link, PlainCall, Read, Steps, plain_call
 from sktensor.outputs import OUTPUTS
@@ -21,7 +21,7 @@ from sktensor.runtime.plain_sums import steps_of
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
 
-__all__ = ["PlainAnswers", "PlainProgram"]
+__all__ = ["PlainAnswers", "PlainProgram", "plain_programs"]
 
 # The outputs that methods give; apply and transform are made of leaves.
 OUTPUT_OF = {
@@ -41,17 +41,20 @@ class PlainProgram:
     Attributes
     ----------
     program : Program
-        With the forest that reads X itself.
+        With the forest that reads these rows themselves.
+    read : Read
+        How it reads them.
     below_exponent : int
         Of which power of two values have to be below; 0 for none.
     """
 
     program: Program
+    read: Read
     below_exponent: int = 0
 
 
-class PlainAnswers:
-    """What answers few rows of a plain array, by method and settings.
+def plain_programs(program: Any, columns: Any) -> Callable[[str], PlainProgram | None]:
+    """What finds the plain program for a dtype: none where names are to be compared, or X is not what trees read.
 
     Parameters
     ----------
@@ -59,12 +62,42 @@ class PlainAnswers:
         Of a model, pipeline or meta-estimator.
     columns : object
         What scikit-learn compares X with, in its ``feature_names_in_``.
+    """
+    if not isinstance(program, Program):
+        return getattr(program, "plain_program", _none)
+    forest = program.forest
+    if forest.inputs.reads_values or "feature_names_in_" in columns.__dict__:
+        return _none
+    takes_all = forest.inputs.accepts_nan and forest.inputs.accepts_inf
+    read = Read(forest.n_features, forest.inputs.missing_value, forest.inputs.flush_limit, not takes_all)
+    found = PlainProgram(program, read)
+    return lambda dtype: found
+
+
+def _none(dtype: str) -> None:
+    return None
+
+
+class PlainAnswers:
+    """What answers few rows of a plain array, by method and settings.
+
+    Parameters
+    ----------
+    find : callable
+        ``find(dtype)``: the plain program for arrays of a dtype, or None.
     made_by_library : container of str
         Methods that the library makes of leaves or sums itself.
+    fold_for : callable, optional
+        ``fold_for(X)``, called with the first rows of a method: by these, if steps are run, rather than by any.
     """
 
-    def __init__(self, program: Any, columns: Any, made_by_library: Container[str]) -> None:
-        self._program, self._columns, self._made_by_library = program, columns, made_by_library
+    def __init__(
+        self,
+        find: Callable[[str], PlainProgram | None],
+        made_by_library: Container[str] = (),
+        fold_for: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self._find, self._made_by_library, self._fold_for = find, made_by_library, fold_for
         self._calls: dict[tuple[str, Settings], Callable[[Any], Any] | None] = {}
 
     def __call__(self, method: str, settings: Settings, X: Any) -> Any:
@@ -74,8 +107,8 @@ class PlainAnswers:
         except KeyError:
             if type(X) is not np.ndarray or X.dtype not in IN_PLACE:
                 return None  # the steps of a pipeline are not folded for arrays of floats before there is one
-            if (fold_for := getattr(self._program, "fold_for", None)) is not None:
-                fold_for(X)  # by these rows, if steps are run, rather than by any
+            if self._fold_for is not None:
+                self._fold_for(X)
             call = self._calls[method, settings] = self._call_for(method, settings, X.dtype.name)
         except TypeError:  # an unhashable device, which is no device
             return None
@@ -86,20 +119,9 @@ class PlainAnswers:
 
         It is for arrays of both dtypes, which give the same kind of answer; `dtype` is that of the first one.
         """
-        if method in self._made_by_library:
+        if method in self._made_by_library or (first := self._find(dtype)) is None:
             return None
-        program, find = self._program, getattr(self._program, "plain_program", None)
-        if isinstance(program, Program):
-            forest, find = program.forest, lambda dtype: PlainProgram(program)
-            if forest.inputs.reads_values or "feature_names_in_" in self._columns.__dict__:
-                return None
-            takes_all = forest.inputs.accepts_nan and forest.inputs.accepts_inf
-            read = Read(forest.n_features, forest.inputs.missing_value, forest.inputs.flush_limit, not takes_all)
-        elif find is not None and (first := find(dtype)) is not None:
-            forest = first.program.forest
-            read = Read(program.kinds.n_columns, None, NO_FLUSH, True)
-        else:
-            return None
+        forest = first.program.forest
         output = OUTPUTS.get(OUTPUT_OF.get(method, ""))
         if output is None or forest.trees.aggregate != "sum" or forest.outputs.proba_warning is not None:
             return None
@@ -107,10 +129,10 @@ class PlainAnswers:
             return None
         last = _last(forest, method)
         call = plain_call(
-            read,
+            first.read,
             forest.n_outputs,
             forest.trees.acc_dtype,
-            partial(_steps, find, settings),
+            partial(_steps, self._find, settings),
             width=last.width,
             divisor=last.divisor,
             link=last.link,

@@ -8,13 +8,15 @@ import threading
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn.ensemble as ensemble
 from agreement import same_bits
 from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor
 
@@ -88,6 +90,29 @@ def test_few_rows_get_the_bits_that_many_get(fitted, plain, dtype, monkeypatch):
     for n, of_few in short.items():
         for method, expected in answers(fitted, rows[:n]).items():
             same_bits(of_few[method], expected)
+
+
+OF_FRAMES = ("xgboost", "lightgbm, values", "forest", "gradient boosting", "hist")
+
+
+@pytest.mark.parametrize("name", OF_FRAMES)
+def test_few_rows_of_a_frame_take_the_short_way_behind_their_folded_steps(name, plain, monkeypatch):
+    frame = pd.DataFrame(X, columns=[f"number {i}" for i in range(8)])
+    frame["text"] = np.array(["low", "high", "none"])[np.digitize(X[:, 0], [-1.0, 1.0])]
+    columns = make_column_transformer((OneHotEncoder(sparse_output=False), ["text"]), remainder=StandardScaler())
+    fast = TensorizedEstimator(make_pipeline(columns, MODELS[name])).fit(frame, targets(name))
+    for n in (1, 3):
+        fast.predict(frame[:n])  # folds the steps
+        plain.update({True: 0, False: 0})
+        short = answers(fast, frame[:n])
+        assert plain[True] == len(short)
+        with monkeypatch.context() as without:
+            without.setattr(PlainAnswers, "__call__", lambda *_: None)
+            ordinary = answers(fast, frame[:n])
+        for method, found in short.items():
+            same_bits(found, ordinary[method])
+            if hasattr(fast.estimator_, method):
+                same_bits(found, np.asarray(getattr(fast.estimator_, method)(frame[:n])))
 
 
 HARD = [0.0, -0.0, np.nan, np.inf, -np.inf, 5e-324, -1e-40, 1e300, -1.0, np.nextafter(0.0, 1.0, dtype=np.float32)]
