@@ -22,8 +22,9 @@ from sktensor.inputs.views import ViewReader
 from sktensor.native.plain_calls import Read
 from sktensor.pipelines.folding import Folded
 from sktensor.runtime.program import Program
+from sktensor.runtime.settings import Settings
 
-__all__ = ["Kind", "Ready", "RowKinds", "rows_of", "rows_of_views", "shown_kind"]
+__all__ = ["Kind", "Ready", "RowKinds", "rows_of", "shown_kind"]
 
 Array = npt.NDArray[Any]
 
@@ -31,7 +32,7 @@ Kind: TypeAlias = str | tuple[str, tuple[str, ...]]
 """Of arrays numpy's character for their dtype; of frames their library, and what the columns are of that are read."""
 
 # Of what is ready: whatever follows from the rest, and is not pickled.
-MADE_ANEW = ("explainers", "check", "answers_of_views")
+MADE_ANEW = ("explainers", "check", "_of_views")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,6 @@ class Ready:
         What takes raw scores apart: the columns of X play, whatever the steps make of each.
     check : callable
         What looks for numbers that are refused, where there are others.
-    answers_of_views : PlainAnswers
-        What answers a few rows of views, which lie in an array.
     """
 
     folded: Folded
@@ -69,14 +68,14 @@ class Ready:
     below_exponent: int
     explainers: Explainers = field(init=False, repr=False, compare=False)
     check: Callable[[Array], None] = field(init=False, repr=False, compare=False)
-    answers_of_views: PlainAnswers = field(init=False, repr=False, compare=False)
+    _of_views: PlainAnswers = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         players = None if self.in_place else players_of_views(self.folded.views, len(self.folded.lowest))
         object.__setattr__(self, "explainers", Explainers(self.program, players))
         object.__setattr__(self, "check", partial(_check_array, ready=self))
         of_views = PlainProgram(self.program, Read(len(self.folded.views), None, NO_FLUSH, False))
-        object.__setattr__(self, "answers_of_views", PlainAnswers(lambda dtype: of_views))
+        object.__setattr__(self, "_of_views", PlainAnswers(lambda dtype: of_views))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in MADE_ANEW}
@@ -91,6 +90,20 @@ class Ready:
         if not self.in_place or self.folded.runs:
             return None
         return PlainProgram(self.program, Read(len(self.folded.lowest), None, NO_FLUSH, True), self.below_exponent)
+
+    def plain_answer(self, method: str, settings: Settings, rows: Rows) -> Any:
+        """What a method returns for a few rows of looked-up values; None where rows take the ordinary way.
+
+        Parameters
+        ----------
+        method : str
+            Its name.
+        settings : Settings
+            How the program runs.
+        rows : Rows
+            As :func:`rows_of` gives them.
+        """
+        return None if self.in_place or not rows.in_place else self._of_views(method, settings, rows.data)
 
     @classmethod
     def of(cls, folded: Folded, program: Program, kind: Kind, *, in_place: bool) -> Ready:
@@ -223,14 +236,9 @@ def rows_of(X: Any, columns: Any, ready: Ready, given: Array | None = None) -> R
             return Rows(X, NO_FLUSH)
         columns = X.T
     if type(columns) is FewRows:
-        return rows_of_views(ready.reader.read_few(columns, given))
+        return Rows(ready.reader.read_few(columns, given), NO_FLUSH, None, None, True)
     data = ready.reader.read(columns, len(X), given)
     return Rows(data, NO_FLUSH, None, None, isinstance(data, np.ndarray))
-
-
-def rows_of_views(views: Array) -> Rows:
-    """A few rows that have been read."""
-    return Rows(views, NO_FLUSH, None, None, True)
 
 
 def _check_array(X: Array, ready: Ready) -> None:

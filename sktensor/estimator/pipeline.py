@@ -15,13 +15,12 @@ from sklearn.utils._set_output import _get_output_config
 from sktensor.errors import UnsupportedModelError, VerificationError
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.composite import CompositePlan
-from sktensor.estimator.folded_rows import Kind, Ready, RowKinds, rows_of, rows_of_views, shown_kind
+from sktensor.estimator.folded_rows import Kind, Ready, RowKinds, rows_of, shown_kind
 from sktensor.estimator.plain_answers import PlainProgram
 from sktensor.estimator.progress import Watched
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.estimator.transformer import innermost
 from sktensor.forest import Forest
-from sktensor.inputs.few_rows import FewRows
 from sktensor.inputs.layouts import FrameLayout, columns_of
 from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.rows import Rows, exchanged, is_exchangeable
@@ -222,15 +221,10 @@ class PipelineProgram:
                 ready, columns = self._ready_for(X)
                 if ready is not None:
                     try:
-                        given = self._given(X, ready) if ready.folded.runs else None
-                        if type(columns) is FewRows:
-                            views = ready.reader.read_few(columns, given)
-                            is_plain = run is None and not kwargs
-                            if is_plain and (found := ready.answers_of_views(method, settings, views)) is not None:
-                                return found
-                            rows = rows_of_views(views)
-                        else:
-                            rows = rows_of(X, columns, ready, given)
+                        rows = self._rows(X, columns, ready) if ready.folded.runs else rows_of(X, columns, ready)
+                        is_plain = run is None and not kwargs
+                        if is_plain and (found := ready.plain_answer(method, settings, rows)) is not None:
+                            return found
                         program = ready.program if run is None else run(ready.program)
                         return ANSWERS[method](last, program, settings, rows, kwargs.get("base_margin"))
                     except NotForViews:
@@ -391,11 +385,8 @@ class PipelineProgram:
 
     def _rows(self, X: Any, columns: Any, ready: Ready) -> Rows:
         """Rows of X as the program's forest sees them; NotForViews where the library has to be asked."""
-        return rows_of(X, columns, ready, self._given(X, ready) if ready.folded.runs else None)
-
-    def _given(self, X: Any, ready: Ready) -> Any:
-        """What the steps give that are run."""
-        return _run_steps(self._as_fitted(X), ready.folded, self.last)
+        given = _run_steps(self._as_fitted(X), ready.folded, self.last) if ready.folded.runs else None
+        return rows_of(X, columns, ready, given)
 
     def _as_fitted(self, X: Any) -> Any:
         """A frame with its columns as they were in training, as steps that are run alone find them by their places."""

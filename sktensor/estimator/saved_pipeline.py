@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from sktensor.inputs.rows import Rows, exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
 from sktensor.pipelines.walk import Note
 from sktensor.runtime.pickled_state import stamp, take_stamp
+from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
 
 __all__ = ["SavedPipeline"]
@@ -94,14 +96,20 @@ class SavedPipeline:
         UnsupportedModelError
             Where the steps would have to be asked.
         """
-        return self._asked(method, settings, X, args, kwargs, lambda program: program)
+        return self._asked(method, settings, X, args, kwargs, None)
 
     def ask_watched(self, method: str, settings: Settings, X: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the pipeline as :meth:`ask` does, while a bar shows how far its trees are."""
         return self._asked(method, settings, X, args, kwargs, Watched)
 
     def _asked(
-        self, method: str, settings: Settings, X: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Any
+        self,
+        method: str,
+        settings: Settings,
+        X: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        run: Callable[[Program], Any] | None,
     ) -> Any:
         if method == "score":
             (y,) = args
@@ -110,9 +118,12 @@ class SavedPipeline:
             raise TypeError(f"{method}() got an unexpected keyword argument {min(unknown)!r}; it takes X.")
         if is_exchangeable(X):
             X = exchanged(X)
-        ready, read = self.folded_rows(on_host(X))
+        ready, rows = self.folded_rows(on_host(X))
+        if run is None and not kwargs and (found := ready.plain_answer(method, settings, rows)) is not None:
+            return like_tensor(X, found) if is_tensor(X) else found
+        program = ready.program if run is None else run(ready.program)
         try:
-            answer = ANSWERS[method](self._fitted, run(ready.program), settings, read, kwargs.get("base_margin"))
+            answer = ANSWERS[method](self._fitted, program, settings, rows, kwargs.get("base_margin"))
         except NotForViews:
             raise self._asks_steps() from None
         return like_tensor(X, answer) if is_tensor(X) else as_scikit_learn_answers(answer)
