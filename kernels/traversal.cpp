@@ -115,6 +115,10 @@ struct Row<kWide> : RowInMemory<true> {
 };
 
 inline void prefetch(const void *at) { __builtin_prefetch(at); }
+inline void fetch_block(const skt_block *block) {
+  prefetch(block);
+  prefetch(reinterpret_cast<const char *>(block) + 64);
+}
 inline void prefetch_far(const void *at) { __builtin_prefetch(at, 0, 2); }
 
 // Rows on their way, which are those in one tree, many in several, or one in several.
@@ -142,10 +146,7 @@ int64_t pass(const Trees &trees, const uint32_t *codes, int64_t width, uint64_t 
     leaf[kKind == kManyInOne ? where : where >> 16] = next;
     walkers[kept] = where << 32 | next;
     kept += !arrived;
-    if (kFetch) {
-      prefetch(trees.blocks + next);
-      prefetch(reinterpret_cast<const char *>(trees.blocks + next) + 64);
-    }
+    if (kFetch) fetch_block(trees.blocks + next);
   }
   return kept;
 }
@@ -204,8 +205,10 @@ void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_
                 uint32_t *leaf) {
   const Trees trees(t);
   int64_t kept = 0;
-  for (int32_t i = tree; i < end; i++)
+  for (int32_t i = tree; i < end; i++) {
+    if (fetch) fetch_block(trees.blocks + t.tree_block[i]);
     for (int row = 0; row < n; row++, kept++) walkers[kept] = walker<kManyInMany>(t.tree_block[i], row, kept);
+  }
   const auto further = fetch ? (n == 1 ? pass<kWidth, kOneInMany, true> : pass<kWidth, kManyInMany, true>)
                              : (n == 1 ? pass<kWidth, kOneInMany, false> : pass<kWidth, kManyInMany, false>);
   while (kept > 0) kept = further(trees, codes, width, walkers, kept, leaf);
@@ -281,7 +284,7 @@ void walk(const skt_traversal &t, const uint32_t *codes, int64_t width, int64_t 
     const int32_t at_once = kPairs / n;
     for (int32_t tree = 0; tree < t.n_trees; tree += at_once) {
       const int32_t end = std::min(t.n_trees, tree + at_once);
-      walk_trees<kWidth>(t, tree, end, codes, width, n, large, walkers, leaf);
+      walk_trees<kWidth>(t, tree, end, codes, width, n, large || n == 1, walkers, leaf);
       use(row, n, tree, end, leaf);
     }
   }
