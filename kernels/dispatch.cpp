@@ -40,6 +40,7 @@ namespace {
 // Rows that a thread takes on at once. Circuits read them block by block; walkers meet each tree's nodes in the cache.
 constexpr int64_t kCircuitRows = 1024;
 constexpr int64_t kWalkRows = 4096;
+constexpr int64_t kWalkLeast = 2048; // rows that take a tree into the cache together, where there are so many
 constexpr int64_t kKeyRows = 1024;
 constexpr int64_t kFewRows = 2; // up to here, nodes in lanes are faster than rows
 constexpr int64_t kDirectLeast = 4;
@@ -110,6 +111,11 @@ int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most
     run(first, last, scratch);
     return kFine;
   });
+}
+
+// What a thread is given at least of rows that pass tree by tree: each range brings all trees into the cache once more.
+int64_t walk_least(int64_t n, int32_t n_threads) {
+  return std::clamp(n / std::max(n_threads, 1) / kLeastRows * kLeastRows, kLeastRows, kWalkLeast);
 }
 
 // Runs run(first, last) on all rows, each few of them as soon as it is known that they are what they must be.
@@ -196,9 +202,10 @@ int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int
 
 int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, item_of(tables->sum), features, isa)) return error;
-  return for_rows(*rows, features, !tables->sum.continues, kWalkRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
-    SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out, scratch);
-  });
+  return for_rows(
+      *rows, features, !tables->sum.continues, kWalkRows, n_threads, isa,
+      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out, scratch); },
+      walk_least(rows->n_rows, n_threads));
 }
 
 int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads,
@@ -208,9 +215,12 @@ int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t fe
   if (!aligned(tree_number)) return kMisaligned;
   for (int32_t tree = 0; tree < tables->n_trees; tree++)
     if (tree_number[tree] < 0 || tree_number[tree] >= tables->n_trees) return kNoSuchTree;
-  return for_rows(*rows, features, true, kWalkRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
-    SKT_WITH(isa, traversal_leaves, *tables, *rows, features, first, last, tree_number, out, scratch);
-  });
+  return for_rows(
+      *rows, features, true, kWalkRows, n_threads, isa,
+      [&](int64_t first, int64_t last, Scratch &scratch) {
+        SKT_WITH(isa, traversal_leaves, *tables, *rows, features, first, last, tree_number, out, scratch);
+      },
+      walk_least(rows->n_rows, n_threads));
 }
 
 int32_t skt_run_walk(const skt_walk *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 __all__ = ["LEAST_ROWS", "ranges", "rows_at_once"]
 
-SECONDS = 0.05  # that a call should take
+SECONDS = 0.05  # that a call should take at least, if there are as many rows
 STEP_SECONDS = 1e-7  # what a row takes in a tree at most, where its nodes come from memory
 LEAST_ROWS = 512  # for each thread: what circuits answer at once, in the same time as fewer
 WALKED_ROWS = 4096  # what traversal takes through one tree after the other, so that nodes come into the cache once
@@ -35,7 +35,7 @@ def rows_at_once(n_steps: int, least: int | None = None) -> int:
 
 
 def ranges(n_rows: int, n_steps: int, n_threads: int, least: int | None = None) -> Iterable[tuple[int, int]]:
-    """Cut rows into ranges that take about 50 ms each; few rows stay one range.
+    """Cut rows into ranges that take 50 to 100 ms each; few rows stay one range.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def _by_time(n_rows: int, size: int, least: int) -> Iterator[tuple[int, int]]:
         last, began = min(n_rows, first + size), time.perf_counter()
         yield first, last
         took = time.perf_counter() - began
-        if took < SECONDS / 4:
-            size *= 4
+        if took < SECONDS:
+            size *= 4 if took < SECONDS / 4 else 2
         elif took > SECONDS * 2:
             size = max(size // 2 // least, 1) * least
         first = last

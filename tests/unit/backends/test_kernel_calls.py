@@ -426,7 +426,7 @@ def test_ranges_grow_while_calls_are_short_and_shrink_when_they_are_long(monkeyp
     monkeypatch.setattr(native_ranges.time, "perf_counter", lambda: next(times))
     taken = native_ranges.ranges(10**6, 1000, 2)
     sizes = [last - first for first, last in (next(taken) for _ in range(4))]
-    assert sizes == [1024, 4096, 4096, 2048]
+    assert sizes == [1024, 4096, 8192, 4096]
 
 
 @pytest.mark.parametrize("columns", [False, True])
