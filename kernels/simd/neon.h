@@ -16,35 +16,35 @@ using portable::entries_with_place;
 using portable::exceeding;
 using portable::exceeding_at;
 using portable::exponentials;
-using portable::kCodesInRegisters;
 using portable::kTableBits;
 using portable::Numbers;
 using portable::place_of;
-using portable::RowInRegisters;
 using portable::TableOfDoubles;
 
 // ----------------------------------------------------------------------------------------------------------------------- bits
 
-// Where some bits begin, in one register: compilers would keep the begin of the array and an index, and add them up for every 16 bytes.
-inline const uint8_t *begin_of(const Bits &bits) {
-  const uint8_t *begin = reinterpret_cast<const uint8_t *>(&bits);
-  __asm__("" : "+r"(begin));
-  return begin;
+// Bits whose address stands in a register: compilers would add up the begin of the array and an index for every 16 bytes.
+inline const Bits &addressed(const Bits &bits) {
+  const Bits *at = &bits;
+  __asm__("" : "+r"(at));
+  return *at;
 }
 
 inline Bits choose(const Bits &select, const Bits &if_set, const Bits &if_clear) {
-  const uint8_t *const s = begin_of(select), *const a = begin_of(if_set), *const b = begin_of(if_clear);
-  Bits out;
-  for (int i = 0; i < 64; i += 16) vst1q_u8(reinterpret_cast<uint8_t *>(&out) + i, vbslq_u8(vld1q_u8(s + i), vld1q_u8(a + i), vld1q_u8(b + i)));
-  return out;
+  const Bits which = addressed(select), a = addressed(if_set), b = addressed(if_clear);
+  return (a & which) | (b & ~which); // one instruction
 }
 
-inline Bits or_and(const Bits &a, const Bits &b, const Bits &c) {
-  const uint8_t *const p = begin_of(a), *const q = begin_of(b), *const r = begin_of(c);
-  Bits out;
-  for (int i = 0; i < 64; i += 16)
-    vst1q_u8(reinterpret_cast<uint8_t *>(&out) + i, vorrq_u8(vld1q_u8(p + i), vandq_u8(vld1q_u8(q + i), vld1q_u8(r + i))));
-  return out;
+inline Bits or_and(const Bits &a, const Bits &b, const Bits &c) { return addressed(a) | (addressed(b) & addressed(c)); }
+
+// Words whose bytes come from four registers.
+inline void zip_bytes(uint8x16_t a, uint8x16_t b, uint8x16_t c, uint8x16_t d, float32x4_t *out) {
+  const uint16x8_t low0 = vreinterpretq_u16_u8(vzip1q_u8(a, b)), low1 = vreinterpretq_u16_u8(vzip2q_u8(a, b));
+  const uint16x8_t high0 = vreinterpretq_u16_u8(vzip1q_u8(c, d)), high1 = vreinterpretq_u16_u8(vzip2q_u8(c, d));
+  out[0] = vreinterpretq_f32_u16(vzip1q_u16(low0, high0));
+  out[1] = vreinterpretq_f32_u16(vzip2q_u16(low0, high0));
+  out[2] = vreinterpretq_f32_u16(vzip1q_u16(low1, high1));
+  out[3] = vreinterpretq_f32_u16(vzip2q_u16(low1, high1));
 }
 
 // 16 matrices of 8 x 8 bits turned over their diagonals: byte q of register i is row i of matrix q.
@@ -55,11 +55,12 @@ inline void transpose_bits(uint8x16_t r[8]) {
     r[i] = vbslq_u8(even, a, vshlq_n_u8(b, 1));
     r[i + 1] = vbslq_u8(even, vshrq_n_u8(a, 1), b);
   }
-  for (int i = 0; i < 8; i += i % 2 ? 3 : 1) {
-    const uint8x16_t a = r[i], b = r[i + 2];
-    r[i] = vbslq_u8(pairs, a, vshlq_n_u8(b, 2));
-    r[i + 2] = vbslq_u8(pairs, vshrq_n_u8(a, 2), b);
-  }
+  for (int half = 0; half < 8; half += 4)
+    for (int i = half; i < half + 2; i++) {
+      const uint8x16_t a = r[i], b = r[i + 2];
+      r[i] = vbslq_u8(pairs, a, vshlq_n_u8(b, 2));
+      r[i + 2] = vbslq_u8(pairs, vshrq_n_u8(a, 2), b);
+    }
   for (int i = 0; i < 4; i++) {
     const uint8x16_t a = r[i], b = r[i + 4];
     r[i] = vsliq_n_u8(a, b, 4);
@@ -85,18 +86,18 @@ inline void bits_of_bytes(const uint8_t *bytes, int n_bits, Bits *out) {
 
 inline void bytes_of_bits(const Bits *slots, const uint16_t *code, int, uint8_t *out) { // the slots beyond are clear
   const uint8_t *plane[8];
-  for (int bit = 0; bit < 8; bit++) plane[bit] = begin_of(slots[code[bit]]);
+  for (int bit = 0; bit < 8; bit++) plane[bit] = reinterpret_cast<const uint8_t *>(&addressed(slots[code[bit]]));
   for (int at = 0; at < 64; at += 16) {
     uint8x16_t r[8];
     for (int bit = 0; bit < 8; bit++) r[bit] = vld1q_u8(plane[bit] + at);
     transpose_bits(r);
-    uint16x8x4_t low, high;
+    float32x4_t low[4], high[4];
+    zip_bytes(r[0], r[1], r[2], r[3], low);
+    zip_bytes(r[4], r[5], r[6], r[7], high);
     for (int i = 0; i < 4; i++) {
-      low.val[i] = vreinterpretq_u16_u8(vzip1q_u8(r[2 * i], r[2 * i + 1]));
-      high.val[i] = vreinterpretq_u16_u8(vzip2q_u8(r[2 * i], r[2 * i + 1]));
+      vst1q_u8(out + 8 * at + 32 * i, vreinterpretq_u8_f32(vzip1q_f32(low[i], high[i])));
+      vst1q_u8(out + 8 * at + 32 * i + 16, vreinterpretq_u8_f32(vzip2q_f32(low[i], high[i])));
     }
-    vst4q_u16(reinterpret_cast<uint16_t *>(out + 8 * at), low);
-    vst4q_u16(reinterpret_cast<uint16_t *>(out + 8 * at + 64), high);
   }
 }
 
@@ -132,16 +133,6 @@ struct Thresholds {
     }
   }
 };
-
-// Words whose bytes come from four registers.
-inline void zip_bytes(uint8x16_t a, uint8x16_t b, uint8x16_t c, uint8x16_t d, float32x4_t *out) {
-  const uint16x8_t low0 = vreinterpretq_u16_u8(vzip1q_u8(a, b)), low1 = vreinterpretq_u16_u8(vzip2q_u8(a, b));
-  const uint16x8_t high0 = vreinterpretq_u16_u8(vzip1q_u8(c, d)), high1 = vreinterpretq_u16_u8(vzip2q_u8(c, d));
-  out[0] = vreinterpretq_f32_u16(vzip1q_u16(low0, high0));
-  out[1] = vreinterpretq_f32_u16(vzip2q_u16(low0, high0));
-  out[2] = vreinterpretq_f32_u16(vzip1q_u16(low1, high1));
-  out[3] = vreinterpretq_f32_u16(vzip2q_u16(low1, high1));
-}
 
 // The lowest bytes of 16 words.
 inline uint8x16_t low_bytes(const uint32x4_t *words) {
@@ -319,9 +310,8 @@ inline uint8x16_t bytes_at(const uint8_t *table, uint8x16_t number) {
   if constexpr (kBits <= 4) return vqtbl1q_u8(vld1q_u8(table), number);
   if constexpr (kBits == 5) return vqtbl2q_u8(vld1q_u8_x2(table), number);
   if constexpr (kBits >= 6) {
-    uint8x16_t found = vqtbl4q_u8(vld1q_u8_x4(table), number);
-    for (int first = 64; first < 1 << kBits; first += 64) found = vqtbx4q_u8(found, vld1q_u8_x4(table + first), vsubq_u8(number, vdupq_n_u8(first)));
-    return found;
+    const uint8x16_t found = vqtbl4q_u8(vld1q_u8_x4(table), number);
+    return kBits == 6 ? found : vqtbx4q_u8(found, vld1q_u8_x4(table + 64), vsubq_u8(number, vdupq_n_u8(64)));
   }
 }
 
@@ -340,7 +330,7 @@ struct Sums<float> {
 
   void add(const skt_bitsliced &t, int piece, int output, const uint8_t *numbers) {
     const int bits = t.piece_bits[piece];
-    if (!t.value_bytes) return add_one_by_one(t, piece, output, numbers);
+    if (bits > 7 || !t.value_bytes) return add_one_by_one(t, piece, output, numbers); // so many tables take longer than a load for each row
     const uint8_t *const table = t.value_bytes + t.piece_bytes[piece] + static_cast<int64_t>(output) * 4 * std::max(64, 1 << bits);
     if (bits <= 4)
       add_values<4>(table, numbers);
@@ -348,10 +338,8 @@ struct Sums<float> {
       add_values<5>(table, numbers);
     else if (bits == 6)
       add_values<6>(table, numbers);
-    else if (bits == 7)
-      add_values<7>(table, numbers);
     else
-      add_values<8>(table, numbers);
+      add_values<7>(table, numbers);
   }
 
  private:
@@ -368,11 +356,19 @@ struct Sums<float> {
   }
 
   void add_one_by_one(const skt_bitsliced &t, int piece, int output, const uint8_t *numbers) {
-    const float *const values = static_cast<const float *>(t.values) + t.piece_first[piece] * t.n_leaf_outputs + output;
-    for (int i = 0; i < 8; i++) {
-      float value[4];
-      for (int k = 0; k < 4; k++) value[k] = values[static_cast<int64_t>(numbers[4 * i + k]) * t.n_leaf_outputs];
-      sum[i] = vaddq_f32(sum[i], vld1q_f32(value));
+    const int64_t width = t.n_leaf_outputs;
+    const float *const values = static_cast<const float *>(t.values) + t.piece_first[piece] * width + output;
+    if (width == 1)
+      add_some(numbers, [=](uint8_t number) { return values[number]; });
+    else
+      add_some(numbers, [=](uint8_t number) { return values[number * width]; });
+  }
+
+  template <class Value>
+  void add_some(const uint8_t *numbers, Value value) {
+    for (int i = 0; i < 8; i++, numbers += 4) {
+      const float32x4_t four = {value(numbers[0]), value(numbers[1]), value(numbers[2]), value(numbers[3])};
+      sum[i] = vaddq_f32(sum[i], four);
     }
   }
 };
@@ -390,9 +386,18 @@ struct Sums<double> {
     const int64_t width = t.n_leaf_outputs;
     const double *const values = static_cast<const double *>(t.values) + t.piece_first[piece] * width + output;
     if (width == 1)
-      for (int i = 0; i < 8; i++) sum[i] = vaddq_f64(sum[i], vcombine_f64(vld1_f64(values + numbers[2 * i]), vld1_f64(values + numbers[2 * i + 1])));
+      add_some(numbers, [=](uint8_t number) { return values[number]; });
     else
-      for (int i = 0; i < 8; i++) sum[i] = vaddq_f64(sum[i], vcombine_f64(vld1_f64(values + numbers[2 * i] * width), vld1_f64(values + numbers[2 * i + 1] * width)));
+      add_some(numbers, [=](uint8_t number) { return values[number * width]; });
+  }
+
+ private:
+  template <class Value>
+  void add_some(const uint8_t *numbers, Value value) {
+    for (int i = 0; i < 8; i++, numbers += 2) {
+      const float64x2_t two = {value(numbers[0]), value(numbers[1])};
+      sum[i] = vaddq_f64(sum[i], two);
+    }
   }
 };
 
@@ -406,6 +411,46 @@ inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
   const uint16x8_t high = vceqq_u16(vandq_u16(all, vld1q_u16(block.care + 5)), vld1q_u16(block.want + 5));
   return vaddvq_u16(vorrq_u16(vandq_u16(low, low_exit), vandq_u16(high, high_exit)));
 }
+
+constexpr bool kCodesInRegisters = true;
+
+// 16 or 32 codes of a row, from which those of four nodes are looked up by their bytes. Slots from n_base_slots on become those of the same columns.
+template <int kRegisters>
+struct RowInRegisters {
+  uint8x16x4_t part[kRegisters];
+
+  RowInRegisters(const uint32_t *codes, int64_t row) {
+    for (int i = 0; i < kRegisters; i++) part[i] = vld1q_u8_x4(reinterpret_cast<const uint8_t *>(codes + (row * kRegisters + i) * 16));
+  }
+
+  uint32_t answers(const skt_block &block) const {
+    const uint8x16_t first_byte = vandq_u8(vshlq_n_u8(vld1q_u8(block.code), 2), vdupq_n_u8(64 * kRegisters - 1)), byte = vreinterpretq_u8_u32(vdupq_n_u32(0x03020100));
+    const uint8x16_t node_of = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3};
+    const uint32x4_t bit_of = {1, 2, 4, 8};
+    uint32x4_t bits = vdupq_n_u32(0);
+    for (int i = 0; i < SKT_BLOCK_NODES; i += 4) {
+      const uint8x16_t place = vorrq_u8(vqtbl1q_u8(first_byte, vaddq_u8(node_of, vdupq_n_u8(i))), byte);
+      uint8x16_t code = vqtbl4q_u8(part[0], place);
+      if constexpr (kRegisters == 2) code = vqtbx4q_u8(code, part[1], vsubq_u8(place, vdupq_n_u8(64)));
+      bits = vorrq_u32(bits, vandq_u32(vcgtq_u32(vreinterpretq_u32_u8(code), vld1q_u32(block.key + i)), vshlq_u32(bit_of, vdupq_n_s32(i))));
+    }
+    return vaddvq_u32(bits);
+  }
+};
+
+// For 64 codes, loads are faster.
+template <>
+struct RowInRegisters<4> {
+  const uint32_t *code;
+
+  RowInRegisters(const uint32_t *codes, int64_t row) : code(codes + 64 * row) {}
+
+  uint32_t answers(const skt_block &block) const {
+    uint32_t bits = 0;
+    for (int i = SKT_BLOCK_NODES - 1; i >= 0; i--) bits = 2 * bits + (code[block.code[i] % 64] > block.key[i]);
+    return bits;
+  }
+};
 
 // --------------------------------------------------------------------------------------------------------------------- doubles
 
