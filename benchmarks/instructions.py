@@ -46,7 +46,7 @@ BOUND = 2.0  # NEON's registers are half as wide as AVX2's
 
 KERNELS = {"bitsliced": BitslicedKernel, "tree_traversal": TraversalKernel, DIRECT: WalkKernel}
 KINDS = (abi.BitslicedStructure, abi.TraversalStructure, abi.WalkStructure)  # in the order of predict.cpp
-MOST_TABLES = 16
+VERSIONS = range(1, 9)  # of qemu's interface for plugins
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,28 @@ def run(*command: Any, **options: Any) -> subprocess.CompletedProcess[str]:
 def built(target: Target, folder: Path) -> Path:
     """The program for a target."""
     place = folder / target.name
-    environment = {**os.environ, "CXX": os.environ.get("CXX", "g++") if target is X86 else target.compiler}
+    environment = {**os.environ, "CXX": os.environ.get("CXX", X86.compiler) if target is X86 else target.compiler}
     # SKBUILD_STATE: the library is not to be put beside the module that loads it.
     run("cmake", "-S", ROOT, "-B", place, "-DSKBUILD_STATE=wheel", *target.options, env=environment)
     run("cmake", "--build", place, "--target", "sktensor_predict", "--parallel", os.cpu_count() or 1)
     return place / "sktensor_predict"
 
 
+def tools() -> list[str]:
+    """Which compilers and emulators these are."""
+    commands = [X86.emulator[0], ARM.emulator[0], os.environ.get("CXX", X86.compiler), ARM.compiler]
+    return [run(command, "--version").stdout.splitlines()[0] for command in commands]
+
+
 def plugin(folder: Path) -> Path:
-    """The plugin that counts, for the interface that this qemu has: the number changes, what is used of it does not."""
-    for version in range(1, 9):
+    """The plugin that counts, for the interface that this qemu has: its number changes, what is used of it does not."""
+    for version in VERSIONS:
         path = folder / f"plugin{version}.so"
         run("cc", "-O2", "-shared", "-fPIC", f"-DVERSION={version}", COUNT / "plugin.c", "-o", path)
-        command = [*ARM.emulator, "-plugin", str(path), "--version"]
-        if "API version" not in subprocess.run(command, capture_output=True, text=True, check=False).stderr:
+        tried = subprocess.run([*X86.emulator, "-plugin", path, "/bin/true"], capture_output=True, check=False)
+        if not tried.returncode:
             return path
-    raise SystemExit("This qemu takes no plugin of a known interface.")
+    raise SystemExit(f"This qemu takes no plugin: {tried.stderr.decode()}")
 
 
 # --------------------------------------------------------------------------------------------------------------- files
@@ -153,17 +159,15 @@ class Image:
 
     def write(self, path: Path, forest: Any) -> None:
         """The file as predict.cpp reads it."""
-        padding = [0] * (MOST_TABLES - len(self.structures))
-        kinds, places = zip(*self.structures, strict=True)
+        inputs, missing = forest.inputs, forest.inputs.missing_value
         row_bytes = forest.n_outputs * np.dtype(forest.trees.acc_dtype).itemsize
-        sizes = len(self.pointers), len(self.bytes), forest.trees.n_columns, row_bytes
-        missing = forest.inputs.missing_value
         head = struct.pack(
-            f"q{MOST_TABLES}q{MOST_TABLES}q6qdd",
-            *(len(kinds), *kinds, *padding, *places, *padding, *sizes),
-            *(abi.DTYPES[forest.trees.feature_dtype], missing is not None, missing or 0.0, forest.inputs.flush_limit),
+            "7q2d",
+            *(len(self.structures), len(self.pointers), len(self.bytes), forest.trees.n_columns, row_bytes),
+            *(abi.DTYPES[forest.trees.feature_dtype], missing is not None, missing or 0.0, inputs.flush_limit),
         )
-        path.write_bytes(head + struct.pack(f"{len(self.pointers)}q", *self.pointers) + self.bytes)
+        places = np.array([*sum(self.structures, ()), *self.pointers], dtype=np.int64)
+        path.write_bytes(head + places.tobytes() + self.bytes)
 
 
 # ------------------------------------------------------------------------------------------------------------ counting
@@ -240,7 +244,7 @@ def main() -> int:
         counter = Counter(folder, plugin(folder), {target: built(target, build) for target in TARGETS})
         found = {name: _counted(name, counter, arguments) for name in arguments.models}
     if arguments.save:
-        arguments.save.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        arguments.save.write_text(json.dumps({"tools": tools(), "models": found}, indent=1) + "\n", encoding="utf-8")
     broken = [name for name, each in found.items() if each["all"]["neon"] > BOUND * each["all"]["avx2"]]
     if broken:
         print(f"NEON takes more than {BOUND} times the instructions of AVX2 for {', '.join(broken)}.")

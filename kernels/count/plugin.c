@@ -1,6 +1,7 @@
 // Counts the instructions that qemu-user runs, and writes their number to stderr at the end.
 //
-// Debian's packages of qemu have no header for plugins, so what is used of it is declared here: https://www.qemu.org/docs/master/devel/tcg-plugins.html
+// Packages of qemu may lack its header for plugins, so what is used of it is declared here
+// (https://www.qemu.org/docs/master/devel/tcg-plugins.html).
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

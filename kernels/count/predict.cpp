@@ -12,20 +12,21 @@
 
 namespace {
 
-// What stands at the head of the file. Then come the places of all pointers, and behind them the image: structures and arrays as they lie in
-// memory, but that pointers count from the image's begin.
+// What stands at the head of the file. Then come the structures' kinds and places, the places of all pointers, and the image: structures and
+// arrays as they lie in memory, but that pointers count from the image's begin.
 struct Head {
-  int64_t n_tables;
-  int64_t kind[16];  // 0 bitsliced, 1 traversal, 2 walk
-  int64_t place[16]; // of the structure, in the image
-  int64_t n_pointers;
-  int64_t n_bytes; // of the image
+  int64_t n_tables, n_pointers, n_bytes; // of the image
   int64_t n_columns;
   int64_t row_bytes; // of an answer
   int64_t features;
   int64_t has_missing;
   double missing;
   double flush;
+};
+
+struct Place {
+  int64_t kind; // 0 bitsliced, 1 traversal, 2 walk
+  int64_t at;
 };
 
 constexpr size_t kAligned = 64;
@@ -56,6 +57,8 @@ int main(int argc, char **argv) {
   std::FILE *file = opened(argv[1], "rb");
   Head head;
   read(file, &head, 1);
+  std::vector<Place> structures(head.n_tables);
+  read(file, structures.data(), structures.size());
   std::vector<int64_t> pointers(head.n_pointers);
   read(file, pointers.data(), pointers.size());
   char *const image = room(head.n_bytes);
@@ -86,10 +89,10 @@ int main(int argc, char **argv) {
     rows.data = x + first * rows.row_stride;
     rows.n_rows = std::min(at_once, n - first);
     char *const answers = out + first * head.row_bytes;
-    for (int64_t i = 0; i < head.n_tables; i++) {
-      const char *const tables = image + head.place[i];
+    for (const Place &structure : structures) {
+      const char *const tables = image + structure.at;
       int32_t error;
-      switch (head.kind[i]) {
+      switch (structure.kind) {
         case 0: error = skt_run_bitsliced(reinterpret_cast<const skt_bitsliced *>(tables), &rows, features, answers, 1, isa); break;
         case 1: error = skt_run_traversal(reinterpret_cast<const skt_traversal *>(tables), &rows, features, answers, 1, isa); break;
         default: error = skt_run_walk(reinterpret_cast<const skt_walk *>(tables), &rows, features, answers, 1, isa);

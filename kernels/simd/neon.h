@@ -72,7 +72,8 @@ inline void transpose_bits(uint8x16_t r[8]) {
 inline void bits_of_bytes(const uint8_t *bytes, int n_bits, Bits *out) {
   for (int at = 0; at < 64; at += 16) {
     uint8x16_t r[8];
-    const uint16x8x4_t low = vld4q_u16(reinterpret_cast<const uint16_t *>(bytes + 8 * at)), high = vld4q_u16(reinterpret_cast<const uint16_t *>(bytes + 8 * at + 64));
+    const uint16_t *const pairs = reinterpret_cast<const uint16_t *>(bytes + 8 * at);
+    const uint16x8x4_t low = vld4q_u16(pairs), high = vld4q_u16(pairs + 32);
     for (int i = 0; i < 4; i++) {
       const uint8x16_t a = vreinterpretq_u8_u16(low.val[i]), b = vreinterpretq_u8_u16(high.val[i]);
       r[2 * i] = vuzp1q_u8(a, b);
@@ -133,6 +134,11 @@ struct Thresholds {
     }
   }
 };
+
+// Look-ups in 128 bytes: what is beyond the first 64 is not found there, and the other way around.
+inline uint8x16_t at_128(const uint8_t *table, uint8x16_t place) {
+  return vqtbx4q_u8(vqtbl4q_u8(vld1q_u8_x4(table), place), vld1q_u8_x4(table + 64), vsubq_u8(place, vdupq_n_u8(64)));
+}
 
 // The lowest bytes of 16 words.
 inline uint8x16_t low_bytes(const uint32x4_t *words) {
@@ -217,14 +223,14 @@ struct Path {
     } else if constexpr (kLevel <= kWords) {
       constexpr uint32_t kBegin = kLevel == kWords ? 0x10101010 : 0;
       const uint8x16_t byte = vreinterpretq_u8_u32(vdupq_n_u32(0x30201000 ^ kBegin)); // of a word, from the register that has it
-      for (int i = 0; i < 4; i++) found.part[i] = vreinterpretq_f32_u8(vqtbl4q_u8(kLevel == kWords ? thresholds.fifth : thresholds.top, veorq_u8(node[i], byte)));
+      const uint8x16x4_t &table = kLevel == kWords ? thresholds.fifth : thresholds.top;
+      for (int i = 0; i < 4; i++) found.part[i] = vreinterpretq_f32_u8(vqtbl4q_u8(table, veorq_u8(node[i], byte)));
     } else {
       uint8x16_t byte[4];
       for (int b = 0; b < 4; b++) {
         if constexpr (kLevel == 5) byte[b] = vqtbl2q_u8(vld1q_u8_x2(thresholds.sixth[b]), place);
         if constexpr (kLevel == 6) byte[b] = vqtbl4q_u8(vld1q_u8_x4(thresholds.seventh[b]), place);
-        if constexpr (kLevel == 7)
-          byte[b] = vqtbx4q_u8(vqtbl4q_u8(vld1q_u8_x4(thresholds.eighth[b]), place), vld1q_u8_x4(thresholds.eighth[b] + 64), vsubq_u8(place, vdupq_n_u8(64)));
+        if constexpr (kLevel == 7) byte[b] = at_128(thresholds.eighth[b], place);
       }
       zip_bytes(byte[0], byte[1], byte[2], byte[3], found.part);
     }
@@ -310,8 +316,7 @@ inline uint8x16_t bytes_at(const uint8_t *table, uint8x16_t number) {
   if constexpr (kBits <= 4) return vqtbl1q_u8(vld1q_u8(table), number);
   if constexpr (kBits == 5) return vqtbl2q_u8(vld1q_u8_x2(table), number);
   if constexpr (kBits >= 6) {
-    const uint8x16_t found = vqtbl4q_u8(vld1q_u8_x4(table), number);
-    return kBits == 6 ? found : vqtbx4q_u8(found, vld1q_u8_x4(table + 64), vsubq_u8(number, vdupq_n_u8(64)));
+    return kBits == 6 ? vqtbl4q_u8(vld1q_u8_x4(table), number) : at_128(table, number);
   }
 }
 
@@ -424,7 +429,8 @@ struct RowInRegisters {
   }
 
   uint32_t answers(const skt_block &block) const {
-    const uint8x16_t first_byte = vandq_u8(vshlq_n_u8(vld1q_u8(block.code), 2), vdupq_n_u8(64 * kRegisters - 1)), byte = vreinterpretq_u8_u32(vdupq_n_u32(0x03020100));
+    const uint8x16_t first_byte = vandq_u8(vshlq_n_u8(vld1q_u8(block.code), 2), vdupq_n_u8(64 * kRegisters - 1));
+    const uint8x16_t byte = vreinterpretq_u8_u32(vdupq_n_u32(0x03020100));
     const uint8x16_t node_of = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3};
     const uint32x4_t bit_of = {1, 2, 4, 8};
     uint32x4_t bits = vdupq_n_u32(0);
