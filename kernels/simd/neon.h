@@ -16,10 +16,14 @@ using portable::entries_with_place;
 using portable::exceeding;
 using portable::exceeding_at;
 using portable::exponentials;
+using portable::kLevelsByStep;
+using portable::kShuffledBits;
 using portable::kTableBits;
 using portable::Numbers;
 using portable::place_of;
+using portable::ShuffledSums;
 using portable::TableOfDoubles;
+using portable::Unfinished;
 
 // ----------------------------------------------------------------------------------------------------------------------- bits
 
@@ -333,7 +337,12 @@ struct Sums<float> {
   explicit Sums(const float *from) { std::memcpy(sum, from, sizeof sum); }
   void store(float *to) const { std::memcpy(to, sum, sizeof sum); }
 
-  void add(const skt_bitsliced &t, int piece, int output, const uint8_t *numbers) {
+  void add(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers) {
+    for (int piece = first; piece < last; piece++, numbers += kBlock) add_piece(t, piece, output, numbers);
+  }
+
+ private:
+  void add_piece(const skt_bitsliced &t, int piece, int output, const uint8_t *numbers) {
     const int bits = t.piece_bits[piece];
     if (bits > 7 || !t.value_bytes) return add_one_by_one(t, piece, output, numbers); // so many tables take longer than a load for each row
     const uint8_t *const table = t.value_bytes + t.piece_bytes[piece] + static_cast<int64_t>(output) * 4 * std::max(64, 1 << bits);
@@ -347,7 +356,6 @@ struct Sums<float> {
       add_values<7>(table, numbers);
   }
 
- private:
   template <int kBits>
   void add_values(const uint8_t *table, const uint8_t *numbers) {
     constexpr int kStep = kBits <= 6 ? 64 : 1 << kBits;
@@ -387,7 +395,12 @@ struct Sums<double> {
   explicit Sums(const double *from) { std::memcpy(sum, from, sizeof sum); }
   void store(double *to) const { std::memcpy(to, sum, sizeof sum); }
 
-  void add(const skt_bitsliced &t, int piece, int output, const uint8_t *numbers) {
+  void add(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers) {
+    for (int piece = first; piece < last; piece++, numbers += kBlock) add_piece(t, piece, output, numbers);
+  }
+
+ private:
+  void add_piece(const skt_bitsliced &t, int piece, int output, const uint8_t *numbers) {
     const int64_t width = t.n_leaf_outputs;
     const double *const values = static_cast<const double *>(t.values) + t.piece_first[piece] * width + output;
     if (width == 1)
@@ -396,7 +409,6 @@ struct Sums<double> {
       add_some(numbers, [=](uint8_t number) { return values[number * width]; });
   }
 
- private:
   template <class Value>
   void add_some(const uint8_t *numbers, Value value) {
     for (int i = 0; i < 8; i++, numbers += 2) {
