@@ -140,14 +140,23 @@ void category_planes(const skt_bitsliced &t, const skt_rows &rows, int64_t first
   }
 }
 
+template <class Sums, class Acc>
+void add_with(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers, int n_slices, Acc *acc) {
+  for (int row = 0; row < n_slices * kSlice; row += Sums::kRows) {
+    Sums sums(acc + row);
+    sums.add(t, first, last, output, numbers + row);
+    sums.store(acc + row);
+  }
+}
+
 // Adds the values of pieces first .. last, whose leaf numbers of 512 rows each stand one after the other, to one output of all rows.
 template <class Acc>
 void add_pieces(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers, int n_slices, Acc *acc) {
-  for (int row = 0; row < n_slices * kSlice; row += Sums<Acc>::kRows) {
-    Sums<Acc> sums(acc + row);
-    for (int p = first; p < last; p++) sums.add(t, p, output, numbers + (p - first) * kBlock + row);
-    sums.store(acc + row);
+  if constexpr (kShuffledBits<Acc> > 0) {
+    if (t.value_bytes && *std::max_element(t.piece_bits + first, t.piece_bits + last) <= kShuffledBits<Acc>)
+      return add_with<ShuffledSums<Acc>>(t, first, last, output, numbers, n_slices, acc);
   }
+  add_with<Sums<Acc>>(t, first, last, output, numbers, n_slices, acc);
 }
 
 // Leaf numbers of a piece, from the planes.

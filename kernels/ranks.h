@@ -12,6 +12,8 @@
 
 namespace SKT_ISA {
 
+struct NoneUnfinished {};
+
 template <bool kRightIfEqual, class T>
 inline uint8_t rank_of(T x, const T *tree, int levels) {
   uint32_t at = 1;
@@ -19,17 +21,24 @@ inline uint8_t rank_of(T x, const T *tree, int levels) {
   return static_cast<uint8_t>(at - (1u << levels));
 }
 
-// Ranks of n values, a multiple of 16.
+// Ranks of n values, a multiple of 16, at most 512.
 template <int kLevels, bool kRightIfEqual, class Value>
 inline void search(const Value *x, int n, const float *tree, const double *tree64, uint8_t *rank) {
   const Thresholds<kLevels, Value> thresholds(tree, tree64);
+  const auto look_again = [&](int i, uint32_t lanes) { // at values too close to a threshold to be told apart in float32
+    for (; lanes; lanes &= lanes - 1) {
+      const int lane = i + __builtin_ctz(lanes);
+      rank[lane] = rank_of<kRightIfEqual>(static_cast<double>(x[lane]), tree64, kLevels);
+    }
+  };
+  std::conditional_t<(kLevelsByStep<kLevels> < kLevels), Unfinished<kLevels, Value>, NoneUnfinished> unfinished;
   for (int i = 0; i < n; i += 16) {
     const Values<kRightIfEqual, Value> values(x + i);
     Path<kLevels> path;
     Mask doubtful{};
     auto step = [&](auto level) {
       constexpr int kLevel = decltype(level)::value;
-      if constexpr (kLevel < kLevels) {
+      if constexpr (kLevel < kLevelsByStep<kLevels>) {
         const auto threshold = path.template at<kLevel>(thresholds);
         if constexpr (kRounds<Value>) doubtful |= equals(values, threshold);
         path.template turn<kLevel>(goes_right<kRightIfEqual>(values, threshold));
@@ -43,14 +52,18 @@ inline void search(const Value *x, int n, const float *tree, const double *tree6
     step(std::integral_constant<int, 5>{});
     step(std::integral_constant<int, 6>{});
     step(std::integral_constant<int, 7>{});
-    path.store(rank + i);
-    if constexpr (kRounds<Value>) {
-      for (uint32_t left = lanes_of(doubtful); left; left &= left - 1) { // too close to a threshold to be told apart in float32
-        const int lane = __builtin_ctz(left);
-        rank[i + lane] = rank_of<kRightIfEqual>(static_cast<double>(x[i + lane]), tree64, kLevels);
-      }
+    if constexpr (kLevelsByStep<kLevels> < kLevels) {
+      unfinished.keep(i, values, path, doubtful);
+    } else {
+      path.store(rank + i);
+      if constexpr (kRounds<Value>) look_again(i, lanes_of(doubtful));
     }
   }
+  if constexpr (kLevelsByStep<kLevels> < kLevels)
+    for (int i = 0; i < n; i += 16) {
+      const uint32_t lanes = unfinished.template finish<kRightIfEqual>(i, x, thresholds, rank + i);
+      if constexpr (kRounds<Value>) look_again(i, lanes);
+    }
 }
 
 template <bool kRightIfEqual, class Value>

@@ -5,9 +5,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include "portable.h"
-#include "sse2.h"
 
 namespace SKT_ISA {
 namespace {
@@ -15,43 +16,46 @@ namespace {
 using portable::choose;
 using portable::entries_with_place;
 using portable::exponentials;
-using portable::kCodesInRegisters;
 using portable::kTableBits;
-using portable::kTileRows;
-using portable::load_tile;
 using portable::or_and;
 using portable::place_of;
-using portable::RowInRegisters;
-using portable::store_tile;
-using portable::Sums;
 using portable::TableOfDoubles;
-using portable::Tile;
-using sse2::exit_of;
 
+// Eight rows of bits, one a register, become columns: bit k of each byte of register j changes places with bit j of that byte of register k.
+inline void transpose_bits(__m256i r[8]) {
+  auto exchange = [&](auto apart, int from, char mask_of) {
+    constexpr int kApart = decltype(apart)::value;
+    const __m256i mask = _mm256_set1_epi8(mask_of);
+    __m256i &a = r[from], &b = r[from + kApart];
+    const __m256i differs = _mm256_and_si256(_mm256_xor_si256(_mm256_srli_epi16(a, kApart), b), mask);
+    b = _mm256_xor_si256(b, differs);
+    a = _mm256_xor_si256(a, _mm256_slli_epi16(differs, kApart));
+  };
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) exchange(std::integral_constant<int, 4>{}, i, 0x0F);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) exchange(std::integral_constant<int, 2>{}, i % 2 + i / 2 * 4, 0x33);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) exchange(std::integral_constant<int, 1>{}, 2 * i, 0x55);
+}
+
+// Rows are numbered such that bytes need not change places: bit k of byte q of half h is row 256 h + 32 k + q.
 inline void bits_of_bytes(const uint8_t *bytes, int n_bits, Bits *out) {
-  for (int bit = 0; bit < n_bits; bit++) {
-    const __m128i up = _mm_cvtsi32_si128(7 - bit); // the bit becomes its byte's highest
-    for (int i = 0; i < kBlock / 32; i++) {
-      const __m256i part = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(bytes) + i);
-      const int of_32 = _mm256_movemask_epi8(_mm256_sll_epi16(part, up));
-      std::memcpy(reinterpret_cast<char *>(out + bit) + 4 * i, &of_32, 4);
-    }
+  for (int half = 0; half < 2; half++) {
+    __m256i r[8];
+    for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(bytes) + 8 * half + i);
+    transpose_bits(r);
+    for (int bit = 0; bit < 8; bit++)
+      if (bit < n_bits) out[bit].part[half] = (Register)r[bit];
   }
 }
 
-inline void bytes_of_bits(const Bits *slots, const uint16_t *code, int n_bits, uint8_t *out) {
-  const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101ll, 0x0202020202020202ll, 0x0303030303030303ll);
-  const __m256i bit_of = _mm256_set1_epi64x(0x8040201008040201ll);
-  for (int i = 0; i < kBlock / 32; i++) {
-    __m256i number = _mm256_setzero_si256();
-    for (int bit = 0; bit < n_bits; bit++) {
-      int32_t part;
-      std::memcpy(&part, reinterpret_cast<const char *>(slots + code[bit]) + 4 * i, 4);
-      const __m256i own = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(part), spread), bit_of);
-      const __m256i set = _mm256_cmpeq_epi8(own, bit_of);
-      number = _mm256_or_si256(number, _mm256_and_si256(set, _mm256_set1_epi8(static_cast<char>(1 << bit))));
-    }
-    _mm256_store_si256(reinterpret_cast<__m256i *>(out) + i, number);
+inline void bytes_of_bits(const Bits *slots, const uint16_t *code, int, uint8_t *out) { // the slots beyond are clear
+  for (int half = 0; half < 2; half++) {
+    __m256i r[8];
+    for (int i = 0; i < 8; i++) r[i] = (__m256i)slots[code[i]].part[half];
+    transpose_bits(r);
+    for (int i = 0; i < 8; i++) _mm256_store_si256(reinterpret_cast<__m256i *>(out) + 8 * half + i, r[i]);
   }
 }
 
@@ -60,12 +64,25 @@ inline void bytes_of_bits(const Bits *slots, const uint16_t *code, int n_bits, u
 template <class Value>
 constexpr bool kRounds = sizeof(Value) == 8;
 
-// Levels are copied, so that no load leaves the tree.
+// The levels whose thresholds are looked up in registers; of those below, all that a value may still meet are compared with at once.
+template <int kLevels>
+constexpr int kLevelsByStep = kLevels <= 5 ? kLevels : kLevels - 3;
+
+// Copied, so that no load leaves the tree.
 template <int kLevels, class Value>
 struct Thresholds {
-  alignas(32) float level[8][128];
+  alignas(32) float level[5][16];
+  alignas(32) float rest[kLevels > 5 ? 1 << kLevelsByStep<kLevels> : 1][8]; // for each place that the steps lead to
+
   Thresholds(const float *tree, const double *) {
-    for (int i = 0; i < kLevels; i++) std::memcpy(level[i], tree + (1 << i), sizeof(float) << i);
+    for (int i = 0; i < kLevelsByStep<kLevels>; i++) std::memcpy(level[i], tree + (1 << i), sizeof(float) << i);
+    if constexpr (kLevels > 5)
+      for (int i = 0; i < 1 << kLevelsByStep<kLevels>; i++) {
+        std::memcpy(rest[i], tree + (4 << kLevelsByStep<kLevels>) + 4 * i, 4 * sizeof(float));
+        std::memcpy(rest[i] + 4, tree + (2 << kLevelsByStep<kLevels>) + 2 * i, 2 * sizeof(float));
+        rest[i][6] = tree[(1 << kLevelsByStep<kLevels>) + i];
+        rest[i][7] = std::numeric_limits<float>::quiet_NaN(); // which nothing goes beyond
+      }
   }
 };
 
@@ -124,12 +141,24 @@ inline uint32_t lanes_of(const Mask &mask) {
 // Element j of a level's thresholds: one register holds eight; the bits of j beyond choose between registers.
 template <int kLevel>
 inline __m256 looked_up(const float *level, __m256i j) {
-  if constexpr (kLevel <= 3) {
+  if constexpr (kLevel == 0) {
+    return _mm256_broadcast_ss(level);
+  } else if constexpr (kLevel <= 2) {
+    return _mm256_permutevar_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128 *>(level)), j);
+  } else if constexpr (kLevel == 3) {
     return _mm256_permutevar8x32_ps(_mm256_load_ps(level), j);
   } else {
     const __m256 low = looked_up<kLevel - 1>(level, j), high = looked_up<kLevel - 1>(level + (1 << (kLevel - 1)), j);
     return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(j, 32 - kLevel)));
   }
+}
+
+// The sums of the elements of each of eight registers, which are 0 or -1.
+inline __m256i sums_of(const __m256i *r) {
+  const __m256i a = _mm256_packs_epi16(_mm256_packs_epi32(r[0], r[1]), _mm256_packs_epi32(r[2], r[3]));
+  const __m256i b = _mm256_packs_epi16(_mm256_packs_epi32(r[4], r[5]), _mm256_packs_epi32(r[6], r[7]));
+  const __m256i bytes = _mm256_add_epi8(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31)); // four of each
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
 }
 
 template <int kLevels>
@@ -149,6 +178,276 @@ struct Path {
   void store(uint8_t *rank) const {
     const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(j[0], j[1]), 0xD8);
     _mm_storeu_si128(reinterpret_cast<__m128i *>(rank), _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+  }
+};
+
+// Searches of which the last three levels are left: 16 values at a time their seven thresholds are compared with at once. That comes when
+// the steps of all values are done, so that no search waits for its own.
+template <int kLevels, class Value>
+struct Unfinished {
+  alignas(32) float value[kRounds<Value> ? kBlock : 1]; // where it is not X's own
+  alignas(32) uint32_t place[kBlock];                   // where the thresholds that are left stand, in bytes
+  uint32_t doubtful[kRounds<Value> ? kBlock / 16 : 1];
+
+  void keep(int i, const Floats &x, const Path<kLevels> &path, const Mask &equal) {
+    for (int half = 0; half < 2; half++) {
+      _mm256_store_si256(reinterpret_cast<__m256i *>(place + i) + half, _mm256_slli_epi32(path.j[half], 5));
+      if constexpr (kRounds<Value>) _mm256_store_ps(value + i + 8 * half, x.half[half]);
+    }
+    if constexpr (kRounds<Value>) doubtful[i / 16] = lanes_of(equal);
+  }
+
+  // Ranks of values i .. i + 16 of X, and which of them are in doubt.
+  template <bool kRightIfEqual>
+  uint32_t finish(int i, const Value *x, const Thresholds<kLevels, Value> &thresholds, uint8_t *rank) const {
+    constexpr int kCompare = kRightIfEqual ? _CMP_GE_OQ : _CMP_GT_OQ;
+    const auto own = [&](int lane) {
+      if constexpr (kRounds<Value>)
+        return _mm256_set1_ps(value[i + lane]);
+      else
+        return _mm256_set1_ps(x[i + lane]);
+    };
+    const auto rest = [&](int lane) {
+      return _mm256_load_ps(reinterpret_cast<const float *>(reinterpret_cast<const char *>(thresholds.rest) + place[i + lane]));
+    };
+    __m256 equal = _mm256_setzero_ps();
+    Path<kLevels> path;
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; half++) {
+      __m256i beyond[8];
+#pragma GCC unroll 8
+      for (int k = 0; k < 8; k++) {
+        const __m256 a = own(8 * half + k), b = rest(8 * half + k);
+        beyond[k] = _mm256_castps_si256(_mm256_cmp_ps(a, b, kCompare));
+        if constexpr (kRounds<Value>) equal = _mm256_or_ps(equal, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
+      }
+      const __m256i from = _mm256_load_si256(reinterpret_cast<const __m256i *>(place + i) + half);
+      path.j[half] = _mm256_sub_epi32(_mm256_srli_epi32(from, 2), sums_of(beyond));
+    }
+    path.store(rank);
+    if constexpr (kRounds<Value>) {
+      uint32_t lanes = doubtful[i / 16];
+      if (_mm256_movemask_ps(equal))
+        for (int lane = 0; lane < 16; lane++)
+          lanes |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(own(lane), rest(lane), _CMP_EQ_OQ)) != 0) << lane;
+      return lanes;
+    } else {
+      return 0;
+    }
+  }
+};
+
+// ----------------------------------------------------------------------------------------------------------------------- rows
+
+template <class Feature>
+constexpr int kTileRows = 32 / sizeof(Feature);
+
+// 16 columns, each a register: of 8 rows of float32, or 4 of float64.
+template <class Feature>
+struct Tile {
+  std::conditional_t<sizeof(Feature) == 4, __m256, __m256d> column[16];
+};
+
+// The first n of 4 neighbouring values as float32, all of 2 as float64, where n is less than that; the others may not be there.
+inline __m128 some_of(const float *at, int n) {
+  return n >= 4 ? _mm_loadu_ps(at) : _mm_maskload_ps(at, _mm_cmpgt_epi32(_mm_set1_epi32(n), _mm_setr_epi32(0, 1, 2, 3)));
+}
+inline __m128d some_of(const double *at, int n) { return n >= 2 ? _mm_loadu_pd(at) : _mm_load_sd(at); }
+inline __m128 some_as_float(const double *at, int n) {
+  const __m256i there = _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+  return _mm256_cvtpd_ps(n >= 4 ? _mm256_loadu_pd(at) : _mm256_maskload_pd(at, there));
+}
+
+// `width` neighbouring columns of 8 rows that begin at `at`, as float32; four columns at a time, rows 0 to 3 in the lower halves.
+inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<float> &tile) {
+  for (int c = 0; c < width; c += 4) {
+    const auto row = [&](int i) {
+      const char *const from = at + i * rows.row_stride;
+      return rows.dtype == SKT_FLOAT32 ? some_of(reinterpret_cast<const float *>(from) + c, width - c)
+                                       : some_as_float(reinterpret_cast<const double *>(from) + c, width - c);
+    };
+    const auto rows_of = [&](int i) { return _mm256_insertf128_ps(_mm256_castps128_ps256(row(i)), row(i + 4), 1); };
+    const __m256 r0 = rows_of(0), r1 = rows_of(1), r2 = rows_of(2), r3 = rows_of(3);
+    const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1)), high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
+    const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3)), high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
+    tile.column[c] = _mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23));
+    tile.column[c + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23));
+    tile.column[c + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23));
+    tile.column[c + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23));
+  }
+}
+
+// The same of 4 rows of float64, which rows of float32 are not asked for.
+inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<double> &tile) {
+  for (int c = 0; c < width; c += 2) {
+    const auto row = [&](int i) { return some_of(reinterpret_cast<const double *>(at + i * rows.row_stride) + c, width - c); };
+    const auto rows_of = [&](int i) { return _mm256_insertf128_pd(_mm256_castpd128_pd256(row(i)), row(i + 2), 1); };
+    const __m256d r0 = rows_of(0), r1 = rows_of(1);
+    tile.column[c] = _mm256_unpacklo_pd(r0, r1);
+    tile.column[c + 1] = _mm256_unpackhi_pd(r0, r1);
+  }
+}
+
+inline void store_tile(const Tile<float> &tile, int column, float *to) { _mm256_store_ps(to, tile.column[column]); }
+inline void store_tile(const Tile<double> &tile, int column, double *to) { _mm256_store_pd(to, tile.column[column]); }
+
+// ----------------------------------------------------------------------------------------------------------------------- sums
+
+// Sums of 16 rows, each in a register of its own: to look a value up and add it is one instruction, and putting values together in
+// vectors would take more of them than it spares.
+template <class Acc>
+struct Sums {
+  static constexpr int kRows = 16;
+  Acc sum[kRows];
+
+  explicit Sums(const Acc *from) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; i++) sum[i] = from[i];
+  }
+  void store(Acc *to) const {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; i++) to[i] = sum[i];
+  }
+
+  void add(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers) {
+    const int64_t width = t.n_leaf_outputs;
+    const Acc *const values = static_cast<const Acc *>(t.values) + output;
+    if (width == 1)
+      for (int p = first; p < last; p++, numbers += kBlock) add_each(values + t.piece_first[p], numbers, [](uint64_t n) { return n; });
+    else
+      for (int p = first; p < last; p++, numbers += kBlock) add_each(values + t.piece_first[p] * width, numbers, [width](uint64_t n) { return n * width; });
+  }
+
+ private:
+  template <class Place>
+  void add_each(const Acc *values, const uint8_t *number, Place place) {
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; half++) {
+      uint64_t numbers;
+      std::memcpy(&numbers, number + 8 * half, 8);
+#pragma GCC unroll 4
+      for (int i = 0; i < 8; i += 2) {
+        Acc &a = sum[8 * half + i], &b = sum[8 * half + i + 1];
+        Acc x = a + values[place(numbers & 0xFF)];
+        asm("" : "+x"(x)); // keeps compilers from putting vectors together
+        Acc y = b + values[place(numbers >> 8 & 0xFF)];
+        asm("" : "+x"(y));
+        numbers >>= 16;
+        asm("" : "+r"(numbers)); // and from copies of it for each shift
+        a = x, b = y;
+      }
+    }
+  }
+};
+
+// Sums of 32 rows in registers, for tables of up to 64 values of float32, looked up a byte at a time.
+template <class Acc>
+constexpr int kShuffledBits = sizeof(Acc) == 4 ? 6 : -1;
+
+template <class Acc>
+struct ShuffledSums;
+
+template <>
+struct ShuffledSums<float> {
+  static constexpr int kRows = 32;
+  __m256 sum[4];
+
+  explicit ShuffledSums(const float *from) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) sum[i] = _mm256_loadu_ps(from + 8 * i);
+  }
+  void store(float *to) const {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) _mm256_storeu_ps(to + 8 * i, sum[i]);
+  }
+
+  void add(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers) {
+    for (int p = first; p < last; p++, numbers += kBlock) add_piece(t, p, output, numbers);
+  }
+
+ private:
+  void add_piece(const skt_bitsliced &t, int piece, int output, const uint8_t *numbers) {
+    const __m256i unpacked = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7); // rows stand in this order before the bytes are put together
+    const __m256i number = _mm256_permutevar8x32_epi32(_mm256_load_si256(reinterpret_cast<const __m256i *>(numbers)), unpacked);
+    const uint8_t *const table = t.value_bytes + t.piece_bytes[piece] + output * int64_t(256);
+    if (t.piece_bits[piece] <= 4)
+      add_values<1>(table, number);
+    else if (t.piece_bits[piece] == 5)
+      add_values<2>(table, number);
+    else
+      add_values<4>(table, number);
+  }
+
+  // Of kParts tables of 16 bytes each, a number finds its byte in one, and 0 in the others: there its place has the highest bit set.
+  template <int kParts>
+  void add_values(const uint8_t *table, __m256i number) {
+    __m256i place[kParts], byte[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts; i++) {
+      place[i] = i ? _mm256_sub_epi8(number, _mm256_set1_epi8(static_cast<char>(16 * i))) : number;
+      if (i + 1 < kParts) place[i] = _mm256_adds_epu8(place[i], _mm256_set1_epi8(0x70));
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+      const __m128i *const part = reinterpret_cast<const __m128i *>(table + 64 * k);
+      byte[k] = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(part)), place[0]);
+#pragma GCC unroll 4
+      for (int i = 1; i < kParts; i++)
+        byte[k] = _mm256_or_si256(byte[k], _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(part + i)), place[i]));
+      asm volatile("" : "+x"(byte[k])); // one byte after the other: those of all would not fit into the registers
+    }
+    const __m256i low0 = _mm256_unpacklo_epi8(byte[0], byte[1]), low1 = _mm256_unpackhi_epi8(byte[0], byte[1]);
+    const __m256i high0 = _mm256_unpacklo_epi8(byte[2], byte[3]), high1 = _mm256_unpackhi_epi8(byte[2], byte[3]);
+    sum[0] = _mm256_add_ps(sum[0], _mm256_castsi256_ps(_mm256_unpacklo_epi16(low0, high0)));
+    sum[1] = _mm256_add_ps(sum[1], _mm256_castsi256_ps(_mm256_unpackhi_epi16(low0, high0)));
+    sum[2] = _mm256_add_ps(sum[2], _mm256_castsi256_ps(_mm256_unpacklo_epi16(low1, high1)));
+    sum[3] = _mm256_add_ps(sum[3], _mm256_castsi256_ps(_mm256_unpackhi_epi16(low1, high1)));
+  }
+};
+
+// ---------------------------------------------------------------------------------------------------------------------- blocks
+
+// Lanes behind the last exit may match too, the first one that does is it.
+inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
+  const __m256i care = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.care));
+  const __m256i want = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.want));
+  const __m256i told = _mm256_and_si256(_mm256_set1_epi16(static_cast<int16_t>(answers)), care);
+  return __builtin_ctz(_mm256_movemask_epi8(_mm256_cmpeq_epi16(told, want))) / 2;
+}
+
+constexpr bool kCodesInRegisters = true;
+
+// The codes of a row, 8 in a register, from which those of all nodes are fetched; as with AVX-512, slots from n_base_slots on become those of
+// the same columns.
+template <int kParts>
+struct RowInRegisters {
+  static constexpr int kRegisters = 2 * kParts;
+  const __m256i *part;
+
+  RowInRegisters(const uint32_t *codes, int64_t row) : part(reinterpret_cast<const __m256i *>(codes) + row * kRegisters) {}
+
+  uint32_t answers(const skt_block &block) const {
+    return ~(not_exceeding(block, 0) | not_exceeding(block, 8) << 8);
+  }
+
+ private:
+  // kCount registers from `first` on; kCount is a power of two, and bits of the slot above the third choose between halves of them.
+  template <int kCount>
+  __m256i codes_at(int first, __m256i slot) const {
+    if constexpr (kCount == 1) {
+      return _mm256_permutevar8x32_epi32(_mm256_load_si256(part + first), slot);
+    } else {
+      constexpr int kBit = kCount == 2 ? 3 : kCount == 4 ? 4 : 5;
+      const __m256 low = _mm256_castsi256_ps(codes_at<kCount / 2>(first, slot)), high = _mm256_castsi256_ps(codes_at<kCount / 2>(first + kCount / 2, slot));
+      return _mm256_castps_si256(_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(slot, 31 - kBit))));
+    }
+  }
+
+  // Of nodes first .. first + 8; bits of those beyond the twelfth are anything.
+  uint32_t not_exceeding(const skt_block &block, int first) const {
+    const __m256i slot = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(block.code + first)));
+    const __m256i code = codes_at<kRegisters>(0, slot), key = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.key + first));
+    return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(code, key), key))));
   }
 };
 

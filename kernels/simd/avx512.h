@@ -127,6 +127,12 @@ inline Mask equals(const Floats &x, const Floats &threshold) { return _mm512_cmp
 inline uint32_t lanes_of(Mask mask) { return mask; }
 
 template <int kLevels>
+constexpr int kLevelsByStep = kLevels;
+
+template <int kLevels, class Value>
+struct Unfinished;
+
+template <int kLevels>
 struct Path {
   __m512i j = _mm512_setzero_si512();
   Mask first = 0, second = 0; // what the first decisions were: a level of 64 or 128 takes several registers, between which they choose
@@ -277,7 +283,12 @@ struct Sums {
   explicit Sums(const Acc *from) { std::memcpy(sum, from, sizeof sum); }
   void store(Acc *to) const { std::memcpy(to, sum, sizeof sum); }
 
-  void add(const skt_bitsliced &t, int piece, int output, const uint8_t *numbers) {
+  void add(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers) {
+    for (int p = first; p < last; p++, numbers += kBlock) add_piece(t, p, output, numbers);
+  }
+
+ private:
+  void add_piece(const skt_bitsliced &t, int piece, int output, const uint8_t *numbers) {
     const __m512i number = _mm512_load_si512(numbers);
     const int bits = t.piece_bits[piece];
     const uint8_t *table = t.value_bytes + t.piece_bytes[piece] + static_cast<int64_t>(output) * sizeof(Acc) * std::max(64, 1 << bits);
@@ -289,6 +300,12 @@ struct Sums {
       add_values<8>(sum, table, number);
   }
 };
+
+template <class Acc>
+constexpr int kShuffledBits = -1; // Sums does that
+
+template <class Acc>
+struct ShuffledSums;
 
 // Where the sum of a block's row stands in the accumulators.
 template <class Acc>

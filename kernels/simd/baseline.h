@@ -26,6 +26,8 @@ using portable::goes_right;
 using portable::kCodesInRegisters;
 using portable::kDoubles;
 using portable::kRounds;
+using portable::kShuffledBits;
+using portable::kLevelsByStep;
 using portable::kTableBits;
 using portable::kTileRows;
 using portable::lanes_of;
@@ -37,12 +39,14 @@ using portable::Path;
 using portable::pick;
 using portable::place_of;
 using portable::RowInRegisters;
+using portable::ShuffledSums;
 using portable::spread;
 using portable::store_tile;
 using portable::Sums;
 using portable::TableOfDoubles;
 using portable::Thresholds;
 using portable::Tile;
+using portable::Unfinished;
 using portable::Values;
 
 #if defined(__SSE2__)

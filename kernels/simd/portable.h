@@ -103,6 +103,12 @@ inline Mask goes_right(const Sixteen<Value> &x, const Sixteen<Value> &threshold)
 inline uint32_t lanes_of(const Mask &) { return 0; } // values that are not rounded are never in doubt
 
 template <int kLevels>
+constexpr int kLevelsByStep = kLevels;
+
+template <int kLevels, class Value>
+struct Unfinished;
+
+template <int kLevels>
 struct Path {
   uint32_t node[16];
 
@@ -149,7 +155,12 @@ struct Sums {
   explicit Sums(const Acc *from) { std::memcpy(sum, from, sizeof sum); }
   void store(Acc *to) const { std::memcpy(to, sum, sizeof sum); }
 
-  void add(const skt_bitsliced &t, int piece, int output, const uint8_t *number) {
+  void add(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers) {
+    for (int p = first; p < last; p++, numbers += kBlock) add_piece(t, p, output, numbers);
+  }
+
+ private:
+  void add_piece(const skt_bitsliced &t, int piece, int output, const uint8_t *number) {
     const int64_t width = t.n_leaf_outputs;
     const Acc *const values = static_cast<const Acc *>(t.values) + t.piece_first[piece] * width + output;
     if (width == 1)
@@ -158,6 +169,12 @@ struct Sums {
       for (int i = 0; i < kRows; i++) sum[i] += values[number[i] * width];
   }
 };
+
+template <class Acc>
+constexpr int kShuffledBits = -1;
+
+template <class Acc>
+struct ShuffledSums;
 
 template <class Acc>
 inline int place_of(int row) {

@@ -11,11 +11,15 @@
 //   Values<kRightIfEqual, Value>         16 values of a column, as they are compared
 //   Path<kLevels>                        how 16 searches went so far: at<kLevel>(thresholds) is what each compares with next,
 //                                        turn<kLevel>(right) its next step, store(rank) the ranks in the end
+//   kLevelsByStep<kLevels>               how many levels are gone through step by step; where these are not all,
+//   Unfinished<kLevels, Value>           searches whose steps are done: keep(i, values, path, doubtful) has those of 16 values,
+//                                        finish(i, x, thresholds, rank) gives their ranks, and the lanes in doubt
 //   goes_right<kRightIfEqual>(x, t), equals(x, t), lanes_of(mask)
 //   kRounds<Value>                       whether values are rounded to float32, so that equal ones have to be looked at again
 //
 //   kTileRows<Feature>, Tile<Feature>, load_tile, store_tile   rows of X turned into columns in registers, where kTileRows is not 0
 //   Sums<Acc>, place_of<Acc>             sums of some rows in registers, to which values of leaves are added; where they stand
+//   kShuffledBits<Acc>, ShuffledSums<Acc>   the same, for leaf numbers of so many bits or fewer, where another way is faster for these
 //   exponentials(table, x, n, out)       the C library's expf
 //
 //   entries_with_place<Index>(indices, n, place, n_places, entries)   those of n entries of sparse rows whose column has a place
