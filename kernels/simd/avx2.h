@@ -252,7 +252,12 @@ struct Tile {
 inline __m128 some_of(const float *at, int n) {
   return n >= 4 ? _mm_loadu_ps(at) : _mm_maskload_ps(at, _mm_cmpgt_epi32(_mm_set1_epi32(n), _mm_setr_epi32(0, 1, 2, 3)));
 }
-inline __m128d some_of(const double *at, int n) { return n >= 2 ? _mm_loadu_pd(at) : _mm_load_sd(at); }
+inline __m128d some_of(const double *at, int n) {
+  if (n >= 2) return _mm_loadu_pd(at);
+  double one; // which may be misaligned
+  std::memcpy(&one, at, sizeof one);
+  return _mm_set_sd(one);
+}
 inline __m128 some_as_float(const double *at, int n) {
   const __m256i there = _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
   return _mm256_cvtpd_ps(n >= 4 ? _mm256_loadu_pd(at) : _mm256_maskload_pd(at, there));
