@@ -15,7 +15,9 @@ from pathlib import Path
 
 import sktensor
 
-sys.path.insert(0, str(Path(__file__).parent))  # for gallery_order
+sys.path.insert(0, str(Path(__file__).parent))  # for gallery_order and the next lines
+import external_links
+from draw_engines import EXAMPLES as DRAWN_BEFORE
 
 project = "sktensor"
 author = "sktensor developers"
@@ -85,10 +87,11 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 # --- gallery ---
 WITH_PICTURES = all(find_spec(package) for package in ("matplotlib", "safetensors", "shap"))  # of the extra "docs"
+NOT_RUN = [*DRAWN_BEFORE, *(["plot_dask"] if find_spec("distributed") is None else [])]
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "filename_pattern": r"plot_" if WITH_PICTURES else r"^$",  # which are run
+    "filename_pattern": rf"[/\\](?!{'|'.join(NOT_RUN)})plot_" if WITH_PICTURES else r"^$",  # which are run
     "capture_repr": (),
     "within_subsection_order": "gallery_order.Order",
     "image_srcset": ["2x"],
@@ -103,6 +106,20 @@ sphinx_gallery_conf = {
     "only_warn_on_example_error": False,
     "remove_config_comments": True,
 }
+
+# --- external links: python -m sphinx -b linkcheck -D plot_gallery=0 docs docs/_build/linkcheck ---
+linkcheck_timeout = 30
+linkcheck_retries = 3
+linkcheck_ignore = [
+    rf"{SOURCES}/(blob|tree)/main/",  # of the checkout itself: tests/unit/test_links.py
+    r"https://raw\.githubusercontent\.com/sktensor/sktensor/main/",
+    r"http://(localhost|127\.0\.0\.1)[:/]",  # servers that examples start
+]
+
+
+def setup(app):
+    app.connect("source-read", external_links.add_to_page)
+
 
 # --- HTML ---
 html_theme = "pydata_sphinx_theme"

@@ -10,6 +10,9 @@ FIRST = (
     "plot_categories.py",
     "plot_explanations.py",
     "plot_saved_model.py",
+    "plot_dask.py",
+    "plot_ray_data.py",
+    "plot_spark.py",
 )
 
 

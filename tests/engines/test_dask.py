@@ -85,3 +85,7 @@ def test_the_recipe_runs_as_a_script(pipeline, model_path, tmp_path):
 def test_columns_in_another_order_and_further_ones_change_nothing(client, pipeline, model_path):
     table = dd.from_pandas(FRAME.assign(note=np.arange(len(FRAME)))[["note", *COLUMNS[::-1], "row"]], npartitions=3)
     same_scores(score(table, sktensor.load(model_path)), pipeline, FRAME)
+
+
+def test_the_example_of_the_gallery_runs_with_the_librarys_bits(importable_in_workers):
+    run_recipe("plot_dask.py")

@@ -103,3 +103,7 @@ def test_the_recipe_runs_as_a_script(pipeline, model_path, tmp_path):
     FRAME.to_parquet(tmp_path / "rows" / "0.parquet")
     run_recipe("scaling/ray_scoring.py", model_path, tmp_path / "rows", tmp_path / "scores")
     same_scores(pd.read_parquet(tmp_path / "scores"), pipeline, FRAME)
+
+
+def test_the_example_of_the_gallery_runs_with_the_librarys_bits(importable_in_workers):
+    run_recipe("plot_ray_data.py")

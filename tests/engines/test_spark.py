@@ -85,3 +85,7 @@ def test_the_recipe_runs_as_a_script(pipeline, model_path, tmp_path):
     FRAME.to_parquet(tmp_path / "rows.parquet")
     run_recipe("scaling/spark_scoring.py", model_path, tmp_path / "rows.parquet", tmp_path / "scores")
     same_scores(pd.read_parquet(tmp_path / "scores"), pipeline, FRAME)
+
+
+def test_the_example_of_the_gallery_runs_with_the_librarys_bits(importable_in_workers):
+    run_recipe("plot_spark.py")

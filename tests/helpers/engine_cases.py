@@ -164,4 +164,4 @@ def same_scores(scored: pd.DataFrame, pipeline, frame: pd.DataFrame) -> None:
 def run_recipe(name: str, *arguments: object) -> None:
     """Run a file of examples/ as a user does, with an end."""
     script = Path(__file__).parents[2] / "examples" / name
-    subprocess.run([sys.executable, script, *map(str, arguments)], check=True, timeout=180)
+    subprocess.run([sys.executable, script, *map(str, arguments)], check=True, timeout=400)
