@@ -17,6 +17,10 @@ namespace {
 constexpr int kPanel = 16; // columns loaded together, a cache line of float32
 constexpr int kGroup = 16; // pieces whose values are added together
 
+// Rows that begin so many bytes apart are fetched ahead of time: processors expect a reader to go on by less, and within a page.
+constexpr int64_t kFarApart = 256;
+constexpr int kRowsAhead = 32;
+
 // Up to 16 columns of X from `first` on, for n rows.
 template <class Feature>
 struct Panel {
@@ -41,7 +45,10 @@ struct Panel {
     int i = 0;
     if constexpr (kTileRows<Feature> > 0) {
       const int width = columns[n_columns - 1] - columns[0] + 1;
+      const bool far_apart = rows.row_stride >= kFarApart || rows.row_stride <= -kFarApart;
       for (; i + kTileRows<Feature> <= n; i += kTileRows<Feature>) {
+        if (far_apart)
+          for (int row = 0; row < kTileRows<Feature>; row++) __builtin_prefetch(at + (i + kRowsAhead + row) * rows.row_stride);
         Tile<Feature> tile;
         load_tile(at + i * rows.row_stride, rows, width, tile);
         for (int c = 0; c < n_columns; c++) store_tile(tile, columns[c] - columns[0], values[c] + i);

@@ -240,12 +240,12 @@ struct Unfinished {
 // ----------------------------------------------------------------------------------------------------------------------- rows
 
 template <class Feature>
-constexpr int kTileRows = 32 / sizeof(Feature);
+constexpr int kTileRows = 64 / sizeof(Feature);
 
-// 16 columns, each a register: of 8 rows of float32, or 4 of float64.
+// 16 columns, each a cache line in two registers: of 16 rows of float32, or 8 of float64.
 template <class Feature>
 struct Tile {
-  std::conditional_t<sizeof(Feature) == 4, __m256, __m256d> column[16];
+  std::conditional_t<sizeof(Feature) == 4, __m256, __m256d> half[2][16];
 };
 
 // The first n of 4 neighbouring values as float32, all of 2 as float64, where n is less than that; the others may not be there.
@@ -264,7 +264,7 @@ inline __m128 some_as_float(const double *at, int n) {
 }
 
 // `width` neighbouring columns of 8 rows that begin at `at`, as float32; four columns at a time, rows 0 to 3 in the lower halves.
-inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<float> &tile) {
+inline void load_half(const char *at, const skt_rows &rows, int width, __m256 column[16]) {
   for (int c = 0; c < width; c += 4) {
     const auto row = [&](int i) {
       const char *const from = at + i * rows.row_stride;
@@ -275,26 +275,38 @@ inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<floa
     const __m256 r0 = rows_of(0), r1 = rows_of(1), r2 = rows_of(2), r3 = rows_of(3);
     const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1)), high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
     const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3)), high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
-    tile.column[c] = _mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23));
-    tile.column[c + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23));
-    tile.column[c + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23));
-    tile.column[c + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23));
+    column[c] = _mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23));
+    column[c + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23));
+    column[c + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23));
+    column[c + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23));
   }
 }
 
 // The same of 4 rows of float64, which rows of float32 are not asked for.
-inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<double> &tile) {
+inline void load_half(const char *at, const skt_rows &rows, int width, __m256d column[16]) {
   for (int c = 0; c < width; c += 2) {
     const auto row = [&](int i) { return some_of(reinterpret_cast<const double *>(at + i * rows.row_stride) + c, width - c); };
     const auto rows_of = [&](int i) { return _mm256_insertf128_pd(_mm256_castpd128_pd256(row(i)), row(i + 2), 1); };
     const __m256d r0 = rows_of(0), r1 = rows_of(1);
-    tile.column[c] = _mm256_unpacklo_pd(r0, r1);
-    tile.column[c + 1] = _mm256_unpackhi_pd(r0, r1);
+    column[c] = _mm256_unpacklo_pd(r0, r1);
+    column[c + 1] = _mm256_unpackhi_pd(r0, r1);
   }
 }
 
-inline void store_tile(const Tile<float> &tile, int column, float *to) { _mm256_store_ps(to, tile.column[column]); }
-inline void store_tile(const Tile<double> &tile, int column, double *to) { _mm256_store_pd(to, tile.column[column]); }
+template <class Feature>
+void load_tile(const char *at, const skt_rows &rows, int width, Tile<Feature> &tile) {
+  load_half(at, rows, width, tile.half[0]);
+  load_half(at + kTileRows<Feature> / 2 * rows.row_stride, rows, width, tile.half[1]);
+}
+
+inline void store_tile(const Tile<float> &tile, int column, float *to) {
+  _mm256_store_ps(to, tile.half[0][column]);
+  _mm256_store_ps(to + 8, tile.half[1][column]);
+}
+inline void store_tile(const Tile<double> &tile, int column, double *to) {
+  _mm256_store_pd(to, tile.half[0][column]);
+  _mm256_store_pd(to + 4, tile.half[1][column]);
+}
 
 // ----------------------------------------------------------------------------------------------------------------------- sums
 
