@@ -146,23 +146,30 @@ def measure_speed(task, say):
     for dtype in task["dtypes"]:
         # Doubles that are floats as well: whoever rounds to float32 answers the same.
         X = kept.model.rows(max(POOL, *task["sizes"])).astype(dtype)
+        pace = {}
         for size in task["sizes"]:
-            measure_cells(task, runners, X, size, partial(say, dtype=dtype))
+            measure_cells(task, runners, pace, X, size, partial(say, dtype=dtype))
 
 
-def measure_cells(task, runners, X, size, say):
-    """Every candidate with so many rows; whoever fails is out of the runners from then on."""
+def measure_cells(task, runners, pace, X, size, say):
+    """Every candidate with so many rows; whoever fails is out of the runners from then on.
+
+    `pace` is each one's seconds a row with fewer rows, by which a call that is certain to take too long is not tried.
+    """
     calls = {}
     for name in list(runners):
         if name == task["yardstick"] and size > task["yardstick_rows"]:
             continue
         say(kind="stage", candidate=name, stage=f"{size} rows")
         try:
-            expected = expected_seconds(runners[name], X, size)
+            expected = pace.get(name, 0.0) * size
+            if expected < 2 * task["longest_seconds"]:
+                expected = expected_seconds(runners[name], X, size)
         except Exception as error:
             say(kind="failed", candidate=name, rows=size, message=message_of(error))
             del runners[name]
             continue
+        pace[name] = expected / size
         if expected > task["longest_seconds"]:
             message = f"about {expected:.0f} s expected, the limit is {task['longest_seconds']:g} s"
             say(kind="skipped", candidate=name, rows=size, message=message)
