@@ -20,7 +20,7 @@ STRONG, DARK = "#d1495b", "#222222"
 # For the peers, in their order; hues that colour-blind readers tell apart, and shapes for those who print in grey.
 MARKS = (
     ("s", "#0072b2"), ("D", "#56b4e9"), ("^", "#009e73"), ("v", "#e69f00"), ("P", "#7f5aa2"), ("<", "#8c6d31"),
-    (">", "#999999"),
+    (">", "#999999"), ("X", "#cc79a7"),
 )  # fmt: skip
 
 
