@@ -29,6 +29,7 @@ WORKFLOWS = "\n".join(
 )
 NOT_RUN = {  # what CI does not run as it stands, and why; what such commands name has to be there all the same
     r"(python -m )?pip install ": "downloads packages; workflows install the extras",
+    r"apt-get install ": "packages of the system",
     r"git clone |cd |between=": "leads to the next command",
     r"pre-commit install$": "changes the checkout's hooks",
     r"ruff format \.$": "changes files; the workflow has --check",
