@@ -50,9 +50,8 @@ if __name__ == "__main__":  # workers are processes that import this file, too
         bars = rows.drop(columns="score").drop_duplicates()
         for worker, color in zip(sorted(set(bars.worker)), ("tab:cyan", "tab:blue"), strict=True):
             mine = bars[bars.worker == worker]
-            panel.barh(
-                color, mine.end - mine.begin, left=mine.begin - bars.begin.min(), color=color, edgecolor="k", lw=0.5
-            )
+            left = mine.begin - bars.begin.min()
+            panel.barh(color, mine.end - mine.begin, left=left, color=color, edgecolor="k", lw=0.5)
         seconds = bars.end.max() - bars.begin.min()
         panel.set_title(f"{name}: {len(rows) / seconds:,.0f} rows a second", fontsize=10)
         panel.set_yticks([0, 1], ["one worker", "the other"])
