@@ -30,6 +30,7 @@ POOL = 100_000  # small batches are cut from at least so many rows: repeated row
 WHOLE_ROUNDS = 5  # turns that each candidate gets
 MOST_CALLS = 2_000
 YARDSTICK_SHARE = 0.25  # of the time of a cell
+PACED_ROWS = 1_000  # of fewer, a call takes longer than its rows
 PAUSE = 0.02  # seconds before a turn, in which the threads of the one before stop spinning
 
 
@@ -169,7 +170,7 @@ def measure_cells(task, runners, pace, X, size, say):
             say(kind="failed", candidate=name, rows=size, message=message_of(error))
             del runners[name]
             continue
-        pace[name] = expected / size
+        pace[name] = expected / size if size >= PACED_ROWS else 0.0
         if expected > task["longest_seconds"]:
             message = f"about {expected:.0f} s expected, the limit is {task['longest_seconds']:g} s"
             say(kind="skipped", candidate=name, rows=size, message=message)
