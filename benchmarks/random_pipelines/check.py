@@ -96,8 +96,9 @@ def _hold(configuration, rng):
     is_folded = any(ready is not None for ready in fast._compiled()._ready.values())
     borders, methods = _borders(fast, table), methods[-1:]
     for name, rows in _batches(rng, table, borders):
-        if why := _difference(pipeline, fast, rows, methods, found):
-            return Found("different", f"{name}: {why}")
+        for _ in range(3 if len(rows) == 1 else 1):  # after two of a layout, rows of frames are read in another way
+            if why := _difference(pipeline, fast, rows, methods, found):
+                return Found("different", f"{name}: {why}")
     found.outcome = "folded" if is_folded else "run"
     return found
 

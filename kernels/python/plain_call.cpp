@@ -3,19 +3,16 @@
 // Written against CPython's stable ABI, so that one build serves every version of it from 3.11 on. The kernels know nothing of Python: it gets
 // their addresses as numbers. Whatever is not the common case is answered with None: the caller goes the ordinary way, which finds the same
 // numbers, or the error.
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
+#include "plain_call.h"
 
-#include <cstdint>
 #include <cstring>
 #include <new>
 
 #include "../sktensor.h"
 
+namespace sktensor {
 namespace {
 
-constexpr int64_t kMostRows = 128;
 constexpr int kMostSteps = 8;          // kernel calls that continue each other's sums
 constexpr int64_t kMostScores = 1024;  // raw scores of a call that a link is applied to
 
@@ -218,19 +215,19 @@ int32_t run(const PlainCall &call, const Steps &steps, const skt_rows &rows, voi
   }
 }
 
-// The answer for rows that lie as `view` says; None where this is not the place for them.
-PyObject *answer(PlainCall &call, const Py_buffer &view) {
-  const int dtype = dtype_of(view.format);
-  if (dtype < 0 || view.ndim != 2 || view.shape[0] < 1 || view.shape[0] > kMostRows || view.shape[1] != call.rows.n_columns) Py_RETURN_NONE;
-  const int64_t n_rows = view.shape[0];
+// The answer for rows; None where this is not the place for them.
+PyObject *answer(PlainCall &call, const RowsGiven &given) {
+  const int64_t n_rows = given.n_rows;
+  const int dtype = given.dtype;
+  if (n_rows < 1 || n_rows > kMostRows || given.n_columns != call.rows.n_columns) Py_RETURN_NONE;
   if (call.link != kNoLink && n_rows * call.n_outputs > kMostScores) Py_RETURN_NONE;
   Steps *&known = call.steps[dtype * (kMostRows + 1) + n_rows];
   if (!known) {
-    PyObject *const given = PyObject_CallFunction(call.resolve, "Ls", static_cast<long long>(n_rows), dtype == SKT_FLOAT32 ? "float32" : "float64");
-    if (!given) return nullptr;
+    PyObject *const found = PyObject_CallFunction(call.resolve, "Ls", static_cast<long long>(n_rows), dtype == SKT_FLOAT32 ? "float32" : "float64");
+    if (!found) return nullptr;
     Steps *const made = new (std::nothrow) Steps();
-    const bool fine = made && read_steps(call, given, n_rows, *made);
-    Py_DECREF(given);
+    const bool fine = made && read_steps(call, found, n_rows, *made);
+    Py_DECREF(found);
     if (!fine || known) { // another thread has been here meanwhile
       if (made) Py_XDECREF(made->shape);
       delete made;
@@ -250,10 +247,10 @@ PyObject *answer(PlainCall &call, const Py_buffer &view) {
     return nullptr;
   }
   skt_rows rows = call.rows;
-  rows.data = view.buf;
+  rows.data = given.data;
   rows.n_rows = n_rows;
-  rows.row_stride = view.strides[0];
-  rows.column_stride = view.strides[1];
+  rows.row_stride = given.row_stride;
+  rows.column_stride = given.column_stride;
   rows.dtype = dtype;
   rows.below_exponent = steps.below_exponent;
   int32_t error;
@@ -283,7 +280,12 @@ PyObject *call(PyObject *self, PyObject *args, PyObject *kwargs) {
     PyErr_Clear();
     Py_RETURN_NONE;
   }
-  PyObject *const found = answer(call, view);
+  const int dtype = dtype_of(view.format);
+  PyObject *found = Py_None;
+  if (dtype >= 0 && view.ndim == 2)
+    found = answer(call, {view.buf, dtype, view.shape[0], view.shape[1], view.strides[0], view.strides[1]});
+  else
+    Py_INCREF(found);
   PyBuffer_Release(&view);
   return found;
 }
@@ -297,19 +299,13 @@ PyType_Slot slots[] = {
     {Py_tp_doc, const_cast<char *>("Few rows of a plain array through kernels: call(X) gives the answer, or None where the ordinary way is to be taken.")},
     {0, nullptr},
 };
-PyType_Spec spec = {"sktensor.native._plain_call.PlainCall", sizeof(PlainCall), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE, slots};
-
-int execute(PyObject *module) {
-  PyObject *const type = PyType_FromModuleAndSpec(module, &spec, nullptr);
-  if (!type) return -1;
-  const int error = PyModule_AddObjectRef(module, "PlainCall", type);
-  Py_DECREF(type);
-  return error < 0 || PyModule_AddIntConstant(module, "ABI", SKT_ABI) < 0 || PyModule_AddIntConstant(module, "MOST_ROWS", kMostRows) < 0 ? -1 : 0;
-}
-
-PyModuleDef_Slot module_slots[] = {{Py_mod_exec, reinterpret_cast<void *>(execute)}, {0, nullptr}};
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_plain_call", nullptr, 0, nullptr, module_slots, nullptr, nullptr, nullptr};
-
 } // namespace
 
-PyMODINIT_FUNC PyInit__plain_call(void) { return PyModuleDef_Init(&definition); }
+PyType_Spec plain_call_spec = {"sktensor.native._plain_call.PlainCall", sizeof(PlainCall), 0,
+                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE, slots};
+
+bool is_plain_call(PyObject *object) { return PyType_GetSlot(Py_TYPE(object), Py_tp_call) == reinterpret_cast<void *>(call); }
+
+PyObject *answer(PyObject *plain_call, const RowsGiven &given) { return answer(*slot_of<PlainCall>(plain_call), given); }
+
+} // namespace sktensor

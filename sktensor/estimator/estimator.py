@@ -355,6 +355,8 @@ class TensorizedEstimator(
 
             program = Watched(program)
         found = ANSWERS[method](fitted, program, settings, X, base_margin)
+        if is_simple:
+            fitted.model_frames.learn(method, settings, X)  # type: ignore[union-attr]
         return found if type(found).__module__ == "numpy" else like_array(X, found)
 
     @available_if(has_score)

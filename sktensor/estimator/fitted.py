@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.composite import Composite
+from sktensor.estimator.model_frames import ModelFrames
 from sktensor.estimator.plain_answers import PlainAnswers, plain_programs
 from sktensor.explain.explainers import Explainers
 from sktensor.registry import Fingerprint, Methods, find_extractor
@@ -53,7 +54,9 @@ class Fitted:
     explainers : Explainers, optional
         What takes raw scores of a program apart.
     plain_answers : PlainAnswers
-        What answers few rows of a plain array.
+        What answers few rows of a plain array or a frame.
+    model_frames : ModelFrames, optional
+        What learns how frames are read for a program of one forest.
     """
 
     model: Any
@@ -63,6 +66,7 @@ class Fitted:
     methods: Methods = field(init=False, repr=False)
     explainers: Explainers | None = field(init=False, repr=False)
     plain_answers: PlainAnswers = field(init=False, repr=False)
+    model_frames: ModelFrames | None = field(init=False, repr=False)
     _ask: Callable[[Any], Fingerprint] | None = field(init=False, repr=False)
     _of: Any = field(init=False, repr=False)
     _seen: Fingerprint | None = field(init=False, repr=False)
@@ -79,10 +83,14 @@ class Fitted:
         methods = library_methods(self.model) if is_forest else {}
         explainers = Explainers(self.program) if is_forest else None  # type: ignore[arg-type]
         find = plain_programs(self.program, self.columns)
-        plain_answers = PlainAnswers(find, methods, getattr(self.program, "fold_for", None))
+        fold_for = getattr(self.program, "fold_for", None)
+        model_frames = ModelFrames(self.program, methods) if is_forest else None  # type: ignore[arg-type]
+        of_frames = getattr(self.program if model_frames is None else model_frames, "frame_answers", None)
+        plain_answers = PlainAnswers(find, methods, fold_for, of_frames)
         seen = None if ask is None else ask(of)
         given: tuple[Any, ...] = tuple(chain.from_iterable(map(call, sources)))
-        self.__dict__.update(methods=methods, explainers=explainers, plain_answers=plain_answers)
+        self.__dict__.update(methods=methods, explainers=explainers)
+        self.__dict__.update(plain_answers=plain_answers, model_frames=model_frames)
         self.__dict__.update(_ask=ask, _of=of, _seen=seen, _sources=sources, _given=given)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from sktensor.estimator.plain_answers import PlainAnswers, PlainProgram
 from sktensor.explain.explainers import Explainers
 from sktensor.explain.players import players_of_views
 from sktensor.forest import NO_FLUSH
-from sktensor.inputs.few_rows import FEW_VALUES, FewRows, FewRowsReader
+from sktensor.inputs.few_rows import FEW_VALUES, FewRows, FewRowsReader, Layout
+from sktensor.inputs.frame_reads import frame_read
 from sktensor.inputs.layouts import NUMBERS, columns_of, layout_of
 from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.rows import IN_PLACE, Rows
 from sktensor.inputs.views import ViewReader
-from sktensor.native.plain_calls import Read
+from sktensor.native.plain_calls import Read, is_there
 from sktensor.pipelines.folding import Folded
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
@@ -104,6 +105,24 @@ class Ready:
             As :func:`rows_of` gives them.
         """
         return None if self.in_place or not rows.in_place else self._of_views(method, settings, rows.data)
+
+    def frame_call(self, method: str, settings: Settings, X: Any, layout: Layout) -> Callable[[Any], Any] | None:
+        """What answers few rows of frames like X at once; None where steps are run, or the extension is missing.
+
+        Parameters
+        ----------
+        method : str
+            Its name.
+        settings : Settings
+            How the program runs.
+        X : data frame
+            Of the kind that this is for.
+        layout : Layout
+            Of X.
+        """
+        of = self.reader
+        read = frame_read(X, layout, of.views, of.lowest, of.highest, of.takes_missing, of.dtype)
+        return None if read is None or not is_there() else self._of_views.of_frames(method, settings, read)
 
     @classmethod
     def of(cls, folded: Folded, program: Program, kind: Kind, *, in_place: bool) -> Ready:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -16,11 +17,13 @@ from sktensor.errors import UnsupportedModelError, VerificationError
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.composite import CompositePlan
 from sktensor.estimator.folded_rows import Kind, Ready, RowKinds, rows_of, shown_kind
+from sktensor.estimator.frame_answers import FrameAnswers
 from sktensor.estimator.plain_answers import PlainProgram
 from sktensor.estimator.progress import Watched
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.estimator.transformer import innermost
 from sktensor.forest import Forest
+from sktensor.inputs.few_rows import FewRows
 from sktensor.inputs.layouts import FrameLayout, columns_of
 from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.rows import Rows, exchanged, is_exchangeable
@@ -138,6 +141,11 @@ class PipelineProgram:
         The last step.
     with_last : callable
         ``with_last(model, estimator)``: a copy of the pipeline with another last step.
+
+    Attributes
+    ----------
+    frame_answers : FrameAnswers
+        What answers few rows of a frame like others before it.
     """
 
     def __init__(
@@ -154,6 +162,7 @@ class PipelineProgram:
         self._way = way_through(steps, self._n_columns) if self._n_columns >= 0 else Way(None, [], [])
         by_name = type(first).__name__ == "ColumnTransformer"
         self._kinds = RowKinds(_text_names(first), by_name, self._n_columns, self._way.sources)
+        self.frame_answers = FrameAnswers()
         self._fitted_last = last._current()  # with which the steps are folded, whatever becomes of the model meanwhile
         self._last_answers = self._fitted_last.program if self._way.columns is not None else None
 
@@ -224,6 +233,9 @@ class PipelineProgram:
                         rows = self._rows(X, columns, ready) if ready.folded.runs else rows_of(X, columns, ready)
                         is_plain = run is None and not kwargs
                         if is_plain and (found := ready.plain_answer(method, settings, rows)) is not None:
+                            if type(columns) is FewRows:
+                                make = partial(ready.frame_call, method, settings, X, columns.layout)
+                                self.frame_answers.learn(method, settings, X, columns.layout, make)
                             return found
                         program = ready.program if run is None else run(ready.program)
                         return ANSWERS[method](last, program, settings, rows, kwargs.get("base_margin"))

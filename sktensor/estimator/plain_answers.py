@@ -14,6 +14,7 @@ import numpy as np
 
 from sktensor.forest import Forest
 from sktensor.inputs.rows import IN_PLACE
+from sktensor.native.frame_calls import FrameRead, frame_call
 from sktensor.native.plain_calls import NO_LINK, Link, PlainCall, Read, Steps, plain_call
 from sktensor.outputs import OUTPUTS
 from sktensor.outputs.link_kernels import link_of
@@ -78,6 +79,10 @@ def _none(dtype: str) -> None:
     return None
 
 
+def _itself(call: PlainCall) -> PlainCall:
+    return call
+
+
 class PlainAnswers:
     """What answers few rows of a plain array, by method and settings.
 
@@ -89,6 +94,8 @@ class PlainAnswers:
         Methods that the library makes of leaves or sums itself.
     fold_for : callable, optional
         ``fold_for(X)``, called with the first rows of a method: by these, if steps are run, rather than by any.
+    of_others : callable, optional
+        ``of_others(method, settings, X)``: the same for what is no plain array.
     """
 
     def __init__(
@@ -96,16 +103,19 @@ class PlainAnswers:
         find: Callable[[str], PlainProgram | None],
         made_by_library: Container[str] = (),
         fold_for: Callable[[Any], Any] | None = None,
+        of_others: Callable[[str, Settings, Any], Any] | None = None,
     ) -> None:
-        self._find, self._made_by_library, self._fold_for = find, made_by_library, fold_for
+        self._find, self._made_by_library, self._fold_for, self._of_others = find, made_by_library, fold_for, of_others
         self._calls: dict[tuple[str, Settings], Callable[[Any], Any] | None] = {}
 
     def __call__(self, method: str, settings: Settings, X: Any) -> Any:
         """What a method returns; None where X takes the ordinary way."""
+        if type(X) is not np.ndarray:
+            return None if self._of_others is None else self._of_others(method, settings, X)
         try:
             call = self._calls[method, settings]
         except KeyError:
-            if type(X) is not np.ndarray or X.dtype not in IN_PLACE:
+            if X.dtype not in IN_PLACE:
                 return None  # the steps of a pipeline are not folded for arrays of floats before there is one
             if self._fold_for is not None:
                 self._fold_for(X)
@@ -114,10 +124,29 @@ class PlainAnswers:
             return None
         return None if call is None else call(X)
 
-    def _call_for(self, method: str, settings: Settings, dtype: str) -> Callable[[Any], Any] | None:
+    def of_frames(self, method: str, settings: Settings, read: FrameRead) -> Callable[[Any], Any] | None:
+        """The call for frames of which arrays are made first; None where there is none for these.
+
+        Parameters
+        ----------
+        method : str
+            Its name.
+        settings : Settings
+            How the program is to run.
+        read : FrameRead
+            How the arrays are made.
+        """
+        return self._call_for(
+            method, settings, "float64" if read.is_double else "float32", partial(frame_call, read=read)
+        )
+
+    def _call_for(
+        self, method: str, settings: Settings, dtype: str, behind: Callable[[PlainCall], Callable[[Any], Any]] = _itself
+    ) -> Callable[[Any], Any] | None:
         """The call for a method; None where it makes its answers of something else than sums over trees.
 
         It is for arrays of both dtypes, which give the same kind of answer; `dtype` is that of the first one.
+        ``behind(call)`` is what comes before the call of the extension, and calls it.
         """
         if method in self._made_by_library or (first := self._find(dtype)) is None:
             return None
@@ -137,10 +166,13 @@ class PlainAnswers:
             divisor=last.divisor,
             link=last.link,
         )
-        return call if call is None or last.is_all else partial(_finished, forest, output.finish, call)
+        if call is None:
+            return None
+        whole = behind(call)
+        return whole if last.is_all else partial(_finished, forest, output.finish, whole)
 
 
-def _finished(forest: Forest, finish: Callable[[Forest, Any], Any], call: PlainCall, X: Any) -> Any:
+def _finished(forest: Forest, finish: Callable[[Forest, Any], Any], call: Callable[[Any], Any], X: Any) -> Any:
     """An answer whose last step is not the call's."""
     total = call(X)
     return None if total is None else finish(forest, total)

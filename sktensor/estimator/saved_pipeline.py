@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from sktensor.errors import UnsupportedModelError
 from sktensor.estimator.answers import ANSWERS
 from sktensor.estimator.fitted import Fitted
 from sktensor.estimator.folded_rows import Kind, Ready, RowKinds, rows_of, shown_kind
+from sktensor.estimator.frame_answers import FrameAnswers
 from sktensor.estimator.pipeline import PipelinePlan
 from sktensor.estimator.plain_answers import PlainProgram
 from sktensor.estimator.progress import Watched
 from sktensor.estimator.scoring import score
 from sktensor.estimator.tensors import as_scikit_learn_answers, like_tensor
 from sktensor.forest import Forest
+from sktensor.inputs.few_rows import FewRows
 from sktensor.inputs.not_for_views import NotForViews
 from sktensor.inputs.rows import Rows, exchanged, is_exchangeable
 from sktensor.inputs.tensors import is_tensor, on_host
@@ -41,11 +44,17 @@ class SavedPipeline:
         The folded steps, by kind.
     notes : tuple of Note
         What the steps were.
+
+    Attributes
+    ----------
+    frame_answers : FrameAnswers
+        What answers few rows of a frame like others before it.
     """
 
     def __init__(self, model: Any, kinds: RowKinds, ready: dict[Kind, Ready], notes: tuple[Note, ...]) -> None:
         self.model, self.kinds, self.notes = model, kinds, notes
         self._ready = ready
+        self.frame_answers = FrameAnswers()
         self._fitted = Fitted(model, self, None)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -118,8 +127,11 @@ class SavedPipeline:
             raise TypeError(f"{method}() got an unexpected keyword argument {min(unknown)!r}; it takes X.")
         if is_exchangeable(X):
             X = exchanged(X)
-        ready, rows = self.folded_rows(on_host(X))
+        ready, columns, rows = self._rows(on_host(X))
         if run is None and not kwargs and (found := ready.plain_answer(method, settings, rows)) is not None:
+            if type(columns) is FewRows:
+                make = partial(ready.frame_call, method, settings, X, columns.layout)
+                self.frame_answers.learn(method, settings, X, columns.layout, make)
             return like_tensor(X, found) if is_tensor(X) else found
         program = ready.program if run is None else run(ready.program)
         try:
@@ -130,6 +142,11 @@ class SavedPipeline:
 
     def folded_rows(self, X: Any) -> tuple[Ready, Rows]:
         """The program for rows like X, and these as its forest sees them; UnsupportedModelError where there is none."""
+        ready, _, rows = self._rows(X)
+        return ready, rows
+
+    def _rows(self, X: Any) -> tuple[Ready, Any, Rows]:
+        """As :meth:`folded_rows`, with the columns of a frame between."""
         X = _as_array(X)
         found = self.kinds.of(X)
         ready = None if found is None else self._ready.get(found[0])
@@ -138,7 +155,7 @@ class SavedPipeline:
         try:
             if ready.folded.runs:
                 raise NotForViews
-            return ready, rows_of(X, found[1], ready)
+            return ready, found[1], rows_of(X, found[1], ready)
         except NotForViews:
             raise self._asks_steps() from None
 

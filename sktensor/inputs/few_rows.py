@@ -14,7 +14,7 @@ import numpy as np
 
 from sktensor.inputs.layouts import KINDS, POLARS_NUMBERS, columns_of, pandas_kind
 
-__all__ = ["FEW_VALUES", "FewRows", "FewRowsReader"]
+__all__ = ["FEW_VALUES", "FLOATS", "FewRows", "FewRowsReader", "Layout", "same_place"]
 
 # Up to so many values in all, they are faster read one by one.
 FEW_VALUES = 500
@@ -37,18 +37,29 @@ class FewRows(NamedTuple):
         what is missing beside texts is NaN or None as the steps would see it.
     n_rows : int
         Their length.
-    numeric : tuple of int
-        The columns that hold numbers.
+    layout : Layout
+        Of the frame.
     """
 
     columns: list[Any]
     n_rows: int
-    numeric: tuple[int, ...]
+    layout: Layout
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """What is known of frames with the same kinds of columns."""
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What is known of frames with the same kinds of columns.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        As :class:`~sktensor.inputs.layouts.FrameLayout` has them.
+    numeric : tuple of int
+        The columns that hold numbers.
+    parts : object
+        Of pandas, of each block its dtype, its place, what lists its values, and which of them are which columns. Of
+        polars the classes of the dtypes, and of the columns of floats, integers and texts their places and numbers.
+    """
 
     kinds: tuple[str, ...]
     numeric: tuple[int, ...]
@@ -66,7 +77,7 @@ class FewRowsReader:
 
     def __init__(self, read: Sequence[int]) -> None:
         self._read = read
-        self._known: dict[str, tuple[tuple[list[int], _Layout], ...]] = {}
+        self._known: dict[str, tuple[tuple[list[int], Layout], ...]] = {}
 
     def of(self, library: str, X: Any, n_rows: int, places: list[int]) -> tuple[tuple[str, ...], Any] | None:
         """What the columns of a frame are of, and these; None if one is of another kind.
@@ -96,7 +107,7 @@ class FewRowsReader:
             values = _from_pandas(X, layout) if library == "pandas" else _from_polars(X, layout)
             if values is not None:
                 # What FewRows(...) does, without a call.
-                return layout.kinds, tuple.__new__(FewRows, (values, n_rows, layout.numeric))
+                return layout.kinds, tuple.__new__(FewRows, (values, n_rows, layout))
         if (found := columns_of(X, places, self._read)) is None:
             return None
         columns, kinds = found
@@ -104,7 +115,7 @@ class FewRowsReader:
         if parts is not None:
             numeric = tuple(c for c in self._read if kinds[c] in POLARS_NUMBERS.values())
             others = self._known.get(library, ())[: LAYOUTS_KEPT - 1]
-            self._known[library] = (places, _Layout(kinds, numeric, parts)), *others
+            self._known[library] = (places, Layout(kinds, numeric, parts)), *others
         return kinds, columns
 
 
@@ -163,7 +174,7 @@ class _Categories:
         return [[self._own[code] for code in values.codes.tolist()]]
 
 
-def _from_pandas(X: Any, layout: _Layout) -> list[Any] | None:
+def _from_pandas(X: Any, layout: Layout) -> list[Any] | None:
     """The columns of a frame of this layout; None if it has another one."""
     blocks, parts = X._mgr.blocks, layout.parts
     if len(blocks) != len(parts):
@@ -171,7 +182,7 @@ def _from_pandas(X: Any, layout: _Layout) -> list[Any] | None:
     columns: list[Any] = [None] * len(layout.kinds)
     for block, (dtype, place, listed, pairs) in zip(blocks, parts, strict=True):
         values = block.values
-        if block._mgr_locs is not place and not _same_place(block._mgr_locs, place):
+        if block._mgr_locs is not place and not same_place(block._mgr_locs, place):
             return None
         if listed is None:
             continue
@@ -183,7 +194,8 @@ def _from_pandas(X: Any, layout: _Layout) -> list[Any] | None:
     return columns
 
 
-def _same_place(one: Any, other: Any) -> bool:
+def same_place(one: Any, other: Any) -> bool:
+    """Whether two blocks of pandas hold the same columns of their frames."""
     one, other = one.indexer, other.indexer
     if isinstance(one, slice) or isinstance(other, slice):
         return type(one) is type(other) and bool(one == other)
@@ -206,7 +218,7 @@ def _parts_of_polars(X: Any, places: list[int], read: Sequence[int], kinds: tupl
     return list(map(type, X.dtypes)), floats, integers, texts
 
 
-def _from_polars(X: Any, layout: _Layout) -> list[Any] | None:
+def _from_polars(X: Any, layout: Layout) -> list[Any] | None:
     """The columns of a frame of this layout; None if it has another one."""
     classes, floats, integers, texts = layout.parts
     if list(map(type, X.dtypes)) != classes:  # Enums of other texts are read in the same way

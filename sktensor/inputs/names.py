@@ -26,6 +26,7 @@ __all__ = [
     "check_names_to_fit",
     "compiled_names",
     "fitted_attribute",
+    "has_known_names",
     "known_columns",
     "take_columns",
 ]
@@ -188,6 +189,24 @@ def known_columns(X: Any, known: ColumnNames, n_features: int, estimator_name: s
             f"X has {len(found)} features, but {estimator_name} is expecting {n_features} features as input."
         )
     return places
+
+
+def has_known_names(X: Any, known: ColumnNames) -> bool:
+    """Whether the columns of a frame are called as those of the model, in their order, so that nothing is to be said.
+
+    Parameters
+    ----------
+    X : data frame
+        In which :func:`known_columns` has found the columns of the model.
+    known : ColumnNames
+        What the model knows.
+    """
+    found = frame_names(X)
+    if known.dropped is not None and known.dropped in found:
+        return False
+    if tuple(found) in (known.given, known.names):
+        return True
+    return known.rule != "scikit-learn" and known.names is not None and tuple(_as_text(found, X, known)) == known.names
 
 
 def take_columns(X: Any, places: list[int]) -> Any:

@@ -81,7 +81,7 @@ class ViewReader:
             If a value is none that the views were made for.
         """
         if self._by_value is None:  # which columns hold numbers is the same for all rows of a kind
-            self._by_value = ValueViews(self.views, rows.numeric, self.lowest, self.highest, self.takes_missing)
+            self._by_value = ValueViews(self.views, rows.layout.numeric, self.lowest, self.highest, self.takes_missing)
         return np.array(self._by_value.rows(rows.columns, rows.n_rows, given), dtype=self.dtype)
 
     def read(self, columns: Sequence[Any], n_rows: int, given: Array | None) -> Array | Columns:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from sktensor.native import abi, loader
 
-__all__ = ["NO_LINK", "Link", "PlainCall", "Read", "Steps", "is_there", "plain_call"]
+__all__ = ["NO_LINK", "Link", "PlainCall", "Read", "Steps", "extension", "is_there", "plain_call"]
 
 PlainCall = Callable[[Any], npt.NDArray[Any] | None]
 """``call(X)``: the answer, or None where X, or what is found in it, is for the ordinary way."""
@@ -74,7 +74,7 @@ class Steps(NamedTuple):
 
 
 @cache
-def _extension() -> Any:
+def extension() -> Any:
     """The extension module; None where the package was installed without it, or with one of another version."""
     try:
         from sktensor.native import _plain_call  # type: ignore[attr-defined]
@@ -85,7 +85,7 @@ def _extension() -> Any:
 
 def is_there() -> bool:
     """Whether the package was installed with the extension, and with the kernels that it calls."""
-    return _extension() is not None
+    return extension() is not None
 
 
 def plain_call(
@@ -121,7 +121,7 @@ def plain_call(
     -------
     PlainCall or None
     """
-    if (extension := _extension()) is None:
+    if (module := extension()) is None:
         return None
     kernels = loader.library()
     assert kernels is not None
@@ -133,7 +133,7 @@ def plain_call(
         calls = tuple((_function_address(tables.kernel), tables.address) for tables in found.tables)
         return found.releases, abi.DTYPES[found.features], found.below_exponent, calls, found.tables
 
-    return extension.PlainCall(  # type: ignore[no-any-return]
+    return module.PlainCall(  # type: ignore[no-any-return]
         array_type=np.ndarray,
         empty=np.empty,
         dtype=np.dtype(acc_dtype),

@@ -145,6 +145,12 @@ def assert_same(pipeline, fast, X, methods=("predict", "predict_proba")):
         assert told_here == told
 
 
+def assert_same_again_and_again(pipeline, fast, rows):
+    """As those are asked that have a frame for each row: after two of a layout the others are read at once."""
+    for i in [0, 0, *range(len(rows))]:
+        assert_same(pipeline, fast, rows[i : i + 1], ("predict_proba",))
+
+
 def is_folded(fast):
     return [ready is not None for ready in fast._compiled()._ready.values()]
 
@@ -303,3 +309,6 @@ def test_steps_of_frames(steps, model, kind):
         assert is_folded(fast) == [True]
     for rows in other_frames(kind, X):
         assert_same(pipeline, fast, rows)
+        if model == "XGBoost":
+            assert_same_again_and_again(pipeline, fast, rows[3:5])
+    assert_same_again_and_again(pipeline, fast, X[:10])

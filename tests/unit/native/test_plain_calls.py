@@ -298,16 +298,16 @@ def test_parameters_that_change_take_effect(plain):
 
 def test_without_the_extension_the_answers_are_the_same(monkeypatch):
     expected = TensorizedEstimator(MODELS["xgboost"]).fit(X, Y).predict_proba(X[:1])
-    monkeypatch.setattr(plain_calls, "_extension", lambda: None)
+    monkeypatch.setattr(plain_calls, "extension", lambda: None)
     same_bits(TensorizedEstimator(MODELS["xgboost"]).fit(X, Y).predict_proba(X[:1]), expected)
 
 
 def test_an_extension_of_another_interface_is_not_used(monkeypatch):
     monkeypatch.setattr(plain_calls.abi, "ABI", -1)
-    plain_calls._extension.cache_clear()
+    plain_calls.extension.cache_clear()
     try:
         assert not plain_calls.is_there()
     finally:
         monkeypatch.undo()
-        plain_calls._extension.cache_clear()
+        plain_calls.extension.cache_clear()
     assert plain_calls.is_there() and loader.library() is not None
