@@ -49,7 +49,7 @@ class ModelFrames:
         inputs, n_features = program.forest.inputs, program.forest.n_features
         self._takes_frames = not inputs.reads_values and inputs.categories is None and inputs.key_column is None
         self._takes_frames &= 0 < n_features <= FEW_VALUES and is_there()
-        self._columns = list(range(n_features))
+        self._columns = list(range(n_features)) if self._takes_frames else []
         self._few = FewRowsReader(self._columns)
 
     def learn(self, method: str, settings: Settings, X: Any) -> None:
