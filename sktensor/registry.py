@@ -86,20 +86,27 @@ Fingerprint: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
 """Objects of a fitted model that another fit replaces, compared by identity, and numbers, compared by value."""
 
 
+Container: TypeAlias = dict[Any, Any] | list[Any] | tuple[Any, ...]
+"""What Python keeps references in."""
+
+
 @dataclass(frozen=True, eq=False)
 class Watched:
     """Where a fitted model shows that its library has fitted it anew.
 
     Attributes
     ----------
-    sources : tuple of callable
-        Each of them gives objects, in the same order every time, of which another fit replaces some. They are called
-        with each prediction.
+    containers : tuple of (dict, list or tuple, str or None)
+        Of which another fit replaces some of what they hold: whatever that is, or, of a dict with a key beside it, the
+        value of this key. They are looked at with each prediction.
+    functions : tuple of callable
+        Each of them gives further such objects, in the same order every time. They are called with each prediction.
     last : object
         A model whose fingerprint is compared besides.
     """
 
-    sources: tuple[Callable[[], Iterable[Any]], ...]
+    containers: tuple[tuple[Container, str | None], ...]
+    functions: tuple[Callable[[], Iterable[Any]], ...]
     last: Any
 
 

@@ -8,7 +8,6 @@
 #include <new>
 
 #include "../sktensor.h"
-#include "arrow_texts.h"
 #include "frame_views.h"
 #include "plain_call.h"
 
@@ -16,9 +15,9 @@ namespace sktensor {
 namespace {
 
 // By which names the parts of a frame are asked for.
-enum Name { kManager, kAxes, kBlocks, kPlace, kValues, kIs, kToList, kArrow, kNumChunks, kChunk, kArrowArray, kColumns, kDtype, kDtypes, kHeight, kRows, kNames };
+enum Name { kManager, kAxes, kBlocks, kPlace, kValues, kIs, kToList, kArrow, kNumChunks, kChunk, kToPyList, kColumns, kDtype, kDtypes, kHeight, kRows, kNames };
 constexpr const char *kNameTexts[] = {"_mgr",       "axes",  "blocks",            "_mgr_locs", "values", "is_",    "tolist", "_pa_array",
-                                      "num_chunks", "chunk", "__arrow_c_array__", "columns",   "dtype",  "dtypes", "height", "rows"};
+                                      "num_chunks", "chunk", "to_pylist", "columns",   "dtype",  "dtypes", "height", "rows"};
 
 struct Pair {
   int place, slot; // of a column in its block or frame, and of what is read
@@ -130,7 +129,7 @@ double number_at(char how, int size, const void *at) {
 // Columns of a numpy array of shape (columns of the block, rows).
 bool read_array(const Block &block, const Py_buffer &view, Made &made) {
   if (view.ndim != 2 || class_of(view.format) != block.how || view.itemsize != block.size) return false;
-  if (!made.n_rows ? !made.begin(view.shape[1]) : view.shape[1] != made.n_rows) return false;
+  if (!made.takes(view.shape[1])) return false;
   for (const Pair &pair : block.pairs) {
     if (pair.place >= view.shape[0]) return false;
     for (int64_t row = 0; row < made.n_rows; row++) {
@@ -154,31 +153,25 @@ bool read_arrow(const FrameCall &call, const Block &block, PyObject *values, Mad
   if (!n_chunks || PyLong_AsLong(n_chunks.get()) != 1) return false;
   const Held chunk(PyObject_CallMethodObjArgs(chunked.get(), call.asked[kChunk], call.zero, nullptr));
   if (!chunk) return false;
-  const Held capsules(ask(call, chunk.get(), kArrowArray));
-  ArrowTexts texts;
-  if (!capsules || !texts.open(capsules.get())) return false;
-  if (!made.n_rows ? !made.begin(texts.n_rows()) : texts.n_rows() != made.n_rows) return false;
+  if (!made.takes(PyObject_Size(chunk.get()))) return false;
+  const Held texts(ask(call, chunk.get(), kToPyList)); // of few rows faster than the Arrow C data interface
+  if (!texts || !PyList_Check(texts.get()) || PyList_Size(texts.get()) != made.n_rows) return false;
   for (const Pair &pair : block.pairs)
     for (int64_t row = 0; row < made.n_rows; row++) {
-      if (texts.is_missing(row)) {
-        if (!made.put_missing_text(pair.slot, row)) return false;
-        continue;
-      }
-      const Held text(texts.text(row));
-      if (!text || !made.put_text(pair.slot, row, text.get())) return false;
+      PyObject *const text = PyList_GetItem(texts.get(), row);
+      if (!(text == Py_None ? made.put_missing_text(pair.slot, row) : made.put_text(pair.slot, row, text))) return false;
     }
   return true;
 }
 
 bool read_listed(const Block &block, PyObject *values, Made &made) {
-  const Py_ssize_t n_rows = PyObject_Size(values);
-  if (!made.n_rows ? !made.begin(n_rows) : n_rows != made.n_rows) return false;
+  if (!made.takes(PyObject_Size(values))) return false;
   const Held lists(PyObject_CallFunctionObjArgs(block.listed, values, nullptr));
   if (!lists || !PyList_Check(lists.get())) return false;
   for (const Pair &pair : block.pairs) {
     PyObject *const list = PyList_GetItem(lists.get(), pair.place);
-    if (!list || !PyList_Check(list) || PyList_Size(list) != n_rows) return false;
-    for (Py_ssize_t row = 0; row < n_rows; row++)
+    if (!list || !PyList_Check(list) || PyList_Size(list) != made.n_rows) return false;
+    for (int64_t row = 0; row < made.n_rows; row++)
       if (!made.put_text(pair.slot, row, PyList_GetItem(list, row))) return false;
   }
   return true;
@@ -222,7 +215,7 @@ bool read_pandas(FrameCall &call, PyObject *X, Made &made) {
 
 bool read_polars(const FrameCall &call, PyObject *X, Made &made) {
   const Held height(get(call, X, kHeight));
-  if (!height || !made.begin(PyLong_AsSsize_t(height.get()))) return false;
+  if (!height || !made.takes(PyLong_AsSsize_t(height.get()))) return false;
   const Held names(get(call, X, kColumns));
   if (!names || PyObject_RichCompareBool(names.get(), call.names, Py_EQ) != 1) return false;
   const Held dtypes(get(call, X, kDtypes));

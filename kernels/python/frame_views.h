@@ -53,8 +53,9 @@ class Made {
 public:
   Made(const Views &views) : views(views) {}
 
-  // False if so many rows are too many.
-  bool begin(int64_t rows) {
+  // False if these are too many rows, or other ones than those of the columns before.
+  bool takes(int64_t rows) {
+    if (n_rows) return rows == n_rows;
     const int64_t n_slots = static_cast<int64_t>(views.slots.size());
     if (rows < 1 || rows > kMostRows || rows * n_slots > kMostNumbers || rows * views.n_views > kMostViews) return false;
     n_rows = rows;

@@ -14,7 +14,8 @@ bool add_type(PyObject *module, PyType_Spec &spec, const char *name) {
 }
 
 int execute(PyObject *module) {
-  const bool fine = add_type(module, sktensor::plain_call_spec, "PlainCall") && add_type(module, sktensor::frame_call_spec, "FrameCall");
+  const bool fine = add_type(module, sktensor::plain_call_spec, "PlainCall") && add_type(module, sktensor::frame_call_spec, "FrameCall") &&
+                    add_type(module, sktensor::watch_spec, "Watch");
   return fine && PyModule_AddIntConstant(module, "ABI", SKT_ABI) == 0 && PyModule_AddIntConstant(module, "MOST_ROWS", sktensor::kMostRows) == 0 ? 0 : -1;
 }
 

@@ -24,6 +24,6 @@ bool is_plain_call(PyObject *object);
 // What a PlainCall answers for rows; None where the ordinary way is to be taken.
 PyObject *answer(PyObject *plain_call, const RowsGiven &given);
 
-extern PyType_Spec plain_call_spec, frame_call_spec;
+extern PyType_Spec plain_call_spec, frame_call_spec, watch_spec;
 
 } // namespace sktensor

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import chain
-from operator import call, is_
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from sklearn.exceptions import NotFittedError
@@ -16,6 +15,7 @@ from sktensor.estimator.composite import Composite
 from sktensor.estimator.model_frames import ModelFrames
 from sktensor.estimator.plain_answers import PlainAnswers, plain_programs
 from sktensor.explain.explainers import Explainers
+from sktensor.native.watching import watch
 from sktensor.registry import Fingerprint, Methods, find_extractor
 from sktensor.runtime.program import Program
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from sktensor.estimator.saved_pipeline import SavedPipeline
 
 __all__ = ["FITTED_ATTRIBUTES", "Fitted", "is_fitted", "is_trained_booster", "library_methods"]
-
-# Behind all objects that show another fit: where there are more or fewer of them, it stands at another place.
-END = (object(),)
 
 # What a wrapper around a fitted model shows of it before anything is compiled.
 FITTED_ATTRIBUTES = ("classes_", "n_features_in_", "feature_names_in_", "n_outputs_", "n_classes_", "offset_")
@@ -70,13 +67,12 @@ class Fitted:
     _ask: Callable[[Any], Fingerprint] | None = field(init=False, repr=False)
     _of: Any = field(init=False, repr=False)
     _seen: Fingerprint | None = field(init=False, repr=False)
-    _sources: tuple[Callable[[], Iterable[Any]], ...] = field(init=False, repr=False)
-    _given: tuple[Any, ...] = field(init=False, repr=False)
+    _is_same: Callable[[], bool] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        extractor, of, sources = _extractor(self.model), self.model, ()
-        if (watch := getattr(extractor, "watched", None)) is not None and (found := watch(of)) is not None:
-            of, sources = found.last, (*found.sources, END.__iter__)
+        extractor, of, is_same = _extractor(self.model), self.model, None
+        if (watched := getattr(extractor, "watched", None)) is not None and (found := watched(of)) is not None:
+            of, is_same = found.last, watch(found.containers, found.functions)
             extractor = _extractor(of)
         ask = getattr(extractor, "fingerprint", None)
         is_forest = isinstance(self.program, Program)
@@ -88,10 +84,9 @@ class Fitted:
         of_frames = getattr(self.program if model_frames is None else model_frames, "frame_answers", None)
         plain_answers = PlainAnswers(find, methods, fold_for, of_frames)
         seen = None if ask is None else ask(of)
-        given: tuple[Any, ...] = tuple(chain.from_iterable(map(call, sources)))
         self.__dict__.update(methods=methods, explainers=explainers)
         self.__dict__.update(plain_answers=plain_answers, model_frames=model_frames)
-        self.__dict__.update(_ask=ask, _of=of, _seen=seen, _sources=sources, _given=given)
+        self.__dict__.update(_ask=ask, _of=of, _seen=seen, _is_same=is_same)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in ("model", "program", "columns", "prefit")}
@@ -102,7 +97,7 @@ class Fitted:
 
     def is_stale(self) -> bool:
         """Whether the library has fitted the model anew since, as far as that shows."""
-        if self._sources and not all(map(is_, chain.from_iterable(map(call, self._sources)), self._given)):
+        if self._is_same is not None and not self._is_same():
             return True
         if self._ask is None or self._seen is None:
             return False

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sktensor.errors import UnsupportedModelError
 from sktensor.extractors.guards import replaced_methods
 from sktensor.extractors.sklearn.submodels import own_class
-from sktensor.registry import Fingerprint, Steps, Watched, find_extractor
+from sktensor.registry import Container, Fingerprint, Steps, Watched, find_extractor
 
 __all__ = ["check_pipeline", "fingerprint_of", "is_pipeline", "steps", "watched", "with_last"]
 
@@ -133,35 +133,40 @@ def watched(model: Any) -> Watched | None:
     """What gives the values of which another fit of a pipeline, or of one of its steps, replaces some."""
     if not is_pipeline(model):
         return None
-    sources: list[Callable[[], Iterable[Any]]] = []
-    _add_list(model, "steps", sources)
-    _add_sources([step for _, step in model.steps[:-1]], sources)
-    return Watched(tuple(sources), model.steps[-1][1])
+    containers: list[tuple[Container, str | None]] = []
+    functions: list[Callable[[], Iterable[Any]]] = []
+    _add_list(model, "steps", containers)
+    _add_sources([step for _, step in model.steps[:-1]], containers, functions)
+    return Watched(tuple(containers), tuple(functions), model.steps[-1][1])
 
 
-def _add_sources(transformers: Iterable[Any], sources: list[Callable[[], Iterable[Any]]]) -> None:
-    """Add to `sources` what gives the values that :func:`_add_states` lists; functions that need no frame of Python."""
+def _add_sources(
+    transformers: Iterable[Any],
+    containers: list[tuple[Container, str | None]],
+    functions: list[Callable[[], Iterable[Any]]],
+) -> None:
+    """Add to the others what holds, or gives, the values that :func:`_add_states` lists."""
     for step in transformers:
         kind = type(step)
         if (holds := _holds.get(kind)) is None:
             holds = _holds[kind] = _what_it_holds(kind)
         if holds == "state":
-            sources.append(step.__dict__.values)
+            containers.append((step.__dict__, None))
         elif holds == "fitted":
-            sources.append(partial(_fitted_values, step))
+            functions.append(partial(_fitted_values, step))
         elif holds == "steps":
             for name in {"transformers_", "steps", "transformer_list"} & step.__dict__.keys():
-                _add_list(step, name, sources)
-                _add_sources([one[1] for one in step.__dict__[name]], sources)
+                _add_list(step, name, containers)
+                _add_sources([one[1] for one in step.__dict__[name]], containers, functions)
         elif holds == "estimator":
-            sources.append(partial(map, step.__dict__.get, ("estimator",)))
-            _add_sources([step.__dict__["estimator"]], sources)
+            containers.append((step.__dict__, "estimator"))
+            _add_sources([step.__dict__["estimator"]], containers, functions)
 
 
-def _add_list(step: Any, name: str, sources: list[Callable[[], Iterable[Any]]]) -> None:
-    """Add what gives a list of steps, each in a tuple with its name, and these tuples, of which none changes."""
-    sources.append(partial(map, step.__dict__.get, (name,)))
-    sources.append(step.__dict__[name].__iter__)
+def _add_list(step: Any, name: str, containers: list[tuple[Container, str | None]]) -> None:
+    """Add a list of steps, each in a tuple with its name, and what holds the list; none of the tuples changes."""
+    containers.append((step.__dict__, name))
+    containers.append((step.__dict__[name], None))
 
 
 def _fitted_values(step: Any) -> list[Any]:
