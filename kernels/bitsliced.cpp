@@ -21,46 +21,113 @@ constexpr int kGroup = 16; // pieces whose values are added together
 constexpr int64_t kFarApart = 256;
 constexpr int kRowsAhead = 32;
 
-// Up to 16 columns of X from `first` on, for n rows.
-template <class Feature>
+// Up to 16 columns of X, for n rows.
+template <class Value>
 struct Panel {
-  alignas(64) Feature values[kPanel][kBlock];
+  alignas(64) Value values[kPanel][kBlock];
 
-  void load(const skt_rows &rows, const Treatment<Feature> &treatment, int64_t first_row, int n, const int32_t *columns, int n_columns) {
-    const bool side_by_side = !rows.columns && n_columns >= 4;
-    if (side_by_side && columns[n_columns - 1] - columns[0] < kPanel && rows.column_stride == (rows.dtype == SKT_FLOAT32 ? 4 : 8)) {
-      load_rows(rows, first_row, n, columns, n_columns);
-      if (!treatment.changes_nothing())
-        for (int c = 0; c < n_columns; c++)
-          for (int i = 0; i < n; i++) values[c][i] = treatment(values[c][i]);
-    } else {
-      for (int c = 0; c < n_columns; c++) load_column(column_of(rows, columns[c]), first_row, n, treatment, values[c]);
-    }
+  // By a loader that gives tiles, values of a row and whole columns.
+  template <class Loader>
+  void load(const skt_rows &rows, const Loader &loader, int64_t first_row, int n, const int32_t *columns, int n_columns) {
+    const bool side_by_side = !rows.columns && n_columns >= 4 && rows.column_stride == (rows.dtype == SKT_FLOAT32 ? 4 : 8);
+    if (side_by_side && columns[n_columns - 1] - columns[0] < kPanel)
+      load_rows(rows, loader, first_row, n, columns, n_columns);
+    else
+      for (int c = 0; c < n_columns; c++) loader.column(column_of(rows, columns[c]), first_row, n, values[c]);
   }
 
  private:
   // Values that stand side by side in a row are read together.
-  void load_rows(const skt_rows &rows, int64_t first_row, int n, const int32_t *columns, int n_columns) {
+  template <class Loader>
+  void load_rows(const skt_rows &rows, const Loader &loader, int64_t first_row, int n, const int32_t *columns, int n_columns) {
     const char *at = static_cast<const char *>(rows.data) + first_row * rows.row_stride + columns[0] * rows.column_stride;
     int i = 0;
-    if constexpr (kTileRows<Feature> > 0) {
+    if constexpr (kTileRows<Value> > 0) {
       const int width = columns[n_columns - 1] - columns[0] + 1;
       const bool far_apart = rows.row_stride >= kFarApart || rows.row_stride <= -kFarApart;
-      for (; i + kTileRows<Feature> <= n; i += kTileRows<Feature>) {
+      for (; i + kTileRows<Value> <= n; i += kTileRows<Value>) {
         if (far_apart)
-          for (int row = 0; row < kTileRows<Feature>; row++) __builtin_prefetch(at + (i + kRowsAhead + row) * rows.row_stride);
-        Tile<Feature> tile;
-        load_tile(at + i * rows.row_stride, rows, width, tile);
+          for (int row = 0; row < kTileRows<Value>; row++) __builtin_prefetch(at + (i + kRowsAhead + row) * rows.row_stride);
+        Tile<Value> tile;
+        loader.tile(at + i * rows.row_stride, rows, width, tile);
         for (int c = 0; c < n_columns; c++) store_tile(tile, columns[c] - columns[0], values[c] + i);
       }
     }
-    for (; i < n; i++) {
-      const char *row = at + i * rows.row_stride;
-      for (int c = 0; c < n_columns; c++) {
-        const int offset = columns[c] - columns[0];
-        values[c][i] = rows.dtype == SKT_FLOAT32 ? static_cast<Feature>(read<float>(row + 4 * offset)) : static_cast<Feature>(read<double>(row + 8 * offset));
-      }
+    for (; i < n; i++)
+      for (int c = 0; c < n_columns; c++) values[c][i] = loader.value(at + i * rows.row_stride + (columns[c] - columns[0]) * rows.column_stride, rows.dtype);
+    loader.treat(values, n, n_columns);
+  }
+};
+
+// Values in the dtype of the features.
+template <class Feature>
+struct InTheirDtype {
+  using Value = Feature;
+  Treatment<Feature> treatment;
+
+  explicit InTheirDtype(const skt_rows &rows) : treatment(rows) {}
+
+  void tile(const char *at, const skt_rows &rows, int width, Tile<Feature> &tile) const { load_tile(at, rows, width, tile); }
+  Feature value(const char *at, int32_t dtype) const {
+    return dtype == SKT_FLOAT32 ? static_cast<Feature>(read<float>(at)) : static_cast<Feature>(read<double>(at));
+  }
+  void column(const Column &column, int64_t first_row, int n, Feature *out) const { load_column(column, first_row, n, treatment, out); }
+  void treat(Feature (*values)[kBlock], int n, int n_columns) const {
+    if (treatment.changes_nothing()) return;
+    for (int c = 0; c < n_columns; c++)
+      for (int i = 0; i < n; i++) values[c][i] = treatment(values[c][i]);
+  }
+  AsTheyAre<Feature> source(const Column &, int64_t, const Feature *x) const { return {x}; }
+};
+
+// Values of float64 that are rounded to float32 once, for all searches of their column; those in doubt are read again.
+template <bool kRightIfEqual, class Rounding>
+struct Rounded {
+  using Value = float;
+  static constexpr bool kDoubts = true;
+
+  // Whether values are compared as they stand in X, and only compared.
+  static bool is_for(const skt_bitsliced &t, const skt_rows &rows) {
+    bool any_zero = false;
+    for (int c = 0; t.n_searches && c < t.search_codes[t.n_searches]; c++) any_zero |= t.code_zero[c] >= 0;
+    return !any_zero && Treatment<double>(rows).changes_nothing();
+  }
+
+  void tile(const char *at, const skt_rows &rows, int width, Tile<float> &tile) const { Rounding::template load<kRightIfEqual>(at, rows, width, tile); }
+  float value(const char *at, int32_t dtype) const { return dtype == SKT_FLOAT32 ? read<float>(at) : rounded_one(read<double>(at)); }
+  void column(const Column &column, int64_t first_row, int n, float *out) const {
+    alignas(64) double x[kBlock];
+    for (int i = 0; i < n; i++) {
+      const char *at = column.data + (first_row + i) * column.stride;
+      x[i] = column.dtype == SKT_FLOAT32 ? static_cast<double>(read<float>(at)) : read<double>(at);
     }
+    std::fill(x + n, x + (n + 15) / 16 * 16, 0.0);
+    Rounding::template round<kRightIfEqual>(x, (n + 15) / 16 * 16, out);
+  }
+  void treat(float (*)[kBlock], int, int) const {}
+
+  struct InX {
+    static constexpr bool kDoubts = true;
+    Column column;
+    int64_t first_row;
+    double exact(int i) const {
+      const char *at = column.data + (first_row + i) * column.stride;
+      return column.dtype == SKT_FLOAT32 ? static_cast<double>(read<float>(at)) : read<double>(at);
+    }
+  };
+  InX source(const Column &column, int64_t first_row, const float *) const { return {column, first_row}; }
+
+ private:
+  static float rounded_one(double x) {
+    float found = static_cast<float>(x); // to the nearest: its neighbour where that is on the wrong side
+    if (kRightIfEqual ? static_cast<double>(found) < x : static_cast<double>(found) > x) {
+      int32_t bits;
+      std::memcpy(&bits, &found, sizeof bits);
+      const int32_t away = bits < 0 ? -1 : 1; // of negative numbers the bits count down
+      bits += kRightIfEqual ? away : -away;
+      std::memcpy(&found, &bits, sizeof bits);
+    }
+    return found;
   }
 };
 
@@ -81,9 +148,10 @@ inline void put_where(const uint8_t *is, int n, uint8_t value, uint8_t *code) {
 }
 
 // All numeric planes of a block, from its values.
-template <bool kRightIfEqual, class Feature>
-void numeric_planes(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int n, Panel<Feature> &panel, Bits *planes) {
-  const Treatment<Feature> treatment(rows);
+template <bool kRightIfEqual, class Loader>
+void numeric_planes(const skt_bitsliced &t, const skt_rows &rows, const Loader &loader, int64_t first_row, int n, Panel<typename Loader::Value> &panel,
+                    Bits *planes) {
+  using Value = typename Loader::Value;
   const int padded = (n + 15) / 16 * 16;
   alignas(64) uint8_t rank[kBlock], code[kBlock], missing[kBlock], zero[kBlock];
   std::memset(rank, 0, sizeof rank);
@@ -96,19 +164,20 @@ void numeric_planes(const skt_bitsliced &t, const skt_rows &rows, int64_t first_
       if (n_columns == kPanel || (n_columns && column - columns[0] >= kPanel && n_columns >= 4)) break;
       columns[n_columns++] = column;
     }
-    panel.load(rows, treatment, first_row, n, columns, n_columns);
+    panel.load(rows, loader, first_row, n, columns, n_columns);
     for (int place = 0; first < last; first++) {
       while (columns[place] != t.search_column[first]) place++;
-      const Feature *x = panel.values[place];
+      const Value *x = panel.values[place];
+      const auto source = loader.source(column_of(rows, columns[place]), first_row, x);
       const int levels = t.search_levels[first];
       const int64_t where = t.search_first[first];
-      ranks<kRightIfEqual>(x, padded, levels, t.thresholds32 + where, t.thresholds64 ? t.thresholds64 + where : nullptr, rank);
-      const bool any_missing = find(x, n, false, Feature(0), missing);
+      ranks<kRightIfEqual>(x, padded, levels, t.thresholds32 + where, t.thresholds64 ? t.thresholds64 + where : nullptr, source, rank);
+      const bool any_missing = find(x, n, false, Value(0), missing);
       Bits bits[8];
       bits_of_bytes(rank, levels, bits);
       for (int c = t.search_codes[first]; c < t.search_codes[first + 1]; c++) {
         const int from = t.code_planes[c], count = t.code_planes[c + 1] - from;
-        const bool any_zero = t.code_zero[c] >= 0 && find(x, n, true, static_cast<Feature>(t.zero_limit), zero);
+        const bool any_zero = t.code_zero[c] >= 0 && find(x, n, true, static_cast<Value>(t.zero_limit), zero);
         if (!any_missing && !any_zero) {
           planes_of(bits, levels, t.plane_rank + from, count, planes + from);
           continue;
@@ -189,6 +258,9 @@ void run(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int64_
   const Acc *base = static_cast<const Acc *>(t.sum.base);
   slots[0] = all_clear();
   slots[1] = all_set();
+  bool rounds = false;
+  if constexpr (Rounding::kThere && kRounds<Feature>) rounds = Rounded<kRightIfEqual, Rounding>::is_for(t, rows);
+  const InTheirDtype<Feature> in_their_dtype(rows);
 
   for (int64_t row = first_row; row < last_row; row += kBlock) {
     const int n = static_cast<int>(std::min<int64_t>(kBlock, last_row - row)), n_slices = (n + kSlice - 1) / kSlice;
@@ -197,7 +269,11 @@ void run(const skt_bitsliced &t, const skt_rows &rows, int64_t first_row, int64_
       if (t.sum.continues)
         for (int i = 0; i < n; i++) acc[k * kBlock + place_of<Acc>(i)] = out[(row + i) * n_outputs + k];
     }
-    numeric_planes<kRightIfEqual, Feature>(t, rows, row, n, panel, slots + 2);
+    if constexpr (Rounding::kThere && kRounds<Feature>) {
+      if (rounds)
+        numeric_planes<kRightIfEqual>(t, rows, Rounded<kRightIfEqual, Rounding>(), row, n, reinterpret_cast<Panel<float> &>(panel), slots + 2);
+    }
+    if (!rounds) numeric_planes<kRightIfEqual>(t, rows, in_their_dtype, row, n, panel, slots + 2);
     category_planes(t, rows, row, n, panel, slots + 2);
     for (int first = 0; first < t.n_pieces;) {
       const bool shared = t.n_leaf_outputs > 1;

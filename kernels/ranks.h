@@ -21,14 +21,23 @@ inline uint8_t rank_of(T x, const T *tree, int levels) {
   return static_cast<uint8_t>(at - (1u << levels));
 }
 
+// Values as they are compared; `exact(i)` is what x[i] was before it was rounded.
+template <class Value>
+struct AsTheyAre {
+  static constexpr bool kDoubts = kRounds<Value>;
+  const Value *x;
+  double exact(int i) const { return static_cast<double>(x[i]); }
+};
+
 // Ranks of n values, a multiple of 16, at most 512.
-template <int kLevels, bool kRightIfEqual, class Value>
-inline void search(const Value *x, int n, const float *tree, const double *tree64, uint8_t *rank) {
+template <int kLevels, bool kRightIfEqual, class Value, class Source>
+inline void search(const Value *x, int n, const float *tree, const double *tree64, const Source &source, uint8_t *rank) {
+  constexpr bool kDoubts = Source::kDoubts;
   const Thresholds<kLevels, Value> thresholds(tree, tree64);
   const auto look_again = [&](int i, uint32_t lanes) { // at values too close to a threshold to be told apart in float32
     for (; lanes; lanes &= lanes - 1) {
       const int lane = i + __builtin_ctz(lanes);
-      rank[lane] = rank_of<kRightIfEqual>(static_cast<double>(x[lane]), tree64, kLevels);
+      rank[lane] = rank_of<kRightIfEqual>(source.exact(lane), tree64, kLevels);
     }
   };
   std::conditional_t<(kLevelsByStep<kLevels> < kLevels), Unfinished<kLevels, Value>, NoneUnfinished> unfinished;
@@ -40,7 +49,7 @@ inline void search(const Value *x, int n, const float *tree, const double *tree6
       constexpr int kLevel = decltype(level)::value;
       if constexpr (kLevel < kLevelsByStep<kLevels>) {
         const auto threshold = path.template at<kLevel>(thresholds);
-        if constexpr (kRounds<Value>) doubtful |= equals(values, threshold);
+        if constexpr (kDoubts) doubtful |= equals(values, threshold);
         path.template turn<kLevel>(goes_right<kRightIfEqual>(values, threshold));
       }
     };
@@ -56,28 +65,28 @@ inline void search(const Value *x, int n, const float *tree, const double *tree6
       unfinished.keep(i, values, path, doubtful);
     } else {
       path.store(rank + i);
-      if constexpr (kRounds<Value>) look_again(i, lanes_of(doubtful));
+      if constexpr (kDoubts) look_again(i, lanes_of(doubtful));
     }
   }
   if constexpr (kLevelsByStep<kLevels> < kLevels)
     for (int i = 0; i < n; i += 16) {
       const uint32_t lanes = unfinished.template finish<kRightIfEqual>(i, x, thresholds, rank + i);
-      if constexpr (kRounds<Value>) look_again(i, lanes);
+      if constexpr (kDoubts) look_again(i, lanes);
     }
 }
 
-template <bool kRightIfEqual, class Value>
-inline void ranks(const Value *x, int n, int levels, const float *tree, const double *tree64, uint8_t *rank) {
+template <bool kRightIfEqual, class Value, class Source>
+inline void ranks(const Value *x, int n, int levels, const float *tree, const double *tree64, const Source &source, uint8_t *rank) {
   switch (levels) {
     case 0: std::memset(rank, 0, n); break;
-    case 1: search<1, kRightIfEqual>(x, n, tree, tree64, rank); break;
-    case 2: search<2, kRightIfEqual>(x, n, tree, tree64, rank); break;
-    case 3: search<3, kRightIfEqual>(x, n, tree, tree64, rank); break;
-    case 4: search<4, kRightIfEqual>(x, n, tree, tree64, rank); break;
-    case 5: search<5, kRightIfEqual>(x, n, tree, tree64, rank); break;
-    case 6: search<6, kRightIfEqual>(x, n, tree, tree64, rank); break;
-    case 7: search<7, kRightIfEqual>(x, n, tree, tree64, rank); break;
-    default: search<8, kRightIfEqual>(x, n, tree, tree64, rank);
+    case 1: search<1, kRightIfEqual>(x, n, tree, tree64, source, rank); break;
+    case 2: search<2, kRightIfEqual>(x, n, tree, tree64, source, rank); break;
+    case 3: search<3, kRightIfEqual>(x, n, tree, tree64, source, rank); break;
+    case 4: search<4, kRightIfEqual>(x, n, tree, tree64, source, rank); break;
+    case 5: search<5, kRightIfEqual>(x, n, tree, tree64, source, rank); break;
+    case 6: search<6, kRightIfEqual>(x, n, tree, tree64, source, rank); break;
+    case 7: search<7, kRightIfEqual>(x, n, tree, tree64, source, rank); break;
+    default: search<8, kRightIfEqual>(x, n, tree, tree64, source, rank);
   }
 }
 

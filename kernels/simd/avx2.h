@@ -64,6 +64,10 @@ inline void bytes_of_bits(const Bits *slots, const uint16_t *code, int, uint8_t 
 template <class Value>
 constexpr bool kRounds = sizeof(Value) == 8;
 
+struct Rounding {
+  static constexpr bool kThere = false;
+};
+
 // The levels whose thresholds are looked up in registers; of those below, all that a value may still meet are compared with at once.
 template <int kLevels>
 constexpr int kLevelsByStep = kLevels <= 5 ? kLevels : kLevels - 3;

@@ -95,8 +95,11 @@ struct Thresholds {
 // Float64 values move towards the side on which the thresholds were rounded, so that x and t compare as their float32 images do unless these
 // are equal.
 template <bool kRightIfEqual>
+constexpr int kRoundingMode = (kRightIfEqual ? _MM_FROUND_TO_POS_INF : _MM_FROUND_TO_NEG_INF) | _MM_FROUND_NO_EXC;
+
+template <bool kRightIfEqual>
 inline __m512 rounded(const double *x) {
-  constexpr int mode = (kRightIfEqual ? _MM_FROUND_TO_POS_INF : _MM_FROUND_TO_NEG_INF) | _MM_FROUND_NO_EXC;
+  constexpr int mode = kRoundingMode<kRightIfEqual>;
   const __m256 low = _mm512_cvt_roundpd_ps(_mm512_loadu_pd(x), mode), high = _mm512_cvt_roundpd_ps(_mm512_loadu_pd(x + 8), mode);
   return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
 }
@@ -176,8 +179,9 @@ struct Tile {
   std::conditional_t<sizeof(Feature) == 4, __m512, __m512i> column[16];
 };
 
-// `width` neighbouring columns of 16 rows that begin at `at`, as float32.
-inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<float> &tile) {
+// `width` neighbouring columns of 16 rows that begin at `at`, as float32: of float64 rounded by this mode.
+template <int kMode>
+inline void load_floats(const char *at, const skt_rows &rows, int width, Tile<float> &tile) {
   const __mmask16 there = static_cast<__mmask16>((1u << width) - 1);
   __m512 r[16];
   __m512 *const t = tile.column;
@@ -186,8 +190,8 @@ inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<floa
   } else {
     for (int i = 0; i < 16; i++) {
       const char *row = at + i * rows.row_stride;
-      const __m256 low = _mm512_cvtpd_ps(_mm512_maskz_loadu_pd(static_cast<__mmask8>(there), row));
-      const __m256 high = _mm512_cvtpd_ps(_mm512_maskz_loadu_pd(static_cast<__mmask8>(there >> 8), row + 64));
+      const __m256 low = _mm512_cvt_roundpd_ps(_mm512_maskz_loadu_pd(static_cast<__mmask8>(there), row), kMode);
+      const __m256 high = _mm512_cvt_roundpd_ps(_mm512_maskz_loadu_pd(static_cast<__mmask8>(there >> 8), row + 64), kMode);
       r[i] = _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
     }
   }
@@ -212,6 +216,10 @@ inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<floa
   }
 }
 
+inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<float> &tile) {
+  load_floats<_MM_FROUND_CUR_DIRECTION>(at, rows, width, tile);
+}
+
 // The same of 8 rows of float64, which rows of float32 are not asked for.
 inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<double> &tile) {
   const __mmask16 there = static_cast<__mmask16>((1u << width) - 1);
@@ -223,6 +231,21 @@ inline void load_tile(const char *at, const skt_rows &rows, int width, Tile<doub
     transpose_words(t);
   }
 }
+
+// Rows of float64 on the way to a search.
+struct Rounding {
+  static constexpr bool kThere = true;
+
+  template <bool kRightIfEqual>
+  static void load(const char *at, const skt_rows &rows, int width, Tile<float> &tile) {
+    load_floats<kRoundingMode<kRightIfEqual>>(at, rows, width, tile);
+  }
+
+  template <bool kRightIfEqual>
+  static void round(const double *x, int n, float *out) { // a multiple of 16
+    for (int i = 0; i < n; i += 16) _mm512_store_ps(out + i, rounded<kRightIfEqual>(x + i));
+  }
+};
 
 inline void store_tile(const Tile<float> &tile, int column, float *to) { _mm512_store_ps(to, tile.column[column]); }
 inline void store_tile(const Tile<double> &tile, int column, double *to) { _mm512_store_si512(to, tile.column[column]); }

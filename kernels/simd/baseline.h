@@ -26,6 +26,7 @@ using portable::goes_right;
 using portable::kCodesInRegisters;
 using portable::kDoubles;
 using portable::kRounds;
+using portable::Rounding;
 using portable::kShuffledBits;
 using portable::kLevelsByStep;
 using portable::kTableBits;

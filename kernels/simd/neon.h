@@ -111,6 +111,10 @@ inline void bytes_of_bits(const Bits *slots, const uint16_t *code, int, uint8_t 
 template <class Value>
 constexpr bool kRounds = sizeof(Value) == 8;
 
+struct Rounding {
+  static constexpr bool kThere = false;
+};
+
 // The lowest bytes of some thresholds, then the next ones and so on, since instructions look up bytes. Those of the first four levels are looked
 // up together, by their places in the tree.
 template <int kLevels, class Value>

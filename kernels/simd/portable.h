@@ -69,6 +69,10 @@ inline int32_t entries_with_place(const char *indices, int32_t n, const int32_t 
 template <class Value>
 constexpr bool kRounds = false;
 
+struct Rounding {
+  static constexpr bool kThere = false;
+};
+
 template <class Value>
 struct Sixteen {
   Value lane[16];

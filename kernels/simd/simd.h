@@ -16,6 +16,8 @@
 //                                        finish(i, x, thresholds, rank) gives their ranks, and the lanes in doubt
 //   goes_right<kRightIfEqual>(x, t), equals(x, t), lanes_of(mask)
 //   kRounds<Value>                       whether values are rounded to float32, so that equal ones have to be looked at again
+//   Rounding                             whether float64 is rounded so on the way into tiles, kThere, and not by each search: load<kRightIfEqual>
+//                                        is load_tile, round<kRightIfEqual>(x, n, out) does the same for values of a column
 //
 //   kTileRows<Feature>, Tile<Feature>, load_tile, store_tile   rows of X turned into columns in registers, where kTileRows is not 0
 //   Sums<Acc>, place_of<Acc>             sums of some rows in registers, to which values of leaves are added; where they stand
