@@ -85,7 +85,8 @@ bool has_names(FrameCall &call, PyObject *manager) {
   if (!axes || !PyList_Check(axes.get()) || PyList_Size(axes.get()) != 2) return false;
   const Held index(Py_NewRef(PyList_GetItem(axes.get(), 0)));
   if (index.get() == call.index) return true;
-  const Held same(PyObject_CallMethodObjArgs(index.get(), call.asked[kIs], call.index, nullptr)); // as of a slice
+  const Held known(Py_NewRef(call.index)); // which another thread may replace meanwhile
+  const Held same(PyObject_CallMethodObjArgs(index.get(), call.asked[kIs], known.get(), nullptr)); // as of a slice
   if (!same) return false;
   if (same.get() != Py_True) {
     const Held names(ask(call, index.get(), kToList));
