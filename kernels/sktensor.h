@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 10
+#define SKT_ABI 11
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
