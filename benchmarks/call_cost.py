@@ -30,7 +30,7 @@ MODELS = {
 }
 
 # Microseconds beyond the kernel's own that a call may take.
-BOUNDS = {"float32": 5.0, "float64": 5.0, "pandas": 40.0, "polars": 40.0}
+BOUNDS = {"float32": 5.0, "float64": 5.0, "pandas": 15.0, "polars": 15.0}
 
 
 def microseconds(calls, n):
