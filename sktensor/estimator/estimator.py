@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.metadata_routing import UNUSED, MetadataRequest, MetadataRouter, get_routing_for_object
@@ -355,7 +356,7 @@ class TensorizedEstimator(
 
             program = Watched(program)
         found = ANSWERS[method](fitted, program, settings, X, base_margin)
-        if is_simple:
+        if is_simple and type(X) is not np.ndarray:
             fitted.model_frames.learn(method, settings, X)  # type: ignore[union-attr]
         return found if type(found).__module__ == "numpy" else like_array(X, found)
 

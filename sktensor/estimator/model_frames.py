@@ -64,7 +64,7 @@ class ModelFrames:
         X : object
             The rows.
         """
-        if not self._takes_frames or type(X) is np.ndarray or not (library := layout_of(X)):
+        if not self._takes_frames or not (library := layout_of(X)):
             return
         n_rows, n_columns = X.shape
         if n_columns != len(self._columns) or not 0 < n_rows * n_columns <= FEW_VALUES:
