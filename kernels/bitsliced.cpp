@@ -77,7 +77,7 @@ struct InTheirDtype {
     for (int c = 0; c < n_columns; c++)
       for (int i = 0; i < n; i++) values[c][i] = treatment(values[c][i]);
   }
-  AsTheyAre<Feature> source(const Column &, int64_t, const Feature *x) const { return {x}; }
+  AsTheyAre<Feature> source(const Column &, int64_t, int, const Feature *x) const { return {x}; }
 };
 
 // Values of float64 that are rounded to float32 once, for all searches of their column; those in doubt are read again.
@@ -110,12 +110,14 @@ struct Rounded {
     static constexpr bool kDoubts = true;
     Column column;
     int64_t first_row;
+    int n;
     double exact(int i) const {
+      if (i >= n) return 0; // a search goes through 16 values at a time, beyond the last row
       const char *at = column.data + (first_row + i) * column.stride;
       return column.dtype == SKT_FLOAT32 ? static_cast<double>(read<float>(at)) : read<double>(at);
     }
   };
-  InX source(const Column &column, int64_t first_row, const float *) const { return {column, first_row}; }
+  InX source(const Column &column, int64_t first_row, int n, const float *) const { return {column, first_row, n}; }
 
  private:
   static float rounded_one(double x) {
@@ -168,7 +170,7 @@ void numeric_planes(const skt_bitsliced &t, const skt_rows &rows, const Loader &
     for (int place = 0; first < last; first++) {
       while (columns[place] != t.search_column[first]) place++;
       const Value *x = panel.values[place];
-      const auto source = loader.source(column_of(rows, columns[place]), first_row, x);
+      const auto source = loader.source(column_of(rows, columns[place]), first_row, n, x);
       const int levels = t.search_levels[first];
       const int64_t where = t.search_first[first];
       ranks<kRightIfEqual>(x, padded, levels, t.thresholds32 + where, t.thresholds64 ? t.thresholds64 + where : nullptr, source, rank);
