@@ -60,3 +60,19 @@ def dispatch(monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     with sklearn.config_context(array_api_dispatch=True):
         yield
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Whether each few rows of a frame were answered by one call of the extension, in the order they were asked for."""
+    from sktensor.estimator.frame_answers import FrameAnswers
+
+    calls, ordinary = [], FrameAnswers.__call__
+
+    def noted(self, *args):
+        found = ordinary(self, *args)
+        calls.append(found is not None)
+        return found
+
+    monkeypatch.setattr(FrameAnswers, "__call__", noted)
+    return calls

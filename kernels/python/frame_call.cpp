@@ -55,11 +55,6 @@ struct FrameCall {
   Layout *layout;
 };
 
-template <class T>
-T *slot_of(PyObject *self) {
-  return reinterpret_cast<T *>(self);
-}
-
 // A new reference that goes with its scope.
 class Held {
 public:
@@ -300,11 +295,9 @@ int clear(PyObject *self) {
 }
 
 void dealloc(PyObject *self) {
-  PyTypeObject *const type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);
   clear(self);
-  reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
-  Py_DECREF(type);
+  free_object(self);
 }
 
 // Whether `slot` is one of a kind that holds numbers, or texts.

@@ -48,11 +48,6 @@ struct PlainCall {
   Steps **steps;  // [dtype][rows], kMostRows + 1 of each, those that have been asked for
 };
 
-template <class T>
-T *slot_of(PyObject *self) {
-  return reinterpret_cast<T *>(self);
-}
-
 int traverse(PyObject *self, visitproc visit, void *arg) {
   PlainCall *const call = slot_of<PlainCall>(self);
   Py_VISIT(Py_TYPE(self));
@@ -81,15 +76,13 @@ int clear(PyObject *self) {
 }
 
 void dealloc(PyObject *self) {
-  PyTypeObject *const type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);
   clear(self);
   if (Steps **const steps = slot_of<PlainCall>(self)->steps) {
     for (int64_t i = 0; i < 2 * (kMostRows + 1); i++) delete steps[i];
     delete[] steps;
   }
-  reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
-  Py_DECREF(type);
+  free_object(self);
 }
 
 PyObject *create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {

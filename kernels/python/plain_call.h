@@ -11,6 +11,18 @@ namespace sktensor {
 
 constexpr int64_t kMostRows = 128;
 
+template <class T>
+T *slot_of(PyObject *self) {
+  return reinterpret_cast<T *>(self);
+}
+
+// The last step of an object's end: its memory, and its reference to its type.
+inline void free_object(PyObject *self) {
+  PyTypeObject *const type = Py_TYPE(self);
+  reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
+  Py_DECREF(type);
+}
+
 // Rows of numbers that lie somewhere: how many, and the bytes from one row and one column to the next.
 struct RowsGiven {
   const void *data;

@@ -19,11 +19,6 @@ struct Watch {
   std::vector<Container> *containers;
 };
 
-template <class T>
-T *slot_of(PyObject *self) {
-  return reinterpret_cast<T *>(self);
-}
-
 // Calls a function with each object that a container holds, none of which it takes a reference to; false as soon as that is false.
 template <class Function>
 bool each(const Container &container, Function function) {
@@ -80,11 +75,9 @@ int clear(PyObject *self) {
 }
 
 void dealloc(PyObject *self) {
-  PyTypeObject *const type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);
   clear(self);
-  reinterpret_cast<freefunc>(PyType_GetSlot(type, Py_tp_free))(self);
-  Py_DECREF(type);
+  free_object(self);
 }
 
 // Adds a container, given with a key or None, and a reference to it and to whatever it holds to a list; false with an error set.

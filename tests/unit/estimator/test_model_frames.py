@@ -26,7 +26,6 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor
 
 from sktensor import TensorizedEstimator
-from sktensor.estimator.frame_answers import FrameAnswers
 from sktensor.native import plain_calls
 
 pytestmark = pytest.mark.skipif(not plain_calls.is_there(), reason="built without the extension module")
@@ -65,21 +64,6 @@ METHODS = ("predict", "predict_proba", "decision_function", "score_samples")
 @cache
 def fitted(name):
     return MODELS[name]().fit(CONTAINERS["float64"](X), Y)
-
-
-@pytest.fixture
-def at_once(monkeypatch):
-    """Whether each call was answered at once."""
-    calls = []
-    ordinary = FrameAnswers.__call__
-
-    def noted(self, *args):
-        found = ordinary(self, *args)
-        calls.append(found is not None)
-        return found
-
-    monkeypatch.setattr(FrameAnswers, "__call__", noted)
-    return calls
 
 
 def outcome(model, method, rows):

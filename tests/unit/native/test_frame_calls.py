@@ -17,7 +17,7 @@ from mixed_frames import FRAMES, Text, consolidated, fitted, made_anew, outcome,
 
 import sktensor
 from sktensor import TensorizedEstimator
-from sktensor.estimator.frame_answers import LAYOUTS_KEPT, FrameAnswers
+from sktensor.estimator.frame_answers import LAYOUTS_KEPT
 from sktensor.native import plain_calls
 
 pytestmark = pytest.mark.skipif(not plain_calls.is_there(), reason="built without the extension module")
@@ -35,21 +35,6 @@ def pipeline_on(name):
 @pytest.fixture(params=FRAMES)
 def case(request):
     return *pipeline_on(request.param), request.param
-
-
-@pytest.fixture
-def at_once(monkeypatch):
-    """Whether each call was answered at once."""
-    calls = []
-    ordinary = FrameAnswers.__call__
-
-    def noted(self, *args):
-        found = ordinary(self, *args)
-        calls.append(found is not None)
-        return found
-
-    monkeypatch.setattr(FrameAnswers, "__call__", noted)
-    return calls
 
 
 def learned(model, rows):
