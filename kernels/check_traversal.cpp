@@ -22,6 +22,9 @@ enum : int32_t {
   kLeafOutputs,
   kLinear,
   kLinearColumn,
+  kTops,
+  kTopCircuits,
+  kTopStarts,
 };
 
 constexpr int64_t kNarrowSlots = 256;
@@ -96,9 +99,34 @@ int32_t check_leaves(const skt_traversal &t) {
   return kFine;
 }
 
+// Whether a circuit's leaf leads into a tree.
+bool starts_in(const skt_traversal &t, int32_t tree, uint32_t start) {
+  const int64_t at = start & ~SKT_LEAF;
+  return start & SKT_LEAF ? at >= t.tree_leaf[tree] && at < t.tree_leaf[tree + 1] : at >= t.tree_block[tree] && at < t.tree_block[tree + 1];
+}
+
+int32_t check_tops(const skt_traversal &t) {
+  if (t.n_tops < 0 || (t.n_tops && !t.tops)) return kTops;
+  int64_t tree = -1;
+  for (int32_t i = 0; i < t.n_tops; i++) {
+    const skt_bitsliced &top = t.tops[i];
+    if (top.n_columns != t.codes.n_columns || top.sum.acc_dtype != SKT_FLOAT32 || top.sum.n_outputs > t.n_trees || top.n_leaf_outputs != 1) return kTops;
+    if (check_bitsliced(top)) return kTopCircuits;
+    const uint32_t *const start = static_cast<const uint32_t *>(top.values);
+    for (int32_t piece = 0; piece < top.n_pieces; piece++) {
+      if (!piece || top.piece_output[piece] != top.piece_output[piece - 1]) tree++;
+      if (top.piece_output[piece] != tree) return kTops;
+      for (int64_t e = 0; e < int64_t(1) << top.piece_bits[piece]; e++)
+        if (!starts_in(t, top.piece_output[piece], start[top.piece_first[piece] + e])) return kTopStarts;
+    }
+  }
+  if (t.n_tops && tree + 1 != t.n_trees) return kTops;
+  return kFine;
+}
+
 // But for the blocks, which have a number of their own.
 bool all_aligned(const skt_traversal &t) {
-  return aligned(t.wide_code, t.tree_block, t.tree_leaf, t.tree_output, t.leaf, t.value_number) &&
+  return aligned(t.tops, t.wide_code, t.tree_block, t.tree_leaf, t.tree_output, t.leaf, t.value_number) &&
          aligned(t.linear_first, t.linear_column, t.linear_coef, t.linear_const) && aligned_as(t.sum.acc_dtype, t.values) &&
          aligned_as(t.sum.acc_dtype, t.sum.base);
 }
@@ -111,6 +139,7 @@ int32_t check_traversal(const skt_traversal &t) {
   if (!error) error = check_codes(t.codes);
   if (!error) error = check_trees(t);
   if (!error) error = check_leaves(t);
+  if (!error) error = check_tops(t);
   return error;
 }
 
@@ -132,6 +161,9 @@ const char *traversal_message(int32_t error) {
     case kLeafOutputs: return "leaves have neither one value nor one for each output";
     case kLinear: return "linear leaves are missing, out of order, or not of one float64 value each";
     case kLinearColumn: return "the column of a linear leaf is out of range";
+    case kTops: return "circuits for the tops of trees are missing, or out of order";
+    case kTopCircuits: return "a circuit for the tops of trees does not hold together";
+    case kTopStarts: return "a circuit for the top of a tree leads out of it";
     default: return codes_message(error);
   }
 }

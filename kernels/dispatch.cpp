@@ -103,6 +103,13 @@ int32_t check_gathered(const skt_csr &x, const skt_dense &block) {
   return aligned_as(block.dtype, block.values) ? kFine : kMisaligned;
 }
 
+// Whether circuits know what to compare such features with.
+bool has_thresholds(const skt_bitsliced &tables, int32_t features) { return features != SKT_FLOAT64 || !tables.n_searches || tables.thresholds64; }
+
+bool has_thresholds(const skt_traversal &tables, int32_t features) {
+  return std::all_of(tables.tops, tables.tops + tables.n_tops, [&](const skt_bitsliced &top) { return has_thresholds(top, features); });
+}
+
 // Runs run(first, last, scratch) on all rows, or finds that they are not what they must be.
 template <class Run>
 int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most, int32_t n_threads, int32_t isa, Run run, int64_t least = kLeastRows) {
@@ -193,7 +200,7 @@ int32_t skt_check_walk(const skt_walk *tables) {
 
 int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, tables->n_columns, out, item_of(tables->sum), features, isa)) return error;
-  if (features == SKT_FLOAT64 && tables->n_searches && !tables->thresholds64) return kSearches;
+  if (!has_thresholds(*tables, features)) return kSearches;
   if (!tables->value_bytes && isa > SKT_AVX2) isa = SKT_AVX2; // AVX-512 looks values up in registers
   return for_rows(*rows, features, !tables->sum.continues, kCircuitRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
     SKT_WITH(isa, bitsliced_sums, *tables, *rows, features, first, last, out, scratch);
@@ -202,6 +209,7 @@ int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int
 
 int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, item_of(tables->sum), features, isa)) return error;
+  if (!has_thresholds(*tables, features)) return kSearches;
   return for_rows(
       *rows, features, !tables->sum.continues, kWalkRows, n_threads, isa,
       [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out, scratch); },
@@ -211,6 +219,7 @@ int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int
 int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads,
                    int32_t isa) {
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
+  if (!has_thresholds(*tables, features)) return kSearches;
   if (tables->n_trees && !tree_number) return kNoSuchTree;
   if (!aligned(tree_number)) return kMisaligned;
   for (int32_t tree = 0; tree < tables->n_trees; tree++)

@@ -2,11 +2,13 @@
 //
 // A row answers all questions of a block at once and takes the exit where all answers on the way to it agree. Rows that have not arrived
 // yet stand in a list, and a pass takes each of them one block further: no step waits for another one of its pass, and no branch depends
-// on a row. Many rows pass through one tree after the other, whose blocks stay in the cache meanwhile; few rows through many trees at once.
+// on a row. Many rows pass through one tree after the other, whose blocks stay in the cache meanwhile, and begin where circuits took them; few
+// rows through many trees at once.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 
+#include "circuits.h"
 #include "codes.h"
 #include "rows.h"
 #include "scratch.h"
@@ -21,6 +23,7 @@ constexpr int kNearRows = 128;         // of these, whose codes stay in the firs
 constexpr int kFewWalkers = 16;        // up to here, each waits for its own loads: the next rows join them
 constexpr int kFewRows = 24;           // up to here, many trees at once ...
 constexpr int kFewRowsOfLarge = 192;   // ... whose blocks come from memory far away
+constexpr int kTopRows = 320;          // of 512, from which on circuits are faster than the blocks whose questions they answer
 constexpr int kPairs = 2048;           // then: rows times trees on their way
 constexpr int kCacheBytes = 400 << 10; // tables beyond this size do not stay in the second-level cache by themselves
 constexpr int kChunk = 64;             // values of a column that become codes at once
@@ -124,30 +127,46 @@ inline void prefetch_far(const void *at) { __builtin_prefetch(at, 0, 2); }
 // Rows on their way, which are those in one tree, many in several, or one in several.
 enum Kind { kManyInOne, kManyInMany, kOneInMany };
 
-// A row on its way, in 64 bits: its next block, its number among the rows at hand, and the place of its leaf. In one tree the last two are the
-// same number.
-template <Kind kKind>
-inline uint64_t walker(uint64_t block, uint64_t row, uint64_t place) {
-  return block | (kKind == kManyInOne ? row << 32 : row << 32 | place << 48);
-}
+// Rows on their way: the next block of each, and its number among the rows at hand, which is that of its leaf too; with several trees the leaf has a
+// place of its own, in the upper half.
+struct Walkers {
+  uint32_t *block, *row;
 
-// Takes every walker a block further and keeps those that have not arrived; how many these are.
-template <int kWidth, Kind kKind, bool kFetch>
-int64_t pass(const Trees &trees, const uint32_t *codes, int64_t width, uint64_t *walkers, int64_t n, uint32_t *leaf) {
-  const Row<kWidth> first(codes, width, 0);
-  int64_t kept = 0;
-  for (int64_t i = 0; i < n; i++) {
-    const uint64_t at = walkers[i], where = at >> 32;
-    const skt_block &block = trees.blocks[static_cast<uint32_t>(at)];
-    const Row<kWidth> row = kKind == kOneInMany ? first : Row<kWidth>(codes, width, kKind == kManyInOne ? where : where & 0xFFFF);
-    const uint32_t exit = exit_of(block, row.answers(trees, block));
-    const bool arrived = exit >= block.n_blocks;
-    const uint32_t next = block.first[arrived] + exit;
-    leaf[kKind == kManyInOne ? where : where >> 16] = next;
-    walkers[kept] = where << 32 | next;
-    kept += !arrived;
+  template <Kind kKind>
+  static uint32_t row_of(uint32_t row) { return kKind == kManyInOne ? row : row & 0xFFFF; }
+  template <Kind kKind>
+  static uint32_t place_of(uint32_t row) { return kKind == kManyInOne ? row : row >> 16; }
+};
+
+// Takes some walkers a block further and keeps those that have not arrived; how many there are then. Whatever is asked of one is asked of all before
+// the answer is needed: a processor sees no farther than a few steps of one after the other.
+template <int kCount, int kWidth, Kind kKind, bool kFetch>
+inline int64_t step(const Trees &trees, const uint32_t *codes, int64_t width, const Row<kWidth> &first, Walkers walkers, int64_t i, int64_t kept,
+                    uint32_t *leaf) {
+  const skt_block *block[kCount];
+  uint32_t row[kCount], answers[kCount], exit[kCount];
+  for (int j = 0; j < kCount; j++) block[j] = trees.blocks + walkers.block[i + j], row[j] = walkers.row[i + j];
+  for (int j = 0; j < kCount; j++)
+    answers[j] = (kKind == kOneInMany ? first : Row<kWidth>(codes, width, Walkers::row_of<kKind>(row[j]))).answers(trees, *block[j]);
+  for (int j = 0; j < kCount; j++) exit[j] = exit_of(*block[j], answers[j]);
+  for (int j = 0; j < kCount; j++) {
+    const uint32_t next = block[j]->first[exit[j] >= block[j]->n_blocks] + exit[j];
+    leaf[Walkers::place_of<kKind>(row[j])] = next;
+    walkers.block[kept] = next;
+    walkers.row[kept] = row[j];
+    kept += exit[j] < block[j]->n_blocks;
     if (kFetch) fetch_block(trees.blocks + next);
   }
+  return kept;
+}
+
+template <int kWidth, Kind kKind, bool kFetch>
+int64_t pass(const Trees &trees, const uint32_t *codes, int64_t width, Walkers walkers, int64_t n, uint32_t *leaf) {
+  constexpr int kAtOnce = 4;
+  const Row<kWidth> first(codes, width, 0);
+  int64_t kept = 0, i = 0;
+  for (; i + kAtOnce <= n; i += kAtOnce) kept = step<kAtOnce, kWidth, kKind, kFetch>(trees, codes, width, first, walkers, i, kept, leaf);
+  for (; i < n; i++) kept = step<1, kWidth, kKind, kFetch>(trees, codes, width, first, walkers, i, kept, leaf);
   return kept;
 }
 
@@ -172,28 +191,68 @@ struct Ahead {
   }
 };
 
+// What circuits found for the first n rows at hand in one tree; the others begin at its root.
+class Top {
+ public:
+  int n = 0;
+
+  Top() = default;
+  Top(const skt_bitsliced &circuits, int32_t piece, int32_t end, const uint8_t *numbers, int64_t step, int n)
+      : n(n), circuits_(&circuits), piece_(piece), end_(end), numbers_(numbers), step_(step) {}
+
+  // Where rows begin .. end enter the tree: all pieces but one say its root, which stands before everything else of it.
+  void starts(int begin, int end, uint32_t *at) const {
+    const uint8_t *number = numbers_;
+    for (int32_t piece = piece_; piece < end_; piece++, number += step_) {
+      const uint32_t *const start = static_cast<const uint32_t *>(circuits_->values) + circuits_->piece_first[piece];
+      if (piece == piece_)
+        for (int i = begin; i < end; i++) at[i] = start[number[i]];
+      else
+        for (int i = begin; i < end; i++) at[i] = std::max(at[i], start[number[i]]);
+    }
+  }
+
+ private:
+  const skt_bitsliced *circuits_ = nullptr;
+  int32_t piece_ = 0, end_ = 0;
+  const uint8_t *numbers_ = nullptr;
+  int64_t step_ = 0;
+};
+
 // Leaves of n rows in one tree, some rows after the others, so that a pass finds the codes of all its rows in the first-level cache.
 template <int kWidth>
-void walk_tree(const skt_traversal &t, int32_t tree, const uint32_t *codes, int64_t width, int n, bool fetch_next, uint64_t *walkers,
-               uint32_t *leaf) {
-  constexpr int kGroup = 16;
+void walk_tree(const skt_traversal &t, int32_t tree, const Top &top, const uint32_t *codes, int64_t width, int n, bool fetch_next,
+               Walkers walkers, uint32_t *leaf) {
+  constexpr int kGroup = 16; // rows for which some lines are fetched
   const Trees trees(t);
   const skt_block &root_block = t.blocks[t.tree_block[tree]], root = root_block; // a copy, which no store can change
   Ahead ahead(t, tree + 1 < t.n_trees ? tree + 1 : 0);
   const int64_t lines = fetch_next ? ahead.lines() * kGroup / n + 1 : 0;
   int64_t kept = 0;
-  for (int begin = 0; begin < n; begin += kGroup) {
-    ahead.fetch(lines);
-    const int end = std::min(n, begin + kGroup);
-    for (int i = begin; i < end; i++) {
-      const uint32_t exit = exit_of(root, Row<kWidth>(codes, width, i).answers(trees, kWidth == kWide ? root_block : root));
-      const bool arrived = exit >= root.n_blocks;
-      const uint32_t next = root.first[arrived] + exit;
-      leaf[i] = next;
-      walkers[kept] = walker<kManyInOne>(next, i, i);
-      kept += !arrived;
+  for (int near = 0, near_end; near < n; near = near_end) {
+    near_end = std::min(n, near + kNearRows);
+    top.starts(near, std::min(near_end, top.n), leaf);
+    for (int begin = near, end; begin < near_end; begin = end) {
+      ahead.fetch(lines);
+      end = std::min(near_end, begin + kGroup);
+      const int entered = std::min(end, top.n);
+      for (int i = begin; i < entered; i++) {
+        const uint32_t start = leaf[i], next = start & ~SKT_LEAF;
+        leaf[i] = next;
+        walkers.block[kept] = next;
+        walkers.row[kept] = i;
+        kept += start < SKT_LEAF;
+      }
+      for (int i = std::max(begin, entered); i < end; i++) {
+        const uint32_t exit = exit_of(root, Row<kWidth>(codes, width, i).answers(trees, kWidth == kWide ? root_block : root));
+        const uint32_t next = root.first[exit >= root.n_blocks] + exit;
+        leaf[i] = next;
+        walkers.block[kept] = next;
+        walkers.row[kept] = i;
+        kept += exit < root.n_blocks;
+      }
     }
-    if (kWidth > 0 && end % kNearRows == 0)
+    if (kWidth > 0)
       while (kept > kFewWalkers) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, kept, leaf);
   }
   while (kept > 0) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, kept, leaf);
@@ -201,13 +260,16 @@ void walk_tree(const skt_traversal &t, int32_t tree, const uint32_t *codes, int6
 
 // Leaves of n rows in several trees, tree by tree.
 template <int kWidth>
-void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_t *codes, int64_t width, int n, bool fetch, uint64_t *walkers,
+void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_t *codes, int64_t width, int n, bool fetch, Walkers walkers,
                 uint32_t *leaf) {
   const Trees trees(t);
   int64_t kept = 0;
   for (int32_t i = tree; i < end; i++) {
     if (fetch) fetch_block(trees.blocks + t.tree_block[i]);
-    for (int row = 0; row < n; row++, kept++) walkers[kept] = walker<kManyInMany>(t.tree_block[i], row, kept);
+    for (int row = 0; row < n; row++, kept++) {
+      walkers.block[kept] = static_cast<uint32_t>(t.tree_block[i]);
+      walkers.row[kept] = row | static_cast<uint32_t>(kept) << 16;
+    }
   }
   const auto further = fetch ? (n == 1 ? pass<kWidth, kOneInMany, true> : pass<kWidth, kManyInMany, true>)
                              : (n == 1 ? pass<kWidth, kOneInMany, false> : pass<kWidth, kManyInMany, false>);
@@ -230,59 +292,124 @@ double linear_value(const skt_traversal &t, const skt_rows &rows, const Treatmen
   return begin == end ? constant : total;
 }
 
-template <int kOutputs, class Acc>
-void add_vectors(const Acc *__restrict values, const uint32_t *leaf, int n, int64_t n_outputs, Acc *__restrict out) {
+// The entry of `values` for a leaf: its own number, or one that it shares with others of the same value.
+struct Own {
+  uint32_t operator()(uint32_t leaf) const { return leaf; }
+};
+struct Shared {
+  const uint16_t *number;
+  uint32_t operator()(uint32_t leaf) const { return number[leaf]; }
+};
+
+template <int kOutputs, class Acc, class Entry>
+void add_vectors(const Acc *__restrict values, Entry entry, const uint32_t *leaf, int n, int64_t n_outputs, Acc *__restrict out) {
   const int64_t width = kOutputs > 0 ? kOutputs : n_outputs;
-  for (int i = 0; i < n; i++)
-    for (int64_t k = 0; k < width; k++) out[i * width + k] += values[leaf[i] * width + k];
+  for (int i = 0; i < n; i++) {
+    const Acc *const value = values + entry(leaf[i]) * width;
+    for (int64_t k = 0; k < width; k++) out[i * width + k] += value[k];
+  }
 }
 
-// Adds the leaves of some trees, in their order, to the sums of rows first .. first + n, which begin at `out`.
-template <class Feature, class Acc>
-void add(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, int32_t tree, int32_t end, uint32_t *leaf, Acc *out) {
+// Adds the leaves of some trees, in their order, to the sums of n rows, which begin at `out`.
+template <class Acc, class Entry>
+void add_values(const skt_traversal &t, Entry entry, int n, int32_t tree, int32_t end, const uint32_t *leaf, Acc *out) {
   const Acc *const values = static_cast<const Acc *>(t.values);
   const int64_t width = t.sum.n_outputs;
-  if (t.value_number)
-    for (int64_t i = 0; i < int64_t(end - tree) * n; i++) leaf[i] = t.value_number[leaf[i]];
-  if (t.linear_first) {
-    const Treatment<Feature> treatment(rows);
-    for (; tree < end; tree++, leaf += n)
-      for (int i = 0; i < n; i++) out[i * width + t.tree_output[tree]] += linear_value(t, rows, treatment, leaf[i], first + i);
-  } else if (t.n_leaf_outputs > 1) {
+  if (t.n_leaf_outputs > 1) {
     for (; tree < end; tree++, leaf += n) switch (width) {
-        case 2: add_vectors<2>(values, leaf, n, width, out); break;
-        case 3: add_vectors<3>(values, leaf, n, width, out); break;
-        case 4: add_vectors<4>(values, leaf, n, width, out); break;
-        default: add_vectors<0>(values, leaf, n, width, out);
+        case 2: add_vectors<2>(values, entry, leaf, n, width, out); break;
+        case 3: add_vectors<3>(values, entry, leaf, n, width, out); break;
+        case 4: add_vectors<4>(values, entry, leaf, n, width, out); break;
+        default: add_vectors<0>(values, entry, leaf, n, width, out);
       }
   } else if (n > kFewRows) {
     for (; tree < end; tree++, leaf += n)
-      for (int i = 0; i < n; i++) out[i * width + t.tree_output[tree]] += values[leaf[i]];
+      for (int i = 0; i < n; i++) out[i * width + t.tree_output[tree]] += values[entry(leaf[i])];
   } else {
     for (int i = 0; i < n; i++) // with the sum in a register
       for (int32_t at = tree; at < end;) {
         const int32_t output = t.tree_output[at];
         Acc sum = out[i * width + output];
-        for (; at < end && t.tree_output[at] == output; at++) sum += values[leaf[int64_t(at - tree) * n + i]];
+        for (; at < end && t.tree_output[at] == output; at++) sum += values[entry(leaf[int64_t(at - tree) * n + i])];
         out[i * width + output] = sum;
       }
   }
 }
 
+// The same for rows first .. first + n, by whatever kind of leaves these are.
+template <class Feature, class Acc>
+void add(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, int32_t tree, int32_t end, const uint32_t *leaf, Acc *out) {
+  if (t.linear_first) {
+    const Treatment<Feature> treatment(rows);
+    for (; tree < end; tree++, leaf += n)
+      for (int i = 0; i < n; i++) out[i * t.sum.n_outputs + t.tree_output[tree]] += linear_value(t, rows, treatment, leaf[i], first + i);
+  } else if (t.value_number) {
+    add_values(t, Shared{t.value_number}, n, tree, end, leaf, out);
+  } else {
+    add_values(t, Own(), n, tree, end, leaf, out);
+  }
+}
+
 // ------------------------------------------------------------------------------------------------------------- blocks of rows
+
+// The circuits that take rows through the tops of trees, for as many rows as are at hand.
+class Tops {
+ public:
+  static size_t bytes(const skt_traversal &t, int64_t at_once) {
+    size_t pieces = 0;
+    for (int32_t i = 0; i < t.n_tops; i++) pieces = std::max(pieces, size_t(t.tops[i].n_pieces));
+    return slot_bytes(t) + pieces * step_for(at_once);
+  }
+
+  Tops(const skt_traversal &t, const skt_rows &rows, int32_t features, int64_t at_once, char *memory)
+      : rows_(rows, features), step_(step_for(at_once)), memory_(memory), numbers_(reinterpret_cast<uint8_t *>(memory) + slot_bytes(t)) {}
+
+  // Takes n rows from `row` on through the tops of some trees; calls through(top) for each of these.
+  template <class Through>
+  void answer(const skt_bitsliced &circuits, int64_t row, int n, Through through) {
+    Slots slots(circuits, memory_);
+    const int all = n % kBlock < kTopRows ? n / kBlock * kBlock : n;
+    for (int begin = 0; begin < all; begin += kBlock) {
+      slots.answer(circuits, rows_, row + begin, std::min(kBlock, all - begin));
+      for (int32_t piece = 0; piece < circuits.n_pieces; piece++) slots.evaluate(circuits, piece, numbers_ + piece * step_ + begin);
+    }
+    for (int32_t piece = 0, end; piece < circuits.n_pieces; piece = end) {
+      for (end = piece + 1; end < circuits.n_pieces && circuits.piece_output[end] == circuits.piece_output[piece];) end++;
+      through(Top(circuits, piece, end, numbers_ + piece * step_, step_, all));
+    }
+  }
+
+ private:
+  ComparedRows rows_;
+  int64_t step_; // from a tree's numbers to the next one's
+  char *memory_;
+  uint8_t *numbers_;
+
+  static size_t slot_bytes(const skt_traversal &t) {
+    size_t found = 0;
+    for (int32_t i = 0; i < t.n_tops; i++) found = std::max(found, Slots::bytes(t.tops[i]));
+    return found;
+  }
+
+  static int64_t step_for(int64_t at_once) { return (at_once + kBlock - 1) / kBlock * kBlock; }
+};
 
 // Calls use(row, n, tree, end, leaf) with the leaves of n rows from `row` on in the trees from `tree` to `end`, tree by tree.
 template <int kWidth, class Use>
-void walk(const skt_traversal &t, const uint32_t *codes, int64_t width, int64_t row, int n, uint64_t *walkers, uint32_t *leaf, Use use) {
+void walk(const skt_traversal &t, Tops &tops, const uint32_t *codes, int64_t width, int64_t row, int n, Walkers walkers, uint32_t *leaf, Use use) {
   const bool large = sizeof(skt_block) * t.n_blocks > size_t(kCacheBytes);
+  int32_t tree = 0;
   if (n > (large ? kFewRowsOfLarge : kFewRows)) {
-    for (int32_t tree = 0; tree < t.n_trees; tree++) {
-      walk_tree<kWidth>(t, tree, codes, width, n, large, walkers, leaf);
+    const auto through = [&](const Top &top) {
+      walk_tree<kWidth>(t, tree, top, codes, width, n, large, walkers, leaf);
       use(row, n, tree, tree + 1, leaf);
-    }
+      tree++;
+    };
+    for (int32_t i = 0; i < t.n_tops && n >= kTopRows; i++) tops.answer(t.tops[i], row, n, through);
+    while (tree < t.n_trees) through(Top());
   } else {
     const int32_t at_once = kPairs / n;
-    for (int32_t tree = 0; tree < t.n_trees; tree += at_once) {
+    for (; tree < t.n_trees; tree += at_once) {
       const int32_t end = std::min(t.n_trees, tree + at_once);
       walk_trees<kWidth>(t, tree, end, codes, width, n, large || n == 1, walkers, leaf);
       use(row, n, tree, end, leaf);
@@ -304,23 +431,26 @@ void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int
   const int64_t most = std::clamp<int64_t>(kCodeBytes / (4 * int64_t(t.codes.n_base_slots)), 64, kMostRows);
   const int64_t at_once = std::min(most, last - first), places = std::max<int64_t>(at_once, kPairs);
   const size_t code_bytes = (size_t(at_once) * t.codes.n_slots * 4 + 63) / 64 * 64;
-  char *const room = scratch.of(code_bytes + places * 12);
+  const size_t walker_bytes = (places * 12 + 63) / 64 * 64;
+  char *const room = scratch.of(code_bytes + walker_bytes + (at_once >= kTopRows ? Tops::bytes(t, at_once) : 0));
   uint32_t *const codes = reinterpret_cast<uint32_t *>(room);
-  uint64_t *const walkers = reinterpret_cast<uint64_t *>(room + code_bytes);
-  uint32_t *const leaf = reinterpret_cast<uint32_t *>(room + code_bytes + places * 8);
+  uint32_t *const of_places = reinterpret_cast<uint32_t *>(room + code_bytes);
+  const Walkers walkers{of_places, of_places + places};
+  uint32_t *const leaf = of_places + 2 * places;
+  Tops tops(t, rows, sizeof(Feature) == 4 ? SKT_FLOAT32 : SKT_FLOAT64, at_once, room + code_bytes + walker_bytes);
   for (int64_t row = first; row < last; row += at_once) {
     const int n = static_cast<int>(std::min(at_once, last - row));
     const int64_t width = encode_rows<Feature>(t, rows, row, n, codes);
     if (t.wide_code) {
-      walk<kWide>(t, codes, width, row, n, walkers, leaf, use);
+      walk<kWide>(t, tops, codes, width, row, n, walkers, leaf, use);
       continue;
     }
     if constexpr (kCodesInRegisters) switch (width) {
-        case 16: walk<16>(t, codes, width, row, n, walkers, leaf, use); continue;
-        case 32: walk<32>(t, codes, width, row, n, walkers, leaf, use); continue;
-        case 64: walk<64>(t, codes, width, row, n, walkers, leaf, use); continue;
+        case 16: walk<16>(t, tops, codes, width, row, n, walkers, leaf, use); continue;
+        case 32: walk<32>(t, tops, codes, width, row, n, walkers, leaf, use); continue;
+        case 64: walk<64>(t, tops, codes, width, row, n, walkers, leaf, use); continue;
       }
-    walk<kAnyWidth>(t, codes, width, row, n, walkers, leaf, use);
+    walk<kAnyWidth>(t, tops, codes, width, row, n, walkers, leaf, use);
   }
 }
 
@@ -330,7 +460,7 @@ void sums(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t l
   const int64_t width = t.sum.n_outputs;
   for (int64_t row = first; row < last && !t.sum.continues; row++)
     for (int64_t k = 0; k < width; k++) out[row * width + k] = base[k];
-  each_block<Feature>(t, rows, first, last, scratch, [&](int64_t row, int n, int32_t tree, int32_t end, uint32_t *leaf) {
+  each_block<Feature>(t, rows, first, last, scratch, [&](int64_t row, int n, int32_t tree, int32_t end, const uint32_t *leaf) {
     add<Feature>(t, rows, row, n, tree, end, leaf, out + row * width);
   });
 }

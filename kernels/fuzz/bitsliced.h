@@ -31,6 +31,30 @@ class BitslicedTables {
     has_bytes_ = !random.once_in(5);
   }
 
+  // For rows that another kind of tables looks at: each of its trees has pieces that answer with one number of its own, bits in the place of float32.
+  BitslicedTables(Random &random, int32_t features, std::vector<std::vector<double>> &pool, const std::vector<uint32_t> &answer_of_tree, int32_t first,
+                  int32_t end)
+      : features(features) {
+    thresholds.resize(pool.size());
+    t.n_columns = static_cast<int64_t>(pool.size());
+    t.sum.acc_dtype = SKT_FLOAT32;
+    t.sum.n_outputs = static_cast<int32_t>(answer_of_tree.size());
+    for (const uint32_t answer : answer_of_tree) append_bits(base, answer);
+    t.right_if_equal = random.once_in(2);
+    t.zero_limit = random.one_of({0.0, kTiny});
+    make_searches(random);
+    make_categories(random);
+    t.n_leaf_outputs = 1;
+    for (int32_t tree = first; tree < end; tree++)
+      for (int64_t pieces = random.from(1, 3); pieces > 0; pieces--) {
+        make_piece(random, tree);
+        for (int64_t i = 0; i < int64_t(1) << piece_bits.back(); i++) append_bits(values, answer_of_tree[tree]);
+      }
+    has_bytes_ = false;
+    piece_bytes.resize(t.n_pieces);
+    for (size_t column = 0; column < pool.size(); column++) pool[column].insert(pool[column].end(), thresholds[column].begin(), thresholds[column].end());
+  }
+
   template <class Visit>
   void arrays(Visit visit) {
     const auto last = [](const auto &array) { return array.empty() ? 0 : int64_t(array.back()); };
@@ -191,24 +215,34 @@ class BitslicedTables {
 
   void make_pieces(Random &random) {
     t.n_leaf_outputs = t.sum.n_outputs > 1 && random.once_in(2) ? t.sum.n_outputs : 1;
-    t.n_pieces = static_cast<int32_t>(random.one_of({random.below(4), random.below(40)}));
-    for (int32_t p = 0; p < t.n_pieces; p++) {
-      const int32_t count = static_cast<int32_t>(random.one_of({random.below(8), random.below(120)}));
-      const int64_t own = 2 + int64_t(t.n_planes);
-      for (int32_t i = 0; i < count; i++)
-        for (int k = 0; k < 3; k++) muxes.push_back(slot(random, own + i));
-      piece_muxes.push_back(piece_muxes.back() + count);
-      const int32_t bits = static_cast<int32_t>(random.from(0, 8));
-      piece_bits.push_back(bits);
-      for (int bit = 0; bit < 8; bit++) piece_code.push_back(bit < bits ? slot(random, own + count) : 0);
-      piece_output.push_back(t.n_leaf_outputs > 1 ? p : static_cast<int32_t>(random.below(t.sum.n_outputs)));
-      piece_first.push_back(t.n_values);
-      for (int64_t i = 0; i < int64_t(t.n_leaf_outputs) << bits; i++) append(values, random.value(), t.sum.acc_dtype);
-      t.n_values += int64_t(1) << bits;
+    for (int64_t pieces = random.one_of({random.below(4), random.below(40)}); pieces > 0; pieces--) {
+      make_piece(random, t.n_leaf_outputs > 1 ? t.n_pieces : static_cast<int32_t>(random.below(t.sum.n_outputs)));
+      for (int64_t i = 0; i < int64_t(t.n_leaf_outputs) << piece_bits.back(); i++) append(values, random.value(), t.sum.acc_dtype);
     }
     if (t.n_leaf_outputs == 1) std::sort(piece_output.begin(), piece_output.end());
     for (int32_t p = 0; p < t.n_pieces; p++) add_bytes(p);
     t.n_value_bytes = static_cast<int64_t>(value_bytes.size());
+  }
+
+  // A piece without its values.
+  void make_piece(Random &random, int32_t output) {
+    const int32_t count = static_cast<int32_t>(random.one_of({random.below(8), random.below(120)}));
+    const int64_t own = 2 + int64_t(t.n_planes);
+    for (int32_t i = 0; i < count; i++)
+      for (int k = 0; k < 3; k++) muxes.push_back(slot(random, own + i));
+    piece_muxes.push_back(piece_muxes.back() + count);
+    const int32_t bits = static_cast<int32_t>(random.from(0, 8));
+    piece_bits.push_back(bits);
+    for (int bit = 0; bit < 8; bit++) piece_code.push_back(bit < bits ? slot(random, own + count) : 0);
+    piece_output.push_back(output);
+    piece_first.push_back(t.n_values);
+    t.n_values += int64_t(1) << bits;
+    t.n_pieces++;
+  }
+
+  static void append_bits(std::vector<uint8_t> &bytes, uint32_t value) {
+    const auto *const from = reinterpret_cast<const uint8_t *>(&value);
+    bytes.insert(bytes.end(), from, from + sizeof value);
   }
 
   // One of the slots below `end`, most often one of the last.

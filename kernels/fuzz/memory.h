@@ -76,7 +76,7 @@ class Room {
   }
 
  private:
-  static constexpr size_t kPlaces = 128, kBytes = size_t(16) << 20;
+  static constexpr size_t kPlaces = 256, kBytes = size_t(16) << 20;
 
   char *begin_of(size_t place) { return room_ + page_ + place * (kBytes + page_); }
 

@@ -1,6 +1,7 @@
 // For the fuzzer: random tables of trees to walk, ways to damage them, and a slow evaluator that reads them as the header describes them.
 #pragma once
 
+#include "bitsliced.h"
 #include "codes.h"
 #include "rows.h"
 #include "tables.h"
@@ -16,6 +17,9 @@ inline void spoil(Random &random, skt_block &block) {
     default: spoil(random, block.key[j]);
   }
 }
+
+// What lengths of arrays do not depend on.
+inline void spoil(Random &random, skt_bitsliced &top) { random.once_in(2) ? spoil(random, top.n_columns) : spoil(random, top.sum.acc_dtype); }
 
 class TraversalTables : public RandomCodes {
  public:
@@ -37,6 +41,7 @@ class TraversalTables : public RandomCodes {
     t.n_leaves = static_cast<int64_t>(leaf.size());
     make_linear(random);
     make_values(random);
+    if (random.once_in(2)) make_tops(random);
   }
 
   template <class Visit>
@@ -57,18 +62,25 @@ class TraversalTables : public RandomCodes {
     visit(linear_coef, t.linear_coef, is_linear_, last(linear_first), 8);
     visit(linear_const, t.linear_const, is_linear_, is_linear_ ? L : 0, 8);
     visit(base, t.sum.base, true, bytes_of(t.sum, t.sum.n_outputs, 1), item_of(t.sum));
+    for (BitslicedTables &top : tops) top.arrays(visit);
+    structures.clear(); // with their arrays where these lie now
+    for (const BitslicedTables &top : tops) structures.push_back(top.t);
+    visit(structures, t.tops, !tops.empty(), t.n_tops, 8);
   }
 
   template <class Visit>
   void counts(Visit visit) {
     count_codes(t.codes, visit);
     visit(t.n_trees), visit(t.n_blocks), visit(t.n_leaf_outputs), visit(t.n_values), visit(t.n_leaves), visit(t.sum.n_outputs);
+    visit(t.n_tops);
+    for (BitslicedTables &top : tops) top.counts(visit);
   }
 
   template <class Visit>
   void numbers(Visit visit) {
     number_codes(t.codes, visit);
     visit(t.sum.acc_dtype), visit(t.sum.continues);
+    for (BitslicedTables &top : tops) top.numbers(visit);
   }
 
   // What the kernel should add to `out`, (n_rows, n_outputs).
@@ -109,6 +121,19 @@ class TraversalTables : public RandomCodes {
   std::vector<uint8_t> values, base;
   std::vector<int32_t> linear_first, linear_column;
   std::vector<double> linear_coef, linear_const;
+  std::vector<BitslicedTables> tops;
+  std::vector<skt_bitsliced> structures;
+
+  // Circuits that let every row begin at the root, however they come to it.
+  void make_tops(Random &random) {
+    std::vector<uint32_t> root;
+    for (int32_t tree = 0; tree < t.n_trees; tree++) root.push_back(static_cast<uint32_t>(tree_block[tree]));
+    for (int32_t tree = 0, end; tree < t.n_trees; tree = end) {
+      end = tops.size() < 2 ? static_cast<int32_t>(random.from(tree + 1, t.n_trees)) : t.n_trees;
+      tops.emplace_back(random, features, thresholds, root, tree, end);
+    }
+    t.n_tops = static_cast<int32_t>(tops.size());
+  }
 
   // Blocks of one tree, each with its children side by side behind it and its leaves in the order of the blocks.
   void make_tree(Random &random) {

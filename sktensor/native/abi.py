@@ -33,7 +33,7 @@ __all__ = [
     "filled",
 ]  # fmt: skip
 
-ABI = 11
+ABI = 12
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2
@@ -216,6 +216,8 @@ class TraversalStructure(Structure):
         ("linear_column", POINTER(c_int32)),
         ("linear_coef", POINTER(c_double)),
         ("linear_const", POINTER(c_double)),
+        ("tops", POINTER(BitslicedStructure)),
+        ("n_tops", c_int32),
         ("sum", SumStructure),
     )
 

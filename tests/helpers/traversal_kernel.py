@@ -10,6 +10,7 @@ import pytest
 from forests import random_rows
 
 from sktensor import Forest
+from sktensor.backends.cpu import tops as cpu_tops
 from sktensor.backends.cpu import traversal as cpu_traversal
 from sktensor.forest import TINY
 from sktensor.native import abi, loader
@@ -26,14 +27,16 @@ class Loaded:
     forest: Forest
     tables: cpu_traversal.TraversalTables
     structure: abi.TraversalStructure
+    tops: object = None  # which the structure points into
 
     @classmethod
     def of(cls, forest, rows_dtype):
         tables = cpu_traversal.compile(forest.trees, rows_dtype)
         structure = cpu_traversal.structure(tables)
+        tops = cpu_tops.attach(structure, cpu_tops.structures(forest.trees, tables)) if forest.n_trees else None
         error = error_of(structure)
         assert error == 0, loader.library().message(error)
-        return cls(forest, tables, structure)
+        return cls(forest, tables, structure, tops)
 
     def run(self, packed, n, isa, n_threads=1):
         """Sums and leaves, from rows as the kernel is told of them."""

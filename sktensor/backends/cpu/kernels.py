@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.backends.cpu import bitsliced as cpu_bitsliced
-from sktensor.backends.cpu import traversal
+from sktensor.backends.cpu import tops, traversal
 from sktensor.backends.cpu.keys import Keys
 from sktensor.backends.cpu.partitions import partitions_by_questions, runs
 from sktensor.forest import Forest, Trees
@@ -103,9 +103,11 @@ def _continued(partitions: list[_Partition], rows_dtype: str) -> list[Tables]:
             tables = bitsliced.compile_circuits(partition.trees, partition.ranked)
             found.append(Tables("bitsliced", cpu_bitsliced.structure(partition.trees, tables, sums)))
         else:
-            structure = traversal.structure(traversal.compile(partition.trees, rows_dtype))
+            compiled = traversal.compile(partition.trees, rows_dtype)
+            structure = traversal.structure(compiled)
             structure.sum = sums
-            found.append(Tables("traversal", structure, sums))
+            circuits = tops.structures(partition.trees, compiled) if tops.pay(partition.trees) else []
+            found.append(Tables("traversal", structure, sums, tops.attach(structure, circuits)))
     return found
 
 
@@ -151,8 +153,8 @@ class Tables:
         return found
 
 
-def _renumber(structure: Any, columns: Array) -> list[Array]:
-    """Have tables look at places among these columns; returns the arrays that they point into then."""
+def _renumber(structure: Any, columns: Array) -> list[Any]:
+    """Have tables look at places among these columns; returns what they point into then."""
 
     def place(column: Array) -> Array:
         return np.minimum(np.searchsorted(columns, column), max(len(columns) - 1, 0)).astype(np.int32)
@@ -163,7 +165,13 @@ def _renumber(structure: Any, columns: Array) -> list[Array]:
         nodes["column"] = place(nodes["column"])
         structure.nodes = nodes.ctypes.data
         return [nodes]
-    kept = []
+    kept: list[Any] = []
+    if isinstance(structure, abi.TraversalStructure) and structure.n_tops:
+        found = [abi.BitslicedStructure.from_buffer_copy(each) for each in structure.tops[: structure.n_tops]]
+        for each in found:
+            kept += _renumber(each, columns)
+            each.n_columns = len(columns)
+        kept.append(tops.attach(structure, found))
     for name, n in _column_fields(structure):
         kept.append(place(np.ctypeslib.as_array(getattr(structure, name), shape=(n,))))
         setattr(structure, name, kept[-1].ctypes.data_as(ctypes.POINTER(ctypes.c_int32)))
@@ -219,22 +227,22 @@ class TraversalKernel:
         self._forest = forest
         self._calls = Calls(forest)
         self._leaf_id = forest.trees.leaf_id
-        self._tables = ByDtype(forest.trees, partial(_traversal_tables, forest.trees))
-        self._tables[rows_dtype]
+        self._few = ByDtype(forest.trees, partial(_FewRows, forest.trees))
+        self._many = ByDtype(forest.trees, self._with_tops)
+        self._few[rows_dtype]
 
     def total(self, rows: Rows, rows_per_batch: int, n_threads: int, start: Array | None = None) -> Any:
         """The sum over trees, shape (n, K): a tensor where the rows are one, otherwise a numpy array."""
-        tables, _ = self._tables[rows.dtype]
-        return self._calls.sums(tables, rows, n_threads, start)
+        return self._calls.sums(self.tables_in_place(len(rows), rows.dtype), rows, n_threads, start)
 
     def tables_in_place(self, n_rows: int, dtype: str) -> Sequence[Tables]:
         """The tables for rows that are read where they lie, which continue each other's sums."""
-        return self._tables[dtype][0]
+        return [self._many[dtype] if n_rows >= tops.LEAST_ROWS else self._few[dtype].tables]
 
     def leaves(self, rows: Rows, rows_per_batch: int, n_threads: int) -> Any:
         """The library's leaf numbers, int32, shape (n, T)."""
-        found, tree_number = self._tables[rows.dtype]
-        (tables,) = self._calls.fitting(found, rows)
+        (tables,) = self._calls.fitting(self.tables_in_place(len(rows), rows.dtype), rows)
+        tree_number = self._few[rows.dtype].compiled.tree_number
         out = np.empty((len(rows), len(tree_number)), dtype=np.int32)
         numbers, call = loader.address(tree_number), self._calls.kernels.run_leaves
 
@@ -244,11 +252,23 @@ class TraversalKernel:
         self._calls.run([run], rows, out, n_threads)
         return _like(rows, self._leaf_id[out])
 
+    def _with_tops(self, rows_dtype: str) -> Tables:
+        """The same tables with circuits for the tops of trees, where these are faster."""
+        few = self._few[rows_dtype]
+        if not tops.pay(self._forest.trees):
+            return few.tables
+        structure = abi.TraversalStructure.from_buffer_copy(few.structure)
+        circuits = tops.structures(self._forest.trees, few.compiled)
+        return Tables("traversal", structure, few.tables, tops.attach(structure, circuits))
 
-def _traversal_tables(trees: Trees, rows_dtype: str) -> tuple[list[Tables], Array]:
-    """Tables, and the forest's numbers of their trees."""
-    tables = traversal.compile(trees, rows_dtype)
-    return [Tables("traversal", traversal.structure(tables))], tables.tree_number
+
+class _FewRows:
+    """Blocks of all trees."""
+
+    def __init__(self, trees: Trees, rows_dtype: str) -> None:
+        self.compiled = traversal.compile(trees, rows_dtype)
+        self.structure = traversal.structure(self.compiled)
+        self.tables = Tables("traversal", self.structure)
 
 
 class Calls:

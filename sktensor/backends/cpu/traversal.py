@@ -14,16 +14,15 @@ import numpy.typing as npt
 
 from sktensor.backends.cpu import slots
 from sktensor.backends.cpu.codes import Codes, codes_structure, compile_codes
+from sktensor.backends.cpu.cuts import EXITS, NODES, Cut, cut
 from sktensor.errors import UnsupportedModelError
 from sktensor.forest import Trees
-from sktensor.forest.structure import levels
 from sktensor.native import abi
 
 __all__ = ["BLOCK", "LinearLeaves", "TraversalTables", "compile", "refusal", "structure"]
 
 Array = npt.NDArray[Any]
 
-NODES, EXITS = 12, 13
 BLOCK = np.dtype(
     [
         ("key", np.uint32, NODES),
@@ -40,10 +39,6 @@ CACHE_LINE = 64
 HIGHEST = 0xFFFFFFFF  # the key that no code exceeds
 NARROW_SLOTS = 2**8  # which 8 bits number
 MOST_VALUES = 2**16
-
-# Subtrees of up to so many nodes join the block of their parent before anything else does: blocks of their own would
-# hold little else, and a row there would pass one more.
-SMALL = 2
 
 
 @dataclass(frozen=True)
@@ -64,6 +59,8 @@ class TraversalTables:
     codes: Codes
     blocks: Array  # BLOCK (B,), 64-byte aligned
     wide_code: Array | None  # uint16 (B, 12)
+    block_node: Array  # int32 (B,): the forest's node that a block begins with
+    top_node: Array  # int32: its nodes that stand in the blocks of roots, and in those that these lead to
     tree_block: Array  # int64 (T + 1,)
     tree_leaf: Array  # int64 (T + 1,)
     tree_output: Array  # int32 (T,)
@@ -112,8 +109,8 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
 
     target = np.maximum(trees.tree_target, 0)
     tree_number = np.argsort(target, kind="stable").astype(np.int32)
-    cut = _cut(trees, trees.root[tree_number])
-    blocks, wide_code, tree_block, tree_leaf, leaf = _blocks(cut, slot, key, trees.n_trees, codes.n_slots)
+    made = cut(trees, trees.root[tree_number])
+    blocks, wide_code, block_node, tree_block, tree_leaf, leaf = _blocks(made, slot, key, trees.n_trees, codes.n_slots)
     linear = _linear(trees, leaf)
     values = trees.leaf_value[leaf]
     value_number, values = (None, values) if linear else _distinct(values)
@@ -122,6 +119,8 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
         codes=codes,
         blocks=blocks,
         wide_code=wide_code,
+        block_node=block_node,
+        top_node=made.member[: made.n_top][made.member[: made.n_top] >= 0],
         tree_block=tree_block,
         tree_leaf=tree_leaf,
         tree_output=target[tree_number].astype(np.int32),
@@ -137,101 +136,10 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
 # ------------------------------------------------------------------------------------------------------------ blocks
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """Blocks of all trees, a generation after the other; exits beyond the last one are masked by `used`."""
-
-    tree: Array  # int32 (B,)
-    member: Array  # int32 (B, 12): the forest's nodes, -1 beyond the last
-    exit: Array  # int32 (B, 13): node or ~leaf
-    care: Array  # uint16 (B, 13)
-    want: Array  # uint16 (B, 13)
-    used: Array  # int32 (B,): exits
-    child: Array  # int64 (B,): the block that the first exit to a block leads to
-
-
-def _cut(trees: Trees, root: Array) -> _Cut:
-    """Cut trees into blocks, from the top: the heaviest nodes below a block's root make up the block.
-
-    A node's weight is its training weight where the forest knows it, so that the rows to come pass few blocks.
-    """
-    ranking = _Ranking(trees)
-    tree, generations, n_blocks = np.arange(len(root), dtype=np.int32), [], 0
-    while len(root):
-        found = _generation(trees, ranking, tree, root)
-        n_blocks += len(root)
-        inside = np.arange(EXITS) < found.used[:, None]
-        to_block = inside & (found.exit >= 0)
-        n_children = to_block.sum(axis=1)
-        found.child[:] = n_blocks + np.cumsum(n_children) - n_children
-        generations.append(found)
-        tree, root = np.repeat(tree, n_children), found.exit[to_block]
-    names = ("tree", "member", "exit", "care", "want", "used", "child")
-    if not generations:
-        generations.append(_generation(trees, ranking, tree, root))
-    return _Cut(*(np.concatenate([getattr(g, name) for g in generations]) for name in names))
-
-
-class _Ranking:
-    """What a node is worth to a block that has so many places left; nothing for leaves."""
-
-    def __init__(self, trees: Trees) -> None:
-        size = np.zeros(trees.n_nodes + trees.n_leaves, dtype=np.int32)  # ~leaf counts from the end
-        for _, node in reversed(list(levels(trees.root, trees.left, trees.right))):
-            inner = node[node >= 0]
-            size[inner] = 1 + size[trees.left[inner]] + size[trees.right[inner]]
-        weight = size.astype(np.float32)
-        if trees.cover is not None:
-            weight[: trees.n_nodes] = 1 + np.maximum(np.nan_to_num(trees.cover[: trees.n_nodes]), 0)
-        weight[trees.n_nodes :] = -1
-        heaviest = 2 * weight.max(initial=1)
-        self._by_room = [np.where((size > 0) & (size <= room), heaviest, weight) for room in range(SMALL + 1)]
-
-    def __call__(self, node: Array, room: int) -> Array:
-        return self._by_room[min(room, SMALL)][node]
-
-
-def _generation(trees: Trees, ranking: _Ranking, tree: Array, root: Array) -> _Cut:
-    """The blocks that begin at these nodes."""
-    n = len(root)
-    # A column a block: whatever is done to all blocks at once then runs along memory.
-    member = np.full((NODES, n), -1, dtype=np.int32)
-    exits = np.full((EXITS, n), -1, dtype=np.int32)
-    care, want = np.zeros((EXITS, n), dtype=np.uint16), np.zeros((EXITS, n), dtype=np.uint16)
-    worth = np.full((EXITS, n), -1, dtype=np.float32)
-    used = np.ones(n, dtype=np.int32)
-    exits[0], worth[0] = root, ranking(root, NODES)
-    open_ = np.arange(n)  # blocks that may still grow
-    for i in range(NODES):
-        room = NODES - i
-        if room < SMALL:
-            worth[: i + 1, open_] = ranking(exits[: i + 1, open_], room)
-        best, where = worth[0, open_], np.zeros(len(open_), dtype=np.int32)
-        for j in range(1, i + 1):
-            other = worth[j, open_]
-            better = other > best
-            np.maximum(best, other, out=best)
-            where[better] = j
-        grows = best > 0
-        open_, where = open_[grows], where[grows]
-        if not len(open_):
-            break
-        node = exits[where, open_]
-        member[i, open_] = node
-        bit = np.uint16(1 << i)
-        care[i + 1, open_] = care[where, open_] = care[where, open_] | bit
-        want[i + 1, open_] = want[where, open_] | bit
-        for place, child in ((where, trees.left[node]), (i + 1, trees.right[node])):
-            exits[place, open_] = child
-            worth[place, open_] = ranking(child, room - 1)
-        used[open_] = i + 2
-    return _Cut(tree, member.T, exits.T, care.T, want.T, used, np.empty(n, dtype=np.int64))
-
-
 def _blocks(
-    cut: _Cut, slot: Array, key: Array, n_trees: int, n_slots: int
-) -> tuple[Array, Array | None, Array, Array, Array]:
-    """The blocks tree by tree, their wide codes, where each tree's blocks and leaves begin, and the forest's leaves."""
+    cut: Cut, slot: Array, key: Array, n_trees: int, n_slots: int
+) -> tuple[Array, Array | None, Array, Array, Array, Array]:
+    """The blocks by tree, their wide codes and first nodes, where trees' blocks and leaves begin, and the leaves."""
     order = np.argsort(cut.tree, kind="stable")  # the children of a block stay side by side
     number = np.empty(len(order) + 1, dtype=np.int64)
     number[order] = np.arange(len(order))
@@ -261,7 +169,8 @@ def _blocks(
     tree = cut.tree[order]
     tree_block = np.searchsorted(tree, np.arange(n_trees + 1))
     tree_leaf = np.append(leaf_begin, len(leaf))[tree_block]
-    return blocks, code.astype(np.uint16) if wide else None, tree_block.astype(np.int64), tree_leaf, leaf
+    wide_code = code.astype(np.uint16) if wide else None
+    return blocks, wide_code, np.ascontiguousarray(member[:, 0]), tree_block.astype(np.int64), tree_leaf, leaf
 
 
 def _aligned(n: int) -> Array:

@@ -266,7 +266,7 @@ def test_unavailable_instruction_set_is_refused_by_every_function(isa):
     rows = loader.packed_rows(X, None, -1.0)
     kernel = TraversalKernel(FOREST, "float64")
     number = np.arange(FOREST.n_trees, dtype=np.int32)
-    tables, trees = kernel._tables["float64"][0][0].address, loader.address(number)
+    tables, trees = kernel._few["float64"].tables.address, loader.address(number)
     out = np.zeros((3, FOREST.n_trees + FOREST.n_outputs))
     assert call_with(FOREST, X, isa=isa)[0] == NO_SUCH_ISA
     assert library.run_traversal(tables, rows, abi.FLOAT64, loader.address(out), 1, isa) == NO_SUCH_ISA
@@ -320,7 +320,7 @@ def test_leaves_are_written_to_trees_that_there_are(number):
     call = loader.library().run_leaves
     trees = None if number is None else loader.address(numbers)
     rows = loader.packed_rows(X, None, -1.0)
-    address = kernel._tables["float64"][0][0].address
+    address = kernel._few["float64"].tables.address
     assert call(address, rows, abi.FLOAT64, trees, loader.address(out), 1, 0) == NO_SUCH_TREE
     assert (out == -7).all()
 

@@ -1,0 +1,62 @@
+// Circuits over bit planes, 512 rows at a time: every question of some trees is answered once, as a plane of one bit a row, and multiplexers turn
+// the planes into the bits of each tree's leaf.
+//
+// Included by kernels that are compiled once for each instruction set, hence the namespace, as of rows.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "simd/simd.h"
+#include "sktensor.h"
+
+namespace SKT_ISA {
+
+// Rows in the dtype in which their values are compared: float32 ones stay so even if features are float64, for thresholds32 is rounded such that
+// the comparisons come out the same. Columns of a frame differ among themselves, so they are compared in the dtype of the features.
+struct ComparedRows {
+  skt_rows rows;
+  bool narrow; // float32
+
+  ComparedRows(const skt_rows &given, int32_t features) : rows(given), narrow(features == SKT_FLOAT32 || (!given.columns && given.dtype == SKT_FLOAT32)) {
+    // A float64 that is no float32 equals none of them.
+    if (narrow && features == SKT_FLOAT64 && static_cast<double>(static_cast<float>(rows.missing)) != rows.missing) rows.has_missing = 0;
+  }
+};
+
+// What circuits work in: their slots, which begin with all zeros, all ones and the planes, and columns of X.
+class Slots {
+ public:
+  static size_t bytes(const skt_bitsliced &t) { return slot_bytes(t) + kPanelBytes; }
+
+  Slots(const skt_bitsliced &t, char *memory) : slots_(reinterpret_cast<Bits *>(memory)), panel_(memory + slot_bytes(t)) {
+    slots_[0] = all_clear();
+    slots_[1] = all_set();
+  }
+
+  // Answers the questions of all pieces for n rows, at most 512.
+  void answer(const skt_bitsliced &t, const ComparedRows &rows, int64_t first_row, int n);
+
+  // The leaf numbers of these rows in one piece.
+  void evaluate(const skt_bitsliced &t, int piece, uint8_t *numbers) {
+    Bits *const slots = slots_, *out = slots + 2 + t.n_planes;
+    const uint16_t *mux = t.muxes + 3 * static_cast<int64_t>(t.piece_muxes[piece]);
+    for (const uint16_t *end = t.muxes + 3 * static_cast<int64_t>(t.piece_muxes[piece + 1]); mux < end; mux += 3)
+      *out++ = choose(slots[mux[0]], slots[mux[1]], slots[mux[2]]);
+    bytes_of_bits(slots, t.piece_code + 8 * static_cast<int64_t>(piece), t.piece_bits[piece], numbers);
+  }
+
+ private:
+  static constexpr size_t kPanelBytes = 16 * kBlock * sizeof(double); // columns loaded together, a cache line of float32
+
+  static size_t slot_bytes(const skt_bitsliced &t) {
+    int most = 0;
+    for (int p = 0; p < t.n_pieces; p++) most = t.piece_muxes[p + 1] - t.piece_muxes[p] > most ? t.piece_muxes[p + 1] - t.piece_muxes[p] : most;
+    return sizeof(Bits) * (2 + static_cast<size_t>(t.n_planes) + most);
+  }
+
+  Bits *slots_;
+  char *panel_;
+};
+
+} // namespace SKT_ISA

@@ -1,0 +1,149 @@
+"""The tops of trees as circuits, which take many rows down their first levels before traversal on the CPU goes on.
+
+A block of nodes takes as long for every row that passes it; a circuit takes as long for 512 rows as for one, by the
+number of its nodes. Every row passes the first two generations of a tree's blocks, which are up to 168 nodes: as a
+circuit they take a third of the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sktensor.backends.cpu import bitsliced as cpu_bitsliced
+from sktensor.backends.cpu.partitions import partitions_by_questions
+from sktensor.backends.cpu.traversal import TraversalTables
+from sktensor.forest import Trees
+from sktensor.forest.transform import take_trees
+from sktensor.native import abi
+from sktensor.strategies import bitsliced
+from sktensor.strategies.auto import TABLE_LIMIT
+from sktensor.strategies.ranks import compile_ranks
+
+__all__ = ["LEAST_ROWS", "attach", "pay", "structures"]
+
+Array = npt.NDArray[Any]
+
+LEAST_ROWS = 512  # of a call, from which on circuits are worth their tables
+LEAST_NODES = 64  # a tree: smaller ones have few blocks below
+MOST_NODES = 168  # of two generations of blocks
+MOST_COLUMNS = 3  # for each tree of a circuit: to search a column takes as long as a third of a block
+
+LEAF = np.uint32(0x80000000)  # what tells a leaf from a block
+
+# Questions whose answers lie in the cache together, beside the codes of the rows and a tree.
+MOST_QUESTIONS = 8192
+
+
+def pay(trees: Trees) -> bool:
+    """Whether circuits for the tops of trees are faster than their blocks."""
+    in_one = min(trees.n_trees, MOST_QUESTIONS // MOST_NODES)
+    large, narrow = trees.n_nodes >= LEAST_NODES * trees.n_trees, len(trees.used_columns) <= MOST_COLUMNS * in_one
+    return large and narrow and cpu_bitsliced.answer_bytes(trees) <= TABLE_LIMIT
+
+
+def structures(trees: Trees, tables: TraversalTables) -> list[abi.BitslicedStructure]:
+    """Circuits for the tops of trees, for some trees after the others.
+
+    Parameters
+    ----------
+    trees : Trees
+        A forest's.
+    tables : TraversalTables
+        What traversal compiled from them.
+
+    Returns
+    -------
+    list of abi.BitslicedStructure
+        In the order of the tables.
+    """
+    tops, root = _tops(trees, tables)
+    _, column, rank = compile_ranks(tops)
+    partitions = partitions_by_questions(tops, column.astype(np.int64) << 32 | rank, MOST_QUESTIONS)
+    return [_structure(take_trees(tops, numbers), root[numbers]) for numbers in partitions]
+
+
+def attach(structure: abi.TraversalStructure, found: list[abi.BitslicedStructure]) -> Any:
+    """Have traversal begin with these circuits; returns what has to be kept as long as it does."""
+    structure.tops = array = (abi.BitslicedStructure * len(found))(*found)
+    structure.n_tops = len(found)
+    return array, found
+
+
+def _structure(tops: Trees, root: Array) -> abi.BitslicedStructure:
+    circuits = bitsliced.compile_circuits(tops, compile_ranks(tops))
+    # A piece in which a row's exit is not answers with the root: the kernel takes the highest answer of a tree.
+    elsewhere = tops.n_leaves + np.repeat(circuits.piece_tree, 1 << circuits.piece_bits)
+    answers = replace(
+        tops,
+        leaf_id=np.arange(tops.n_leaves + tops.n_trees),
+        leaf_value=np.concatenate([tops.leaf_value, _as_values(root)]),
+    )
+    circuits = replace(circuits, leaf=np.where(circuits.leaf < 0, elsewhere, circuits.leaf).astype(np.int32))
+    structure = cpu_bitsliced.structure(answers, circuits)
+    structure.value_bytes = None  # nothing is added
+    return structure
+
+
+def _tops(trees: Trees, tables: TraversalTables) -> tuple[Trees, Array]:
+    """Trees of the nodes at the top, in the order of the tables, and where their roots stand.
+
+    A leaf's value says where a row goes on that comes to it.
+    """
+    node = np.sort(tables.top_node)
+    number = np.full(trees.n_nodes, -1, dtype=np.int32)
+    number[node] = np.arange(len(node))
+    block = np.zeros(trees.n_nodes, dtype=np.uint32)  # that begins with a node
+    is_one = tables.block_node >= 0
+    block[tables.block_node[is_one]] = np.flatnonzero(is_one)
+    place = np.empty(trees.n_leaves, dtype=np.uint32)
+    place[tables.leaf] = np.arange(len(tables.leaf))
+
+    child = np.concatenate([trees.left[node], trees.right[node], trees.root[tables.tree_number]])
+    start = np.empty(len(child), dtype=np.uint32)
+    start[child >= 0] = block[child[child >= 0]]
+    start[child < 0] = LEAF | place[~child[child < 0]]
+    inner = np.full(len(child), -1, dtype=np.int32)
+    inner[child >= 0] = number[child[child >= 0]]
+    (exits,) = np.nonzero(inner < 0)
+    inner[exits] = ~np.arange(len(exits), dtype=np.int32)
+    left, right, root = np.split(inner, [len(node), 2 * len(node)])
+
+    def of_nodes(values: Array | None) -> Array | None:
+        return None if values is None else values[node]
+
+    tops = replace(
+        trees,
+        n_outputs=trees.n_trees,
+        acc_dtype="float32",
+        feature=trees.feature[node],
+        threshold=trees.threshold[node],
+        left=left,
+        right=right,
+        nan_left=trees.nan_left[node],
+        zero_dir=of_nodes(trees.zero_dir),
+        is_cat=of_nodes(trees.is_cat),
+        cat_off=of_nodes(trees.cat_off),
+        cat_words=of_nodes(trees.cat_words),
+        oov_left=of_nodes(trees.oov_left),
+        cover=None,
+        root=root,
+        tree_target=np.arange(trees.n_trees, dtype=np.int32),
+        tree_weight=None,
+        leaf_id=np.arange(len(exits)),
+        leaf_value=_as_values(start[exits]),
+        lin_off=None,
+        lin_feature=None,
+        lin_coef=None,
+        lin_const=None,
+        base=np.zeros(trees.n_trees, dtype=np.float32),
+    )
+    return tops, start[2 * len(node) :]
+
+
+def _as_values(start: Array) -> Array:
+    """What the kernel reads as it is, in the place of values that are added."""
+    return start.astype(np.uint32).view(np.float32)[:, None]
