@@ -162,7 +162,7 @@ inline int64_t step(const Trees &trees, const uint32_t *codes, int64_t width, co
 
 template <int kWidth, Kind kKind, bool kFetch>
 int64_t pass(const Trees &trees, const uint32_t *codes, int64_t width, Walkers walkers, int64_t n, uint32_t *leaf) {
-  constexpr int kAtOnce = 4;
+  constexpr int kAtOnce = kFetch ? 1 : 4; // what comes from far away is waited for, one by one or not
   const Row<kWidth> first(codes, width, 0);
   int64_t kept = 0, i = 0;
   for (; i + kAtOnce <= n; i += kAtOnce) kept = step<kAtOnce, kWidth, kKind, kFetch>(trees, codes, width, first, walkers, i, kept, leaf);
