@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "circuits.h"
 #include "codes.h"
@@ -150,11 +151,12 @@ inline int64_t step(const Trees &trees, const uint32_t *codes, int64_t width, co
     answers[j] = (kKind == kOneInMany ? first : Row<kWidth>(codes, width, Walkers::row_of<kKind>(row[j]))).answers(trees, *block[j]);
   for (int j = 0; j < kCount; j++) exit[j] = exit_of(*block[j], answers[j]);
   for (int j = 0; j < kCount; j++) {
-    const uint32_t next = block[j]->first[exit[j] >= block[j]->n_blocks] + exit[j];
+    const bool arrived = exit[j] >= block[j]->n_blocks;
+    const uint32_t next = block[j]->first[arrived] + exit[j];
     leaf[Walkers::place_of<kKind>(row[j])] = next;
     walkers.block[kept] = next;
     walkers.row[kept] = row[j];
-    kept += exit[j] < block[j]->n_blocks;
+    kept += !arrived;
     if (kFetch) fetch_block(trees.blocks + next);
   }
   return kept;
@@ -396,25 +398,30 @@ class Tops {
 
 // Calls use(row, n, tree, end, leaf) with the leaves of n rows from `row` on in the trees from `tree` to `end`, tree by tree.
 template <int kWidth, class Use>
-void walk(const skt_traversal &t, Tops &tops, const uint32_t *codes, int64_t width, int64_t row, int n, Walkers walkers, uint32_t *leaf, Use use) {
-  const bool large = sizeof(skt_block) * t.n_blocks > size_t(kCacheBytes);
-  int32_t tree = 0;
-  if (n > (large ? kFewRowsOfLarge : kFewRows)) {
-    const auto through = [&](const Top &top) {
-      walk_tree<kWidth>(t, tree, top, codes, width, n, large, walkers, leaf);
-      use(row, n, tree, tree + 1, leaf);
-      tree++;
-    };
-    for (int32_t i = 0; i < t.n_tops && n >= kTopRows; i++) tops.answer(t.tops[i], row, n, through);
-    while (tree < t.n_trees) through(Top());
-  } else {
-    const int32_t at_once = kPairs / n;
-    for (; tree < t.n_trees; tree += at_once) {
-      const int32_t end = std::min(t.n_trees, tree + at_once);
-      walk_trees<kWidth>(t, tree, end, codes, width, n, large || n == 1, walkers, leaf);
-      use(row, n, tree, end, leaf);
-    }
+void walk_few(const skt_traversal &t, const uint32_t *codes, int64_t width, int64_t row, int n, bool fetch, Walkers walkers, uint32_t *leaf, Use use) {
+  const int32_t at_once = kPairs / n;
+  for (int32_t tree = 0; tree < t.n_trees; tree += at_once) {
+    const int32_t end = std::min(t.n_trees, tree + at_once);
+    walk_trees<kWidth>(t, tree, end, codes, width, n, fetch, walkers, leaf);
+    use(row, n, tree, end, leaf);
   }
+}
+
+// The same; apart, lest its code lies between what few rows pass.
+template <int kWidth, class Use>
+__attribute__((noinline)) void walk_many(const skt_traversal &t, const skt_rows &rows, int32_t features, int64_t at_once, char *memory, const uint32_t *codes,
+                                         int64_t width, int64_t row, int n, bool fetch, Walkers walkers, uint32_t *leaf, Use use) {
+  int32_t tree = 0;
+  const auto through = [&](const Top &top) {
+    walk_tree<kWidth>(t, tree, top, codes, width, n, fetch, walkers, leaf);
+    use(row, n, tree, tree + 1, leaf);
+    tree++;
+  };
+  if (t.n_tops && n >= kTopRows) {
+    Tops tops(t, rows, features, at_once, memory);
+    for (int32_t i = 0; i < t.n_tops; i++) tops.answer(t.tops[i], row, n, through);
+  }
+  while (tree < t.n_trees) through(Top());
 }
 
 // Codes of n rows, as wide as they have to be; the width.
@@ -428,29 +435,36 @@ int64_t encode_rows(const skt_traversal &t, const skt_rows &rows, int64_t first,
 
 template <class Feature, class Use>
 void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, Scratch &scratch, Use use) {
+  const bool large = sizeof(skt_block) * t.n_blocks > size_t(kCacheBytes);
+  const int32_t features = sizeof(Feature) == 4 ? SKT_FLOAT32 : SKT_FLOAT64;
   const int64_t most = std::clamp<int64_t>(kCodeBytes / (4 * int64_t(t.codes.n_base_slots)), 64, kMostRows);
   const int64_t at_once = std::min(most, last - first), places = std::max<int64_t>(at_once, kPairs);
   const size_t code_bytes = (size_t(at_once) * t.codes.n_slots * 4 + 63) / 64 * 64;
   const size_t walker_bytes = (places * 12 + 63) / 64 * 64;
   char *const room = scratch.of(code_bytes + walker_bytes + (at_once >= kTopRows ? Tops::bytes(t, at_once) : 0));
-  uint32_t *const codes = reinterpret_cast<uint32_t *>(room);
-  uint32_t *const of_places = reinterpret_cast<uint32_t *>(room + code_bytes);
+  uint32_t *const codes = reinterpret_cast<uint32_t *>(room), *const of_places = reinterpret_cast<uint32_t *>(room + code_bytes);
   const Walkers walkers{of_places, of_places + places};
   uint32_t *const leaf = of_places + 2 * places;
-  Tops tops(t, rows, sizeof(Feature) == 4 ? SKT_FLOAT32 : SKT_FLOAT64, at_once, room + code_bytes + walker_bytes);
   for (int64_t row = first; row < last; row += at_once) {
     const int n = static_cast<int>(std::min(at_once, last - row));
     const int64_t width = encode_rows<Feature>(t, rows, row, n, codes);
+    const auto walk = [&](auto constant) {
+      constexpr int kWidth = decltype(constant)::value;
+      if (n <= (large ? kFewRowsOfLarge : kFewRows))
+        walk_few<kWidth>(t, codes, width, row, n, large || n == 1, walkers, leaf, use);
+      else
+        walk_many<kWidth>(t, rows, features, at_once, room + code_bytes + walker_bytes, codes, width, row, n, large, walkers, leaf, use);
+    };
     if (t.wide_code) {
-      walk<kWide>(t, tops, codes, width, row, n, walkers, leaf, use);
+      walk(std::integral_constant<int, kWide>());
       continue;
     }
     if constexpr (kCodesInRegisters) switch (width) {
-        case 16: walk<16>(t, tops, codes, width, row, n, walkers, leaf, use); continue;
-        case 32: walk<32>(t, tops, codes, width, row, n, walkers, leaf, use); continue;
-        case 64: walk<64>(t, tops, codes, width, row, n, walkers, leaf, use); continue;
+        case 16: walk(std::integral_constant<int, 16>()); continue;
+        case 32: walk(std::integral_constant<int, 32>()); continue;
+        case 64: walk(std::integral_constant<int, 64>()); continue;
       }
-    walk<kAnyWidth>(t, tops, codes, width, row, n, walkers, leaf, use);
+    walk(std::integral_constant<int, kAnyWidth>());
   }
 }
 
