@@ -340,14 +340,16 @@ void add_values(const skt_traversal &t, Entry entry, int n, int32_t tree, int32_
 
 // The same for rows first .. first + n, by whatever kind of leaves these are.
 template <class Feature, class Acc>
-void add(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, int32_t tree, int32_t end, const uint32_t *leaf, Acc *out) {
+void add(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, int32_t tree, int32_t end, uint32_t *leaf, Acc *out) {
   if (t.linear_first) {
     const Treatment<Feature> treatment(rows);
     for (; tree < end; tree++, leaf += n)
       for (int i = 0; i < n; i++) out[i * t.sum.n_outputs + t.tree_output[tree]] += linear_value(t, rows, treatment, leaf[i], first + i);
-  } else if (t.value_number) {
+  } else if (t.value_number && end - tree == 1) {
     add_values(t, Shared{t.value_number}, n, tree, end, leaf, out);
   } else {
+    if (t.value_number) // of several trees come from far away, all at once
+      for (int64_t i = 0; i < int64_t(end - tree) * n; i++) leaf[i] = t.value_number[leaf[i]];
     add_values(t, Own(), n, tree, end, leaf, out);
   }
 }
@@ -474,7 +476,7 @@ void sums(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t l
   const int64_t width = t.sum.n_outputs;
   for (int64_t row = first; row < last && !t.sum.continues; row++)
     for (int64_t k = 0; k < width; k++) out[row * width + k] = base[k];
-  each_block<Feature>(t, rows, first, last, scratch, [&](int64_t row, int n, int32_t tree, int32_t end, const uint32_t *leaf) {
+  each_block<Feature>(t, rows, first, last, scratch, [&](int64_t row, int n, int32_t tree, int32_t end, uint32_t *leaf) {
     add<Feature>(t, rows, row, n, tree, end, leaf, out + row * width);
   });
 }

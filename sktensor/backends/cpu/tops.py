@@ -27,7 +27,7 @@ __all__ = ["LEAST_ROWS", "attach", "pay", "structures"]
 
 Array = npt.NDArray[Any]
 
-LEAST_ROWS = 512  # of a call, from which on circuits are worth their tables
+LEAST_ROWS = 1024  # of a call: with fewer, what circuits save is less than their tables take to come into the cache
 LEAST_NODES = 64  # a tree: smaller ones have few blocks below
 MOST_NODES = 168  # of two generations of blocks
 MOST_COLUMNS = 3  # for each tree of a circuit: to search a column takes as long as a third of a block

@@ -80,7 +80,7 @@ def test_a_column_that_no_tree_looks_at_may_be_left_out():
     rng = np.random.default_rng(5)
     forest = deep(rng, n_trees=20, n_features=9)
     forest = forest.replace(feature=np.array([0, 2, 3, 5, 8])[forest.trees.feature % 5])
-    X = rows_for(forest, rng, 600, "float64")
+    X = rows_for(forest, rng, 1100, "float64")
     kernel = TraversalKernel(forest, "float64")
     (tables,) = kernel.tables_in_place(len(X), "float64")
     assert tables._structure.n_tops
@@ -99,9 +99,9 @@ def test_few_rows_and_small_trees_do_without():
     assert not cpu_tops.pay(small.trees)
     assert not cpu_tops.pay(wide.trees)  # each of many columns would be searched for a few trees
     kernel = TraversalKernel(large)
-    n_tops = [kernel.tables_in_place(n, "float64")[0]._structure.n_tops for n in (1, 511, 512)]
+    n_tops = [kernel.tables_in_place(n, "float64")[0]._structure.n_tops for n in (1, 1023, 1024)]
     assert n_tops == [0, 0, 1]
-    assert not TraversalKernel(small).tables_in_place(512, "float64")[0]._structure.n_tops
+    assert not TraversalKernel(small).tables_in_place(1024, "float64")[0]._structure.n_tops
 
 
 FAULTS = {  # a field of the first circuits, what it is made, the error
