@@ -133,20 +133,39 @@ enum Kind { kManyInOne, kManyInMany, kOneInMany };
 struct Walkers {
   uint32_t *block, *row;
 
+  uint32_t block_of(int64_t i) const { return block[i]; }
+  uint32_t number_of(int64_t i) const { return row[i]; }
+  void fetch_ahead(const Trees &, int64_t) const {}
+
   template <Kind kKind>
   static uint32_t row_of(uint32_t row) { return kKind == kManyInOne ? row : row & 0xFFFF; }
   template <Kind kKind>
   static uint32_t place_of(uint32_t row) { return kKind == kManyInOne ? row : row >> 16; }
 };
 
+// One of n rows before the roots of some trees: where its walkers come from.
+struct Roots {
+  const int64_t *tree_block;
+  int32_t n_trees, n, row;
+
+  uint32_t block_of(int64_t i) const { return static_cast<uint32_t>(tree_block[i]); }
+  uint32_t number_of(int64_t i) const { return static_cast<uint32_t>(row | (i * n + row) << 16); }
+  void fetch_ahead(const Trees &trees, int64_t i) const {
+    constexpr int64_t kAhead = 16;
+    fetch_block(trees.blocks + tree_block[std::min<int64_t>(i + kAhead, n_trees - 1)]);
+  }
+};
+
 // Takes some walkers a block further and keeps those that have not arrived; how many there are then. Whatever is asked of one is asked of all before
 // the answer is needed: a processor sees no farther than a few steps of one after the other.
-template <int kCount, int kWidth, Kind kKind, bool kFetch>
-inline int64_t step(const Trees &trees, const uint32_t *codes, int64_t width, const Row<kWidth> &first, Walkers walkers, int64_t i, int64_t kept,
-                    uint32_t *leaf) {
+template <int kCount, int kWidth, Kind kKind, bool kFetch, class Source>
+inline int64_t step(const Trees &trees, const uint32_t *codes, int64_t width, const Row<kWidth> &first, Source from, Walkers walkers, int64_t i,
+                    int64_t kept, uint32_t *leaf) {
   const skt_block *block[kCount];
   uint32_t row[kCount], answers[kCount], exit[kCount];
-  for (int j = 0; j < kCount; j++) block[j] = trees.blocks + walkers.block[i + j], row[j] = walkers.row[i + j];
+  if (kFetch)
+    for (int j = 0; j < kCount; j++) from.fetch_ahead(trees, i + j);
+  for (int j = 0; j < kCount; j++) block[j] = trees.blocks + from.block_of(i + j), row[j] = from.number_of(i + j);
   for (int j = 0; j < kCount; j++)
     answers[j] = (kKind == kOneInMany ? first : Row<kWidth>(codes, width, Walkers::row_of<kKind>(row[j]))).answers(trees, *block[j]);
   for (int j = 0; j < kCount; j++) exit[j] = exit_of(*block[j], answers[j]);
@@ -162,13 +181,13 @@ inline int64_t step(const Trees &trees, const uint32_t *codes, int64_t width, co
   return kept;
 }
 
-template <int kWidth, Kind kKind, bool kFetch>
-int64_t pass(const Trees &trees, const uint32_t *codes, int64_t width, Walkers walkers, int64_t n, uint32_t *leaf) {
-  constexpr int kAtOnce = kFetch ? 1 : 4; // what comes from far away is waited for, one by one or not
+template <int kWidth, Kind kKind, bool kFetch, class Source>
+int64_t pass(const Trees &trees, const uint32_t *codes, int64_t width, Source from, Walkers walkers, int64_t n, uint32_t *leaf) {
+  constexpr int kAtOnce = 4;
   const Row<kWidth> first(codes, width, 0);
   int64_t kept = 0, i = 0;
-  for (; i + kAtOnce <= n; i += kAtOnce) kept = step<kAtOnce, kWidth, kKind, kFetch>(trees, codes, width, first, walkers, i, kept, leaf);
-  for (; i < n; i++) kept = step<1, kWidth, kKind, kFetch>(trees, codes, width, first, walkers, i, kept, leaf);
+  for (; i + kAtOnce <= n; i += kAtOnce) kept = step<kAtOnce, kWidth, kKind, kFetch>(trees, codes, width, first, from, walkers, i, kept, leaf);
+  for (; i < n; i++) kept = step<1, kWidth, kKind, kFetch>(trees, codes, width, first, from, walkers, i, kept, leaf);
   return kept;
 }
 
@@ -255,27 +274,23 @@ void walk_tree(const skt_traversal &t, int32_t tree, const Top &top, const uint3
       }
     }
     if (kWidth > 0)
-      while (kept > kFewWalkers) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, kept, leaf);
+      while (kept > kFewWalkers) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, walkers, kept, leaf);
   }
-  while (kept > 0) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, kept, leaf);
+  while (kept > 0) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, walkers, kept, leaf);
 }
 
 // Leaves of n rows in several trees, tree by tree.
-template <int kWidth>
-void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_t *codes, int64_t width, int n, bool fetch, Walkers walkers,
-                uint32_t *leaf) {
+template <int kWidth, bool kFetch>
+void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_t *codes, int64_t width, int n, Walkers walkers, uint32_t *leaf) {
   const Trees trees(t);
   int64_t kept = 0;
-  for (int32_t i = tree; i < end; i++) {
-    if (fetch) fetch_block(trees.blocks + t.tree_block[i]);
-    for (int row = 0; row < n; row++, kept++) {
-      walkers.block[kept] = static_cast<uint32_t>(t.tree_block[i]);
-      walkers.row[kept] = row | static_cast<uint32_t>(kept) << 16;
-    }
+  for (int32_t row = 0; row < n; row++) {
+    const Roots roots{t.tree_block + tree, end - tree, n, row};
+    const Walkers behind{walkers.block + kept, walkers.row + kept};
+    kept += pass<kWidth, kOneInMany, kFetch>(trees, codes + row * width, width, roots, behind, roots.n_trees, leaf);
   }
-  const auto further = fetch ? (n == 1 ? pass<kWidth, kOneInMany, true> : pass<kWidth, kManyInMany, true>)
-                             : (n == 1 ? pass<kWidth, kOneInMany, false> : pass<kWidth, kManyInMany, false>);
-  while (kept > 0) kept = further(trees, codes, width, walkers, kept, leaf);
+  const auto further = n == 1 ? pass<kWidth, kOneInMany, kFetch, Walkers> : pass<kWidth, kManyInMany, kFetch, Walkers>;
+  while (kept > 0) kept = further(trees, codes, width, walkers, walkers, kept, leaf);
 }
 
 // ------------------------------------------------------------------------------------------------------------------------- sums
@@ -404,7 +419,10 @@ void walk_few(const skt_traversal &t, const uint32_t *codes, int64_t width, int6
   const int32_t at_once = kPairs / n;
   for (int32_t tree = 0; tree < t.n_trees; tree += at_once) {
     const int32_t end = std::min(t.n_trees, tree + at_once);
-    walk_trees<kWidth>(t, tree, end, codes, width, n, fetch, walkers, leaf);
+    if (fetch)
+      walk_trees<kWidth, true>(t, tree, end, codes, width, n, walkers, leaf);
+    else
+      walk_trees<kWidth, false>(t, tree, end, codes, width, n, walkers, leaf);
     use(row, n, tree, end, leaf);
   }
 }
