@@ -151,11 +151,23 @@ class Image:
                 arrays[array.ctypes.data] = array
         place = self._place(bytes(structure))
         self.structures.append((KINDS.index(type(structure)), place))
+        self._point(structure, place, arrays)
+
+    def _point(self, structure: ctypes.Structure, place: int, arrays: dict[int, np.ndarray]) -> None:
+        """Have a structure that stands at `place` point into the image."""
+        circuits = structure.tops[: structure.n_tops] if isinstance(structure, abi.TraversalStructure) else []
         for at in pointers(type(structure), place):
             (address,) = struct.unpack_from("P", self.bytes, at)
-            if address:
-                struct.pack_into("P", self.bytes, at, self._place(arrays[address].tobytes()))
-                self.pointers.append(at)
+            if not address:
+                continue
+            if circuits and at == place + abi.TraversalStructure.tops.offset:
+                there = self._place(b"".join(map(bytes, circuits)))
+                for i, each in enumerate(circuits):
+                    self._point(each, there + i * ctypes.sizeof(each), arrays)
+            else:
+                there = self._place(arrays[address].tobytes())
+            struct.pack_into("P", self.bytes, at, there)
+            self.pointers.append(at)
 
     def write(self, path: Path, forest: Any) -> None:
         """The file as predict.cpp reads it."""

@@ -24,6 +24,10 @@ NODES, EXITS = 12, 13
 # hold little else, and a row there would pass one more.
 SMALL = 2
 
+# The share of a tree's rows that a block has to see to be part of its top: a circuit answers a block's questions for
+# all rows in the time that this share of them takes to pass it.
+TOP_SHARE, TOP_GENERATIONS = 0.05, 3
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -36,7 +40,7 @@ class Cut:
     want: Array  # uint16 (B, 13)
     used: Array  # int32 (B,): exits
     child: Array  # int64 (B,): the block that the first exit to a block leads to
-    n_top: int  # the first so many blocks: those of roots, and those that their exits lead to
+    is_top: Array  # bool (B,): whether it is at the top of its tree, where enough rows pass for a circuit
 
 
 def cut(trees: Trees, root: Array) -> Cut:
@@ -44,7 +48,7 @@ def cut(trees: Trees, root: Array) -> Cut:
 
     A node's weight is its training weight where the forest knows it, so that the rows to come pass few blocks.
     """
-    ranking = _Ranking(trees)
+    ranking, first = _Ranking(trees), root
     tree, generations, n_blocks = np.arange(len(root), dtype=np.int32), [], 0
     while len(root):
         found = _generation(trees, ranking, tree, root)
@@ -54,12 +58,13 @@ def cut(trees: Trees, root: Array) -> Cut:
         n_children = to_block.sum(axis=1)
         found.child[:] = n_blocks + np.cumsum(n_children) - n_children
         generations.append(found)
+        is_heavy = ranking.weight[root] >= TOP_SHARE * ranking.weight[first[tree]]
+        found.is_top[:] = is_heavy & (len(generations) < TOP_GENERATIONS)
         tree, root = np.repeat(tree, n_children), found.exit[to_block]
-    names = ("tree", "member", "exit", "care", "want", "used", "child")
+    names = ("tree", "member", "exit", "care", "want", "used", "child", "is_top")
     if not generations:
         generations.append(_generation(trees, ranking, tree, root))
-    n_top = sum(len(each.tree) for each in generations[:2])
-    return Cut(**{name: np.concatenate([getattr(g, name) for g in generations]) for name in names}, n_top=n_top)
+    return Cut(**{name: np.concatenate([getattr(g, name) for g in generations]) for name in names})
 
 
 class _Ranking:
@@ -75,6 +80,7 @@ class _Ranking:
             weight[: trees.n_nodes] = 1 + np.maximum(np.nan_to_num(trees.cover[: trees.n_nodes]), 0)
         weight[trees.n_nodes :] = -1
         heaviest = 2 * weight.max(initial=1)
+        self.weight = weight
         self._by_room = [np.where((size > 0) & (size <= room), heaviest, weight) for room in range(SMALL + 1)]
 
     def __call__(self, node: Array, room: int) -> Array:
@@ -115,4 +121,4 @@ def _generation(trees: Trees, ranking: _Ranking, tree: Array, root: Array) -> Cu
             exits[place, open_] = child
             worth[place, open_] = ranking(child, room - 1)
         used[open_] = i + 2
-    return Cut(tree, member.T, exits.T, care.T, want.T, used, np.empty(n, dtype=np.int64), n)
+    return Cut(tree, member.T, exits.T, care.T, want.T, used, np.empty(n, dtype=np.int64), np.ones(n, dtype=bool))

@@ -259,7 +259,7 @@ class TraversalKernel:
             return few.tables
         structure = abi.TraversalStructure.from_buffer_copy(few.structure)
         circuits = tops.structures(self._forest.trees, few.compiled)
-        return Tables("traversal", structure, few.tables, tops.attach(structure, circuits))
+        return Tables("traversal", structure, few.structure, tops.attach(structure, circuits))
 
 
 class _FewRows:

@@ -1,8 +1,8 @@
 """The tops of trees as circuits, which take many rows down their first levels before traversal on the CPU goes on.
 
 A block of nodes takes as long for every row that passes it; a circuit takes as long for 512 rows as for one, by the
-number of its nodes. Every row passes the first two generations of a tree's blocks, which are up to 168 nodes: as a
-circuit they take a third of the time.
+number of its nodes. So the blocks that a twentieth of a tree's rows or more pass are a circuit besides, which takes
+them all to the blocks below.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Array = npt.NDArray[Any]
 
 LEAST_ROWS = 1024  # of a call: with fewer, what circuits save is less than their tables take to come into the cache
 LEAST_NODES = 64  # a tree: smaller ones have few blocks below
-MOST_NODES = 168  # of two generations of blocks
+TOP_NODES = 120  # about as many as a tree of thousands has at the top
 MOST_COLUMNS = 3  # for each tree of a circuit: to search a column takes as long as a third of a block
 
 LEAF = np.uint32(0x80000000)  # what tells a leaf from a block
@@ -40,7 +40,7 @@ MOST_QUESTIONS = 8192
 
 def pay(trees: Trees) -> bool:
     """Whether circuits for the tops of trees are faster than their blocks."""
-    in_one = min(trees.n_trees, MOST_QUESTIONS // MOST_NODES)
+    in_one = min(trees.n_trees, MOST_QUESTIONS // TOP_NODES)
     large, narrow = trees.n_nodes >= LEAST_NODES * trees.n_trees, len(trees.used_columns) <= MOST_COLUMNS * in_one
     return large and narrow and cpu_bitsliced.answer_bytes(trees) <= TABLE_LIMIT
 

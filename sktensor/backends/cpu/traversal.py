@@ -60,7 +60,7 @@ class TraversalTables:
     blocks: Array  # BLOCK (B,), 64-byte aligned
     wide_code: Array | None  # uint16 (B, 12)
     block_node: Array  # int32 (B,): the forest's node that a block begins with
-    top_node: Array  # int32: its nodes that stand in the blocks of roots, and in those that these lead to
+    top_node: Array  # int32: its nodes in blocks at the top of trees
     tree_block: Array  # int64 (T + 1,)
     tree_leaf: Array  # int64 (T + 1,)
     tree_output: Array  # int32 (T,)
@@ -120,7 +120,7 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
         blocks=blocks,
         wide_code=wide_code,
         block_node=block_node,
-        top_node=made.member[: made.n_top][made.member[: made.n_top] >= 0],
+        top_node=made.member[made.is_top][made.member[made.is_top] >= 0],
         tree_block=tree_block,
         tree_leaf=tree_leaf,
         tree_output=target[tree_number].astype(np.int32),
