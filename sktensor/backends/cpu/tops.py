@@ -36,6 +36,7 @@ LEAF = np.uint32(0x80000000)  # what tells a leaf from a block
 
 # Questions whose answers lie in the cache together, beside the codes of the rows and a tree.
 MOST_QUESTIONS = 8192
+MOST_TREES = 96  # of a circuit: each has a byte or two for every row at hand
 
 
 def pay(trees: Trees) -> bool:
@@ -63,7 +64,8 @@ def structures(trees: Trees, tables: TraversalTables) -> list[abi.BitslicedStruc
     tops, root = _tops(trees, tables)
     _, column, rank = compile_ranks(tops)
     partitions = partitions_by_questions(tops, column.astype(np.int64) << 32 | rank, MOST_QUESTIONS)
-    return [_structure(take_trees(tops, numbers), root[numbers]) for numbers in partitions]
+    parts = [numbers[i : i + MOST_TREES] for numbers in partitions for i in range(0, len(numbers), MOST_TREES)]
+    return [_structure(take_trees(tops, numbers), root[numbers]) for numbers in parts]
 
 
 def attach(structure: abi.TraversalStructure, found: list[abi.BitslicedStructure]) -> Any:

@@ -68,8 +68,9 @@ def test_questions_of_every_kind_are_answered(feature_dtype, rows_dtype):
     assert_as_reference(forest, rows_for(forest, rng, 1100, rows_dtype))
 
 
-def test_trees_are_shared_out_among_circuits(monkeypatch):
-    monkeypatch.setattr(cpu_tops, "MOST_QUESTIONS", 300)
+@pytest.mark.parametrize(("limit", "value"), [("MOST_QUESTIONS", 300), ("MOST_TREES", 5)])
+def test_trees_are_shared_out_among_circuits(monkeypatch, limit, value):
+    monkeypatch.setattr(cpu_tops, limit, value)
     rng = np.random.default_rng(4)
     forest = deep(rng, n_trees=12, n_outputs=3, vector=True, single_leaf="none")
     assert Loaded.of(forest, "float64").structure.n_tops > 2
