@@ -9,11 +9,11 @@
 #include <cstring>
 #include <type_traits>
 
-#include "circuits.h"
 #include "codes.h"
 #include "rows.h"
 #include "scratch.h"
 #include "simd/simd.h"
+#include "tops.h"
 
 namespace SKT_ISA {
 namespace {
@@ -24,7 +24,6 @@ constexpr int kNearRows = 128;         // of these, whose codes stay in the firs
 constexpr int kFewWalkers = 16;        // up to here, each waits for its own loads: the next rows join them
 constexpr int kFewRows = 24;           // up to here, many trees at once ...
 constexpr int kFewRowsOfLarge = 192;   // ... whose blocks come from memory far away
-constexpr int kTopRows = 320;          // of 512, from which on circuits are faster than the blocks whose questions they answer
 constexpr int kPairs = 2048;           // then: rows times trees on their way
 constexpr int kCacheBytes = 400 << 10; // tables beyond this size do not stay in the second-level cache by themselves
 constexpr int kChunk = 64;             // values of a column that become codes at once
@@ -125,11 +124,11 @@ inline void fetch_block(const skt_block *block) {
 }
 inline void prefetch_far(const void *at) { __builtin_prefetch(at, 0, 2); }
 
-// Rows on their way, which are those in one tree, many in several, or one in several.
+// Which rows are on their way: many in one tree, many in several, or one in several.
 enum Kind { kManyInOne, kManyInMany, kOneInMany };
 
-// Rows on their way: the next block of each, and its number among the rows at hand, which is that of its leaf too; with several trees the leaf has a
-// place of its own, in the upper half.
+// Their next blocks, and their numbers among the rows at hand. With one tree that is the place of a row's leaf, too; with several the upper half
+// is.
 struct Walkers {
   uint32_t *block, *row;
 
@@ -210,34 +209,6 @@ struct Ahead {
     for (int part = 0; part < 2; part++)
       for (; n > 0 && at[part] < end[part]; n--, at[part] += 64) prefetch_far(at[part]);
   }
-};
-
-// What circuits found for the first n rows at hand in one tree; the others begin at its root.
-class Top {
- public:
-  int n = 0;
-
-  Top() = default;
-  Top(const skt_bitsliced &circuits, int32_t piece, int32_t end, const uint8_t *numbers, int64_t step, int n)
-      : n(n), circuits_(&circuits), piece_(piece), end_(end), numbers_(numbers), step_(step) {}
-
-  // Where rows begin .. end enter the tree: all pieces but one say its root, which stands before everything else of it.
-  void starts(int begin, int end, uint32_t *at) const {
-    const uint8_t *number = numbers_;
-    for (int32_t piece = piece_; piece < end_; piece++, number += step_) {
-      const uint32_t *const start = static_cast<const uint32_t *>(circuits_->values) + circuits_->piece_first[piece];
-      if (piece == piece_)
-        for (int i = begin; i < end; i++) at[i] = start[number[i]];
-      else
-        for (int i = begin; i < end; i++) at[i] = std::max(at[i], start[number[i]]);
-    }
-  }
-
- private:
-  const skt_bitsliced *circuits_ = nullptr;
-  int32_t piece_ = 0, end_ = 0;
-  const uint8_t *numbers_ = nullptr;
-  int64_t step_ = 0;
 };
 
 // Leaves of n rows in one tree, some rows after the others, so that a pass finds the codes of all its rows in the first-level cache.
@@ -370,48 +341,6 @@ void add(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, int
 }
 
 // ------------------------------------------------------------------------------------------------------------- blocks of rows
-
-// The circuits that take rows through the tops of trees, for as many rows as are at hand.
-class Tops {
- public:
-  static size_t bytes(const skt_traversal &t, int64_t at_once) {
-    size_t pieces = 0;
-    for (int32_t i = 0; i < t.n_tops; i++) pieces = std::max(pieces, size_t(t.tops[i].n_pieces));
-    return slot_bytes(t) + pieces * step_for(at_once);
-  }
-
-  Tops(const skt_traversal &t, const skt_rows &rows, int32_t features, int64_t at_once, char *memory)
-      : rows_(rows, features), step_(step_for(at_once)), memory_(memory), numbers_(reinterpret_cast<uint8_t *>(memory) + slot_bytes(t)) {}
-
-  // Takes n rows from `row` on through the tops of some trees; calls through(top) for each of these.
-  template <class Through>
-  void answer(const skt_bitsliced &circuits, int64_t row, int n, Through through) {
-    Slots slots(circuits, memory_);
-    const int all = n % kBlock < kTopRows ? n / kBlock * kBlock : n;
-    for (int begin = 0; begin < all; begin += kBlock) {
-      slots.answer(circuits, rows_, row + begin, std::min(kBlock, all - begin));
-      for (int32_t piece = 0; piece < circuits.n_pieces; piece++) slots.evaluate(circuits, piece, numbers_ + piece * step_ + begin);
-    }
-    for (int32_t piece = 0, end; piece < circuits.n_pieces; piece = end) {
-      for (end = piece + 1; end < circuits.n_pieces && circuits.piece_output[end] == circuits.piece_output[piece];) end++;
-      through(Top(circuits, piece, end, numbers_ + piece * step_, step_, all));
-    }
-  }
-
- private:
-  ComparedRows rows_;
-  int64_t step_; // from a tree's numbers to the next one's
-  char *memory_;
-  uint8_t *numbers_;
-
-  static size_t slot_bytes(const skt_traversal &t) {
-    size_t found = 0;
-    for (int32_t i = 0; i < t.n_tops; i++) found = std::max(found, Slots::bytes(t.tops[i]));
-    return found;
-  }
-
-  static int64_t step_for(int64_t at_once) { return (at_once + kBlock - 1) / kBlock * kBlock; }
-};
 
 // Calls use(row, n, tree, end, leaf) with the leaves of n rows from `row` on in the trees from `tree` to `end`, tree by tree.
 template <int kWidth, class Use>
