@@ -38,7 +38,7 @@ void run(const skt_bitsliced &t, const ComparedRows &rows, int64_t first_row, in
   const int n_outputs = t.sum.n_outputs;
   const size_t slot_bytes = Slots::bytes(t), acc_bytes = sizeof(Acc) * kBlock * n_outputs;
   char *const memory = scratch.of(slot_bytes + acc_bytes + kGroup * kBlock);
-  Slots slots(t, memory);
+  Slots slots(memory);
   Acc *const acc = reinterpret_cast<Acc *>(memory + slot_bytes);
   uint8_t *const numbers = reinterpret_cast<uint8_t *>(memory + slot_bytes + acc_bytes);
   const Acc *const base = static_cast<const Acc *>(t.sum.base);

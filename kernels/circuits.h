@@ -4,6 +4,7 @@
 // Included by kernels that are compiled once for each instruction set, hence the namespace, as of rows.h.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -24,12 +25,16 @@ struct ComparedRows {
   }
 };
 
-// What circuits work in: their slots, which begin with all zeros, all ones and the planes, and columns of X.
+// What circuits work in: columns of X, then their slots, which begin with all zeros, all ones and the planes.
 class Slots {
  public:
-  static size_t bytes(const skt_bitsliced &t) { return slot_bytes(t) + kPanelBytes; }
+  static size_t bytes(const skt_bitsliced &t) {
+    int32_t most = 0;
+    for (int32_t p = 0; p < t.n_pieces; p++) most = std::max(most, t.piece_muxes[p + 1] - t.piece_muxes[p]);
+    return kPanelBytes + sizeof(Bits) * (2 + static_cast<size_t>(t.n_planes) + most);
+  }
 
-  Slots(const skt_bitsliced &t, char *memory) : slots_(reinterpret_cast<Bits *>(memory)), panel_(memory + slot_bytes(t)) {
+  explicit Slots(char *memory) : panel_(memory), slots_(reinterpret_cast<Bits *>(memory + kPanelBytes)) {
     slots_[0] = all_clear();
     slots_[1] = all_set();
   }
@@ -38,7 +43,7 @@ class Slots {
   void answer(const skt_bitsliced &t, const ComparedRows &rows, int64_t first_row, int n);
 
   // The leaf numbers of these rows in one piece.
-  void evaluate(const skt_bitsliced &t, int piece, uint8_t *numbers) {
+  void evaluate(const skt_bitsliced &t, int piece, uint8_t *numbers) const {
     Bits *const slots = slots_, *out = slots + 2 + t.n_planes;
     const uint16_t *mux = t.muxes + 3 * static_cast<int64_t>(t.piece_muxes[piece]);
     for (const uint16_t *end = t.muxes + 3 * static_cast<int64_t>(t.piece_muxes[piece + 1]); mux < end; mux += 3)
@@ -49,14 +54,8 @@ class Slots {
  private:
   static constexpr size_t kPanelBytes = 16 * kBlock * sizeof(double); // columns loaded together, a cache line of float32
 
-  static size_t slot_bytes(const skt_bitsliced &t) {
-    int most = 0;
-    for (int p = 0; p < t.n_pieces; p++) most = t.piece_muxes[p + 1] - t.piece_muxes[p] > most ? t.piece_muxes[p + 1] - t.piece_muxes[p] : most;
-    return sizeof(Bits) * (2 + static_cast<size_t>(t.n_planes) + most);
-  }
-
-  Bits *slots_;
-  char *panel_;
+  char *const panel_;
+  Bits *const slots_;
 };
 
 } // namespace SKT_ISA

@@ -56,7 +56,7 @@ class Tops {
   // Takes n rows from `row` on through the tops of some trees; calls through(top) for each of these.
   template <class Through>
   void answer(const skt_bitsliced &circuits, int64_t row, int n, Through through) {
-    Slots slots(circuits, memory_);
+    Slots slots(memory_);
     const int all = n % kBlock < kTopRows ? n / kBlock * kBlock : n;
     for (int begin = 0; begin < all; begin += kBlock) {
       slots.answer(circuits, rows_, row + begin, std::min(kBlock, all - begin));

@@ -22,6 +22,7 @@ constexpr int kCodeBytes = 1 << 19;    // of the rows at hand: with a large tree
 constexpr int kMostRows = 4096;        // at hand
 constexpr int kNearRows = 128;         // of these, whose codes stay in the first-level cache while they walk
 constexpr int kFewWalkers = 16;        // up to here, each waits for its own loads: the next rows join them
+constexpr int kRowByRow = 4;           // up to here, each row at the roots of all trees with its codes in registers
 constexpr int kFewRows = 24;           // up to here, many trees at once ...
 constexpr int kFewRowsOfLarge = 192;   // ... whose blocks come from memory far away
 constexpr int kPairs = 2048;           // then: rows times trees on their way
@@ -143,16 +144,20 @@ struct Walkers {
 };
 
 // One of n rows before the roots of some trees: where its walkers come from.
-struct Roots {
+class Roots {
+ public:
   const int64_t *tree_block;
   int32_t n_trees, n, row;
 
   uint32_t block_of(int64_t i) const { return static_cast<uint32_t>(tree_block[i]); }
   uint32_t number_of(int64_t i) const { return static_cast<uint32_t>(row | (i * n + row) << 16); }
-  void fetch_ahead(const Trees &trees, int64_t i) const {
-    constexpr int64_t kAhead = 16;
-    fetch_block(trees.blocks + tree_block[std::min<int64_t>(i + kAhead, n_trees - 1)]);
+  void fetch_first(const Trees &trees) const {
+    for (int64_t i = 0; i < std::min<int64_t>(kAhead, n_trees); i++) fetch_block(trees.blocks + tree_block[i]);
   }
+  void fetch_ahead(const Trees &trees, int64_t i) const { fetch_block(trees.blocks + tree_block[std::min<int64_t>(i + kAhead, n_trees - 1)]); }
+
+ private:
+  static constexpr int64_t kAhead = 32;
 };
 
 // Takes some walkers a block further and keeps those that have not arrived; how many there are then. Whatever is asked of one is asked of all before
@@ -255,10 +260,21 @@ template <int kWidth, bool kFetch>
 void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_t *codes, int64_t width, int n, Walkers walkers, uint32_t *leaf) {
   const Trees trees(t);
   int64_t kept = 0;
-  for (int32_t row = 0; row < n; row++) {
-    const Roots roots{t.tree_block + tree, end - tree, n, row};
-    const Walkers behind{walkers.block + kept, walkers.row + kept};
-    kept += pass<kWidth, kOneInMany, kFetch>(trees, codes + row * width, width, roots, behind, roots.n_trees, leaf);
+  if (n <= kRowByRow) {
+    for (int32_t row = 0; row < n; row++) {
+      const Roots roots{t.tree_block + tree, end - tree, n, row};
+      const Walkers behind{walkers.block + kept, walkers.row + kept};
+      if (kFetch) roots.fetch_first(trees);
+      kept += pass<kWidth, kOneInMany, kFetch>(trees, codes + row * width, width, roots, behind, roots.n_trees, leaf);
+    }
+  } else { // those in a tree side by side
+    for (int32_t i = tree; i < end; i++) {
+      if (kFetch) fetch_block(trees.blocks + t.tree_block[i]);
+      for (int row = 0; row < n; row++, kept++) {
+        walkers.block[kept] = static_cast<uint32_t>(t.tree_block[i]);
+        walkers.row[kept] = row | static_cast<uint32_t>(kept) << 16;
+      }
+    }
   }
   const auto further = n == 1 ? pass<kWidth, kOneInMany, kFetch, Walkers> : pass<kWidth, kManyInMany, kFetch, Walkers>;
   while (kept > 0) kept = further(trees, codes, width, walkers, walkers, kept, leaf);
