@@ -112,7 +112,8 @@ class Program:
         """Build the tables that predictions of `n_rows` rows will use, or raise the error that they would."""
         plan = self.plan(n_rows, settings)
         if self.forest.trees.aggregate == "sum" or plan.chosen.gives_raw:
-            self._runner(plan, plan.chosen)
+            if find := getattr(self._runner(plan, plan.chosen), "tables_in_place", None):
+                find(n_rows, self.forest.trees.feature_dtype)  # kernels may have others for so many rows
         else:
             self._walk.prepare(_as_planned(plan, settings), n_rows)
 

@@ -19,6 +19,8 @@ from sktensor.backends.cpu import traversal as cpu_traversal
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
 from sktensor.inputs.rows import Rows
 from sktensor.native import abi
+from sktensor.runtime.program import Program
+from sktensor.runtime.settings import Settings
 from sktensor.strategies import bitsliced
 
 pytestmark = needs_kernels
@@ -103,6 +105,16 @@ def test_few_rows_and_small_trees_do_without():
     n_tops = [kernel.tables_in_place(n, "float64")[0]._structure.n_tops for n in (1, 1023, 1024)]
     assert n_tops == [0, 0, 1]
     assert not TraversalKernel(small).tables_in_place(1024, "float64")[0]._structure.n_tops
+
+
+def test_circuits_for_many_rows_are_prepared_before_these_come(monkeypatch):
+    rng = np.random.default_rng(13)
+    program, settings = Program(deep(rng, single_leaf="none")), Settings(strategy="tree_traversal", backend="native")
+    program.prepare(settings, 5000)
+    monkeypatch.setattr(cpu_tops, "structures", None)
+    program.total(Rows(rows_for(program.forest, rng, 5000, "float64")), settings)
+    with pytest.raises(TypeError, match="NoneType"):
+        program.total(Rows(rows_for(program.forest, rng, 5000, "float32")), settings)
 
 
 FAULTS = {  # a field of the first circuits, what it is made, the error
