@@ -19,6 +19,7 @@ __all__ = ["probe", "verify"]
 # Enough that each of hundreds of thresholds a feature comes up a few times; some milliseconds for 500 trees.
 N_ROWS = 256
 N_SINGLE = 8  # of them once more on their own
+N_MANY = 1024  # all of them several times over: from so many on, a kernel may begin otherwise
 PROBE_BYTES = 64 * 2**20
 
 # Values for columns of which a model keeps nothing but hashes; small integers are often among its categories.
@@ -118,8 +119,11 @@ def verify(program: Program, settings: Settings, extractor: Extractor, model: An
     if ask is None:
         return
     expected = np.asarray(ask(model, X)).reshape(len(X), forest.n_outputs)
-    # Single rows may take another way than many, through tables of their own.
-    for part in (slice(None), *(slice(i, i + 1) for i in range(N_SINGLE))):
+    # Single rows and many may take ways of their own, through other tables.
+    ways = [np.arange(len(X)), *np.arange(N_SINGLE)[:, None]]
+    if len(X) == N_ROWS and program.plan(N_MANY, settings).backend == "native":
+        ways.append(np.arange(N_MANY) % N_ROWS)
+    for part in ways:
         found, _ = program.raw_scores(as_rows(X[part], forest), settings)
         if found.dtype != expected.dtype:
             raise VerificationError(f"Raw scores are {found.dtype}, those of {type(model).__name__} {expected.dtype}.")

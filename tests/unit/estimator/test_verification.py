@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import tracemalloc
 import warnings
@@ -23,8 +24,10 @@ from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBClassifier, XGBRegressor
 
 from sktensor import Forest, TensorizedEstimator, VerificationError, extract_forest
-from sktensor.estimator import compiling
+from sktensor.backends.cpu import tops
+from sktensor.estimator import compiling, verification
 from sktensor.estimator.verification import probe, verify
+from sktensor.native import loader
 from sktensor.registry import find_extractor
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
@@ -180,3 +183,23 @@ def test_the_probe_of_many_columns_is_bounded_and_draws_for_those_that_are_looke
     assert 8 <= len(found) <= 16 and peak < 1.1 * found.nbytes
     drawn = np.flatnonzero((found != 0).any(axis=0) | np.isnan(found).any(axis=0))
     assert set(drawn.tolist()) <= set(range(7, 700, 7)) and len(drawn) > 50
+
+
+@pytest.mark.skipif(loader.library() is None, reason=f"no kernels: {loader.why_missing()}")
+def test_circuits_that_only_many_rows_enter_are_verified_too(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(2000, 5))
+    model = RandomForestClassifier(10, random_state=0).fit(X, X[:, 0] * X[:, 1] > 0)
+    forest = extract_forest(model)
+    assert verification.N_MANY >= tops.LEAST_ROWS
+    assert tops.pay(forest.trees)
+    settings, extractor = Settings(strategy="tree_traversal", backend="native"), find_extractor(model)
+    verify(Program(forest), settings, extractor, model)
+    whole = tops._tops
+
+    def swapped(trees, tables):
+        found, root = whole(trees, tables)
+        return dataclasses.replace(found, left=found.right, right=found.left), root
+
+    monkeypatch.setattr(tops, "_tops", swapped)
+    with pytest.raises(VerificationError, match=r"differ in \d+ of 1024 probe rows"):
+        verify(Program(forest), settings, extractor, model)
