@@ -19,7 +19,7 @@ __all__ = ["probe", "verify"]
 # Enough that each of hundreds of thresholds a feature comes up a few times; some milliseconds for 500 trees.
 N_ROWS = 256
 N_SINGLE = 8  # of them once more on their own
-N_MANY = 1024  # all of them several times over: from so many on, a kernel may begin otherwise
+N_MANY = 1000  # all of them several times over: with so many, kernels may begin otherwise
 PROBE_BYTES = 64 * 2**20
 
 # Values for columns of which a model keeps nothing but hashes; small integers are often among its categories.

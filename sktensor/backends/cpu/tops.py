@@ -27,7 +27,7 @@ __all__ = ["LEAST_ROWS", "attach", "pay", "structures"]
 
 Array = npt.NDArray[Any]
 
-LEAST_ROWS = 1024  # of a call: with fewer, what circuits save is less than their tables take to come into the cache
+LEAST_ROWS = 1000  # of a call: with fewer, what circuits save is less than their tables take to come into the cache
 LEAST_NODES = 64  # a tree: smaller ones have few blocks below
 TOP_NODES = 120  # about as many as a tree of thousands has at the top
 MOST_COLUMNS = 3  # for each tree of a circuit: to search a column takes as long as a third of a block

@@ -201,5 +201,5 @@ def test_circuits_that_only_many_rows_enter_are_verified_too(monkeypatch):
         return dataclasses.replace(found, left=found.right, right=found.left), root
 
     monkeypatch.setattr(tops, "_tops", swapped)
-    with pytest.raises(VerificationError, match=r"differ in \d+ of 1024 probe rows"):
+    with pytest.raises(VerificationError, match=r"differ in \d+ of 1000 probe rows"):
         verify(Program(forest), settings, extractor, model)
