@@ -7,7 +7,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from agreement import same_bits
 from forests import random_rows
+from reference import reference_leaves, reference_sum
 
 from sktensor import Forest
 from sktensor.backends.cpu import tops as cpu_tops
@@ -60,6 +62,18 @@ class Loaded:
         held = loader.packed_columns(columns)
         packed = loader.packed_frame(held, len(columns[0]), self.forest.inputs.missing_value, self.flush())
         return self.run(packed, len(columns[0]), isa)
+
+
+def assert_as_reference(forest, X, n_threads=1, layout=lambda X: X):
+    """Hold sums and leaves against the reference, in every instruction set."""
+    with np.errstate(over="ignore"):
+        seen = X.astype(forest.trees.feature_dtype)
+    loaded = Loaded.of(forest, X.dtype.name)
+    sums, leaves = reference_sum(forest, seen), reference_leaves(forest, seen)
+    for isa in EVERY:
+        found_sums, found_leaves = loaded.of_array(layout(X), isa, n_threads)
+        np.testing.assert_array_equal(found_leaves, leaves)
+        same_bits(found_sums, sums)
 
 
 def rows_for(forest, rng, n, dtype, nan=True):

@@ -25,7 +25,8 @@ NODES, EXITS = 12, 13
 SMALL = 2
 
 # The share of a tree's rows that a block has to see to be part of its top: a circuit answers a block's questions for
-# all rows in the time that this share of them takes to pass it.
+# all rows in the time that this share of them takes to pass it. No block below so many generations is, lest a chain of
+# nodes is a circuit from end to end.
 TOP_SHARE, TOP_GENERATIONS = 0.05, 3
 
 

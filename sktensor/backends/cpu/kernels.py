@@ -263,7 +263,7 @@ class TraversalKernel:
 
 
 class _FewRows:
-    """Blocks of all trees."""
+    """The blocks of all trees, which few rows pass from the roots on."""
 
     def __init__(self, trees: Trees, rows_dtype: str) -> None:
         self.compiled = traversal.compile(trees, rows_dtype)

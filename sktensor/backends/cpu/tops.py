@@ -32,7 +32,7 @@ LEAST_NODES = 64  # a tree: smaller ones have few blocks below
 TOP_NODES = 120  # about as many as a tree of thousands has at the top
 MOST_COLUMNS = 3  # for each tree of a circuit: to search a column takes as long as a third of a block
 
-LEAF = np.uint32(0x80000000)  # what tells a leaf from a block
+LEAF = np.uint32(0x80000000)  # SKT_LEAF of the header: what tells a leaf from a block
 
 # Questions whose answers lie in the cache together, beside the codes of the rows and a tree.
 MOST_QUESTIONS = 8192
@@ -42,7 +42,7 @@ MOST_TREES = 96  # of a circuit: each has a byte or two for every row at hand
 def pay(trees: Trees) -> bool:
     """Whether circuits for the tops of trees are faster than their blocks."""
     in_one = min(trees.n_trees, MOST_QUESTIONS // TOP_NODES)
-    large, narrow = trees.n_nodes >= LEAST_NODES * trees.n_trees, len(trees.used_columns) <= MOST_COLUMNS * in_one
+    large, narrow = trees.n_nodes >= LEAST_NODES * trees.n_trees > 0, len(trees.used_columns) <= MOST_COLUMNS * in_one
     return large and narrow and cpu_bitsliced.answer_bytes(trees) <= TABLE_LIMIT
 
 
@@ -76,6 +76,7 @@ def attach(structure: abi.TraversalStructure, found: list[abi.BitslicedStructure
 
 
 def _structure(tops: Trees, root: Array) -> abi.BitslicedStructure:
+    """Circuits of some tops, whose roots stand there."""
     circuits = bitsliced.compile_circuits(tops, compile_ranks(tops))
     # A piece in which a row's exit is not answers with the root: the kernel takes the highest answer of a tree.
     elsewhere = tops.n_leaves + np.repeat(circuits.piece_tree, 1 << circuits.piece_bits)

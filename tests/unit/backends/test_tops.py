@@ -11,14 +11,14 @@ from agreement import same_bits
 from forests import forests, random_forest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import reference_leaves, reference_sum
-from traversal_kernel import EVERY, Loaded, error_of, needs_kernels, rows_for
+from reference import reference_sum
+from traversal_kernel import Loaded, assert_as_reference, error_of, needs_kernels, rows_for
 
 from sktensor.backends.cpu import tops as cpu_tops
 from sktensor.backends.cpu import traversal as cpu_traversal
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
 from sktensor.inputs.rows import Rows
-from sktensor.native import abi
+from sktensor.native import abi, loader
 from sktensor.runtime.program import Program
 from sktensor.runtime.settings import Settings
 from sktensor.strategies import bitsliced
@@ -28,23 +28,12 @@ pytestmark = needs_kernels
 deep = partial(random_forest, n_trees=7, max_depth=11, n_features=5, single_leaf="some", missing=True)
 
 
-def assert_as_reference(forest, X, n_threads=1):
-    with np.errstate(over="ignore"):
-        seen = X.astype(forest.trees.feature_dtype)
-    loaded = Loaded.of(forest, X.dtype.name)
-    assert loaded.structure.n_tops
-    sums, leaves = reference_sum(forest, seen), reference_leaves(forest, seen)
-    for isa in EVERY:
-        found_sums, found_leaves = loaded.of_array(X, isa, n_threads)
-        np.testing.assert_array_equal(found_leaves, leaves)
-        same_bits(found_sums, sums)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @given(forest=forests(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=60)
 def test_rows_enter_the_trees_where_the_reference_takes_them(dtype, forest, seed):
     rng = np.random.default_rng(seed)
+    assert Loaded.of(forest, dtype).structure.n_tops
     assert_as_reference(forest, rows_for(forest, rng, 520, dtype, nan=bool(seed % 2)))
 
 
@@ -53,6 +42,7 @@ def test_any_number_of_rows_may_begin_in_circuits(n_rows):
     """Of the last ones, fewer than 320 begin at the root."""
     rng = np.random.default_rng(n_rows)
     forest = deep(rng, feature_dtype="float64", n_outputs=2)
+    assert Loaded.of(forest, "float64").structure.n_tops
     for n_threads in (1, 2):
         assert_as_reference(forest, rows_for(forest, rng, n_rows, "float64"), n_threads)
 
@@ -144,11 +134,8 @@ def test_a_way_out_of_the_tree_is_refused():
     top = loaded.structure.tops[0]
     start = (ctypes.c_uint32 * top.n_values).from_address(top.values)
     kept = start[0]
-    for wrong in (
-        loaded.structure.n_blocks,
-        int(cpu_tops.LEAF) + loaded.structure.n_leaves,
-        int(loaded.tables.tree_block[1]),
-    ):
+    beyond, next_root = int(cpu_tops.LEAF) + loaded.structure.n_leaves, int(loaded.tables.tree_block[1])
+    for wrong in (loaded.structure.n_blocks, beyond, next_root):
         start[0] = wrong
         assert error_of(loaded.structure) == 228
     start[0] = kept
@@ -167,9 +154,12 @@ def test_no_circuits_where_their_number_says_some_is_refused():
 def test_features_without_float64_thresholds_are_not_compared_in_float64():
     loaded = Loaded.of(deep(np.random.default_rng(11), feature_dtype="float64"), "float64")
     loaded.structure.tops[0].thresholds64 = None
-    X = rows_for(loaded.forest, np.random.default_rng(0), 600, "float64")
-    with pytest.raises(AssertionError):
-        loaded.of_array(X, EVERY[0])
+    library, n_outputs, n_trees = loader.library(), loaded.forest.n_outputs, loaded.forest.n_trees
+    rows = loader.packed_rows(rows_for(loaded.forest, np.random.default_rng(0), 600, "float64"), None, -1.0)
+    here, number = ctypes.addressof(loaded.structure), loader.address(loaded.tables.tree_number)
+    sums, leaves = np.empty((600, n_outputs)), np.empty((600, n_trees), dtype=np.int32)
+    assert library.run_traversal(here, rows, abi.FLOAT64, loader.address(sums), 1, abi.BASELINE) == 102
+    assert library.run_leaves(here, rows, abi.FLOAT64, number, loader.address(leaves), 1, abi.BASELINE) == 102
 
 
 def test_trees_too_large_for_circuits_begin_in_some(monkeypatch):

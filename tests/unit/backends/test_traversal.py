@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import LAYOUTS
 from reference import reference_leaves, reference_sum
-from traversal_kernel import EVERY, Loaded, needs_kernels, rows_for
+from traversal_kernel import EVERY, Loaded, assert_as_reference, needs_kernels, rows_for
 
 from sktensor import Forest, UnsupportedModelError
 from sktensor.backends.cpu import traversal as cpu_traversal
@@ -80,17 +80,6 @@ def test_aggregates_other_than_sums_are_refused():
     forest = random_forest(np.random.default_rng(2), aggregate="per_tree")
     with pytest.raises(UnsupportedModelError, match="per_tree"):
         cpu_traversal.compile(forest.trees, "float64")
-
-
-def assert_as_reference(forest, X, n_threads=1, layout=lambda X: X):
-    with np.errstate(over="ignore"):
-        seen = X.astype(forest.trees.feature_dtype)
-    loaded = Loaded.of(forest, X.dtype.name)
-    sums, leaves = reference_sum(forest, seen), reference_leaves(forest, seen)
-    for isa in EVERY:
-        found_sums, found_leaves = loaded.of_array(layout(X), isa, n_threads)
-        np.testing.assert_array_equal(found_leaves, leaves)
-        same_bits(found_sums, sums)
 
 
 @needs_kernels
