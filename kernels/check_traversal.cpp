@@ -99,12 +99,6 @@ int32_t check_leaves(const skt_traversal &t) {
   return kFine;
 }
 
-// Whether a circuit's leaf leads into a tree.
-bool starts_in(const skt_traversal &t, int32_t tree, uint32_t start) {
-  const int64_t at = start & ~SKT_LEAF;
-  return start & SKT_LEAF ? at >= t.tree_leaf[tree] && at < t.tree_leaf[tree + 1] : at >= t.tree_block[tree] && at < t.tree_block[tree + 1];
-}
-
 int32_t check_tops(const skt_traversal &t) {
   if (t.n_tops < 0 || (t.n_tops && !t.tops)) return kTops;
   int64_t tree = -1;
@@ -117,7 +111,7 @@ int32_t check_tops(const skt_traversal &t) {
       if (!piece || top.piece_output[piece] != top.piece_output[piece - 1]) tree++;
       if (top.piece_output[piece] != tree) return kTops;
       for (int64_t e = 0; e < int64_t(1) << top.piece_bits[piece]; e++)
-        if (!starts_in(t, top.piece_output[piece], start[top.piece_first[piece] + e])) return kTopStarts;
+        if (const uint32_t at = start[top.piece_first[piece] + e]; at < t.tree_block[tree] || at >= t.tree_block[tree + 1]) return kTopStarts;
     }
   }
   if (t.n_tops && tree + 1 != t.n_trees) return kTops;

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 12
+#define SKT_ABI 13
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -147,7 +147,6 @@ typedef struct {
 /* Up to 12 nodes of a tree, one below the other, in two cache lines. Its exits lead to other blocks, these first, and then to leaves. Bit i of
  * an answer is that of node i, "code > key"; a row takes the one exit where (answers & care) == want. */
 enum { SKT_BLOCK_NODES = 12, SKT_BLOCK_EXITS = 13 };
-#define SKT_LEAF 0x80000000u
 
 typedef struct {
   uint32_t key[12];  /* 0xFFFFFFFF, which no code exceeds, beyond the last node */
@@ -218,8 +217,8 @@ typedef struct {
   const double *linear_coef;
   const double *linear_const; /* (L) */
   /* Circuits that take many rows through the tops of trees, in the order of these, or NULL. The output of a piece is the number of its tree, and its
-   * float32 `values` are uint32 instead: where a row enters the tree, a block, or a leaf + SKT_LEAF. A tree may have several pieces, all but one of
-   * which answer a row with the root. */
+   * float32 `values` are uint32 instead: the block at which a row enters the tree. A tree may have several pieces, all but one of which answer a row
+   * with the root. */
   const skt_bitsliced *tops; /* (n_tops) */
   int32_t n_tops;
   skt_sum sum;

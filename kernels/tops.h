@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "circuits.h"
+#include "simd/simd.h"
 
 namespace SKT_ISA {
 
@@ -22,15 +23,16 @@ class Top {
   Top(const skt_bitsliced &circuits, int32_t piece, int32_t end, const uint8_t *numbers, int64_t step, int n)
       : n(n), circuits_(&circuits), piece_(piece), end_(end), numbers_(numbers), step_(step) {}
 
-  // Where rows begin .. end enter the tree: all pieces but one say its root, which stands before everything else of it.
-  void starts(int begin, int end, uint32_t *at) const {
-    const uint8_t *number = numbers_;
-    for (int32_t piece = piece_; piece < end_; piece++, number += step_) {
+  // The blocks at which rows begin .. end enter the tree: all pieces but one say its root, which stands before everything else of it. A row whose
+  // leaf is at the top enters at the block that leads to it.
+  void starts(int begin, int end, uint32_t *block) const {
+    for (int32_t piece = piece_; piece < end_; piece++) {
+      const uint8_t *const number = numbers_ + (piece - piece_) * step_ + begin;
       const uint32_t *const start = static_cast<const uint32_t *>(circuits_->values) + circuits_->piece_first[piece];
       if (piece == piece_)
-        for (int i = begin; i < end; i++) at[i] = start[number[i]];
+        look_up_highest<true>(start, number, end - begin, block + begin);
       else
-        for (int i = begin; i < end; i++) at[i] = std::max(at[i], start[number[i]]);
+        look_up_highest<false>(start, number, end - begin, block + begin);
     }
   }
 

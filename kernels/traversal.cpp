@@ -144,7 +144,17 @@ struct Walkers {
   static uint32_t place_of(uint32_t row) { return kKind == kManyInOne ? row : row >> 16; }
 };
 
-// One of n rows before the roots of some trees: where its walkers come from.
+// Neighbouring rows that enter one tree, each at a block of its own: where walkers come from.
+struct Entering {
+  const uint32_t *block;
+  int64_t row; // the first
+
+  uint32_t block_of(int64_t i) const { return block[i]; }
+  uint32_t number_of(int64_t i) const { return static_cast<uint32_t>(row + i); }
+  void fetch_ahead(const Trees &, int64_t) const {}
+};
+
+// One of n rows before the roots of some trees: the same.
 class Roots {
  public:
   const int64_t *tree_block;
@@ -223,32 +233,19 @@ void walk_tree(const skt_traversal &t, int32_t tree, const Top &top, const uint3
                Walkers walkers, uint32_t *leaf) {
   constexpr int kGroup = 16; // rows for which some lines are fetched
   const Trees trees(t);
-  const skt_block &root_block = t.blocks[t.tree_block[tree]], root = root_block; // a copy, which no store can change
   Ahead ahead(t, tree + 1 < t.n_trees ? tree + 1 : 0);
   const int64_t lines = fetch_next ? ahead.lines() * kGroup / n + 1 : 0;
   int64_t kept = 0;
   for (int near = 0, near_end; near < n; near = near_end) {
     near_end = std::min(n, near + kNearRows);
-    top.starts(near, std::min(near_end, top.n), leaf);
+    const int taken = std::clamp(top.n, near, near_end);
+    top.starts(near, taken, leaf);
+    std::fill(leaf + taken, leaf + near_end, static_cast<uint32_t>(t.tree_block[tree]));
     for (int begin = near, end; begin < near_end; begin = end) {
       ahead.fetch(lines);
       end = std::min(near_end, begin + kGroup);
-      const int entered = std::min(end, top.n);
-      for (int i = begin; i < entered; i++) {
-        const uint32_t start = leaf[i], next = start & ~SKT_LEAF;
-        leaf[i] = next;
-        walkers.block[kept] = next;
-        walkers.row[kept] = i;
-        kept += start < SKT_LEAF;
-      }
-      for (int i = std::max(begin, entered); i < end; i++) {
-        const uint32_t exit = exit_of(root, Row<kWidth>(codes, width, i).answers(trees, kWidth == kWide ? root_block : root));
-        const uint32_t next = root.first[exit >= root.n_blocks] + exit;
-        leaf[i] = next;
-        walkers.block[kept] = next;
-        walkers.row[kept] = i;
-        kept += exit < root.n_blocks;
-      }
+      const Walkers behind{walkers.block + kept, walkers.row + kept};
+      kept += pass<kWidth, kManyInOne, false>(trees, codes, width, Entering{leaf + begin, begin}, behind, end - begin, leaf);
     }
     if (kWidth > 0)
       while (kept > kFewWalkers) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, walkers, kept, leaf);

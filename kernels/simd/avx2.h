@@ -17,6 +17,7 @@ using portable::choose;
 using portable::entries_with_place;
 using portable::exponentials;
 using portable::kTableBits;
+using portable::look_up_highest;
 using portable::or_and;
 using portable::place_of;
 using portable::TableOfDoubles;

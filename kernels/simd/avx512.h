@@ -378,6 +378,17 @@ inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
   return __builtin_ctz(_mm256_cmpeq_epi16_mask(told, want));
 }
 
+template <bool kIsFirst>
+inline void look_up_highest(const uint32_t *table, const uint8_t *number, int n, uint32_t *highest) {
+  for (int i = 0; i < n; i += 16) {
+    const __mmask16 there = n - i >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (n - i)) - 1);
+    const __m512i at = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(there, number + i));
+    __m512i found = _mm512_i32gather_epi32(at, table, 4);
+    if constexpr (!kIsFirst) found = _mm512_max_epu32(found, _mm512_maskz_loadu_epi32(there, highest + i));
+    _mm512_mask_storeu_epi32(highest + i, there, found);
+  }
+}
+
 constexpr bool kCodesInRegisters = true;
 
 // The codes of a row in 1, 2 or 4 registers, from which one instruction fetches those of all nodes. It looks at as many bits of a slot as
@@ -387,7 +398,9 @@ struct RowInRegisters {
   __m512i part[kRegisters];
 
   RowInRegisters(const uint32_t *codes, int64_t row) {
-    for (int i = 0; i < kRegisters; i++) part[i] = _mm512_loadu_si512(codes + (row * kRegisters + i) * 16);
+    const uint32_t *at = codes + row * kRegisters * 16;
+    asm("" : "+r"(at)); // GCC computes it anew for each register otherwise
+    for (int i = 0; i < kRegisters; i++) part[i] = _mm512_loadu_si512(at + 16 * i);
   }
 
   uint32_t answers(const skt_block &block) const {

@@ -30,6 +30,7 @@ using portable::Rounding;
 using portable::kShuffledBits;
 using portable::kLevelsByStep;
 using portable::kTableBits;
+using portable::look_up_highest;
 using portable::kTileRows;
 using portable::lanes_of;
 using portable::load_tile;

@@ -19,6 +19,7 @@ using portable::exponentials;
 using portable::kLevelsByStep;
 using portable::kShuffledBits;
 using portable::kTableBits;
+using portable::look_up_highest;
 using portable::Numbers;
 using portable::place_of;
 using portable::ShuffledSums;

@@ -268,6 +268,11 @@ inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
   return exit;
 }
 
+template <bool kIsFirst>
+inline void look_up_highest(const uint32_t *table, const uint8_t *number, int n, uint32_t *highest) {
+  for (int i = 0; i < n; i++) highest[i] = kIsFirst ? table[number[i]] : std::max(highest[i], table[number[i]]);
+}
+
 constexpr bool kCodesInRegisters = false;
 
 template <int kRegisters>

@@ -36,6 +36,8 @@
 //   exceeding(code, key)                 which of 64 codes exceed a key, one bit each; they begin where a cache line does
 //
 //   exit_of(block, answers)              the exit of a block
+//   look_up_highest<kIsFirst>(table, number, n, highest)   for each of n rows the greater one of an entry of the table and, but for the first time,
+//                                        what is there
 //   kCodesInRegisters, RowInRegisters    a row's codes in registers, where there are instructions to look them up
 //
 // What more than one of them does the same way is in simd/portable.h. All have internal linkage, so that compilers inline them as if they stood

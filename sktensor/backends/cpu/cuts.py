@@ -20,9 +20,14 @@ Array = npt.NDArray[Any]
 
 NODES, EXITS = 12, 13
 
-# Subtrees of up to so many nodes join the block of their parent before anything else does: blocks of their own would
-# hold little else, and a row there would pass one more.
-SMALL = 2
+MOST_WEIGHT = 1e30  # far from where sums of float32 overflow
+
+# What a block costs besides, as if so many more rows passed it, for it takes memory: a share of a tree's rows, and
+# something where there are none.
+BLOCK_SHARE, LEAST_SHARE = 1 / 5000, 1e-30
+
+# From how many to how many nodes there are from a node on, as far as a block holds them. Most nodes have few.
+SIZES = ((1, 1), (2, 3), (4, 6), (7, NODES))
 
 # The share of a tree's rows that a block has to see to be part of its top: a circuit answers a block's questions for
 # all rows in the time that this share of them takes to pass it. No block below so many generations is, lest a chain of
@@ -45,71 +50,117 @@ class Cut:
 
 
 def cut(trees: Trees, root: Array) -> Cut:
-    """Cut trees into blocks, from the top: the heaviest nodes below a block's root make up the block.
+    """Cut trees into blocks such that rows pass as few of them as can be.
 
-    A node's weight is its training weight where the forest knows it, so that the rows to come pass few blocks.
+    How many rows come to a node is taken from its training weight, where the forest knows it.
     """
-    ranking, first = _Ranking(trees), root
+    weight = _weights(trees)
+    places, heavy = _Places.cheapest(trees, weight), TOP_SHARE * weight[root]
     tree, generations, n_blocks = np.arange(len(root), dtype=np.int32), [], 0
+    above_is_top = weight[root] > 0
     while len(root):
-        found = _generation(trees, ranking, tree, root)
+        found = _generation(trees, places, tree, root)
         n_blocks += len(root)
         inside = np.arange(EXITS) < found.used[:, None]
         to_block = inside & (found.exit >= 0)
         n_children = to_block.sum(axis=1)
         found.child[:] = n_blocks + np.cumsum(n_children) - n_children
         generations.append(found)
-        is_heavy = ranking.weight[root] >= TOP_SHARE * ranking.weight[first[tree]]
-        found.is_top[:] = is_heavy & (len(generations) < TOP_GENERATIONS)
+        found.is_top[:] = above_is_top & (weight[root] >= heavy[tree]) & (len(generations) < TOP_GENERATIONS)
+        above_is_top = np.repeat(found.is_top, n_children)
         tree, root = np.repeat(tree, n_children), found.exit[to_block]
     names = ("tree", "member", "exit", "care", "want", "used", "child", "is_top")
     if not generations:
-        generations.append(_generation(trees, ranking, tree, root))
+        generations.append(_generation(trees, places, tree, root))
     return Cut(**{name: np.concatenate([getattr(g, name) for g in generations]) for name in names})
 
 
-class _Ranking:
-    """What a node is worth to a block that has so many places left; nothing for leaves."""
-
-    def __init__(self, trees: Trees) -> None:
-        size = np.zeros(trees.n_nodes + trees.n_leaves, dtype=np.int32)  # ~leaf counts from the end
-        for _, node in reversed(list(levels(trees.root, trees.left, trees.right))):
-            inner = node[node >= 0]
-            size[inner] = 1 + size[trees.left[inner]] + size[trees.right[inner]]
-        weight = size.astype(np.float32)
-        if trees.cover is not None:
-            weight[: trees.n_nodes] = 1 + np.maximum(np.nan_to_num(trees.cover[: trees.n_nodes]), 0)
-        weight[trees.n_nodes :] = -1
-        heaviest = 2 * weight.max(initial=1)
-        self.weight = weight
-        self._by_room = [np.where((size > 0) & (size <= room), heaviest, weight) for room in range(SMALL + 1)]
-
-    def __call__(self, node: Array, room: int) -> Array:
-        return self._by_room[min(room, SMALL)][node]
+def _weights(trees: Trees) -> Array:
+    """How many rows come to a node, or as many as there are nodes from it on where that is not known; 0 for leaves."""
+    weight = np.zeros(trees.n_nodes + trees.n_leaves, dtype=np.float32)  # ~leaf counts from the end
+    if trees.cover is not None:
+        cover = np.nan_to_num(trees.cover[: trees.n_nodes])
+        weight[: trees.n_nodes] = np.clip(cover, 0, MOST_WEIGHT)
+        return weight
+    for _, node in reversed(list(levels(trees.root, trees.left, trees.right))):
+        inner = node[node >= 0]
+        weight[inner] = 1 + weight[trees.left[inner]] + weight[trees.right[inner]]
+    return weight
 
 
-def _generation(trees: Trees, ranking: _Ranking, tree: Array, root: Array) -> Cut:
+@dataclass(frozen=True)
+class _Places:
+    """How many nodes of a block stand below each of them."""
+
+    best: Array  # uint8 (M,): nodes of a block that begins with a node
+    left: Array  # uint8 (13, M): of so many from a node on, itself included, those in its left child
+
+    @staticmethod
+    def cheapest(trees: Trees, weight: Array) -> _Places:
+        """From the leaves up: the least weight of all blocks below a node, for each number of places that it gets.
+
+        With none, a node begins a block itself. That is the best cut there is of every tree.
+        """
+        best = np.zeros(trees.n_nodes, dtype=np.uint8)
+        left = np.zeros((NODES + 1, trees.n_nodes), dtype=np.uint8)
+        own = np.maximum(BLOCK_SHARE * weight[trees.root], LEAST_SHARE)
+        # Of the level below, where the children of a node stand side by side.
+        below, size = np.empty((NODES + 1, 0), dtype=np.float32), np.empty(0, dtype=np.int32)
+        for tree, node in reversed(list(levels(trees.root, trees.left, trees.right))):
+            (inner,) = np.nonzero(node >= 0)
+            cost = np.full((NODES + 1, len(node)), np.inf, dtype=np.float32)
+            cost[0, node < 0] = 0
+            own_size = np.zeros(len(node), dtype=np.int32)
+            own_size[inner] = np.minimum(1 + size[0::2] + size[1::2], NODES)
+            for least, most in SIZES:
+                (which,) = np.nonzero((own_size[inner] >= least) & (own_size[inner] <= most))
+                if not len(which):
+                    continue
+                at = inner[which]
+                nodes = node[at]
+                found, shared = _shared_out(below[:most, 2 * which], below[:most, 2 * which + 1])
+                best[nodes] = n_best = found.argmin(axis=0)
+                found[0] = own[tree[at]] + weight[nodes] + np.take_along_axis(found, n_best[None], axis=0)[0]
+                cost[: most + 1, at] = found
+                left[: most + 1, nodes] = shared
+            below, size = cost, own_size
+        return _Places(best, left)
+
+
+def _shared_out(left: Array, right: Array) -> tuple[Array, Array]:
+    """The least cost of each number of places, one of which is a node's own, and how many its left child then has.
+
+    Parameters
+    ----------
+    left, right : ndarray of float32, shape (most, n)
+        What each number of places costs below the children of nodes.
+    """
+    most, n = left.shape
+    cost = np.full((most + 1, n), np.inf, dtype=np.float32)
+    shared = np.zeros((most + 1, n), dtype=np.uint8)
+    for k in range(most):
+        tried = left[k] + right[: most - k]
+        is_less = tried < cost[k + 1 :]
+        np.copyto(cost[k + 1 :], tried, where=is_less)
+        np.copyto(shared[k + 1 :], np.uint8(k), where=is_less)
+    return cost, shared
+
+
+def _generation(trees: Trees, places: _Places, tree: Array, root: Array) -> Cut:
     """The blocks that begin at these nodes."""
     n = len(root)
     # A column a block: whatever is done to all blocks at once then runs along memory.
     member = np.full((NODES, n), -1, dtype=np.int32)
     exits = np.full((EXITS, n), -1, dtype=np.int32)
     care, want = np.zeros((EXITS, n), dtype=np.uint16), np.zeros((EXITS, n), dtype=np.uint16)
-    worth = np.full((EXITS, n), -1, dtype=np.float32)
+    room = np.zeros((EXITS, n), dtype=np.uint8)  # nodes of the block from an exit on
+    room[0, root >= 0] = places.best[root[root >= 0]]
     used = np.ones(n, dtype=np.int32)
-    exits[0], worth[0] = root, ranking(root, NODES)
-    open_ = np.arange(n)  # blocks that may still grow
+    exits[0] = root
+    open_ = np.arange(n)  # blocks that still grow
     for i in range(NODES):
-        room = NODES - i
-        if room < SMALL:
-            worth[: i + 1, open_] = ranking(exits[: i + 1, open_], room)
-        best, where = worth[0, open_], np.zeros(len(open_), dtype=np.int32)
-        for j in range(1, i + 1):
-            other = worth[j, open_]
-            better = other > best
-            np.maximum(best, other, out=best)
-            where[better] = j
-        grows = best > 0
+        where = room[: i + 1, open_].argmax(axis=0)
+        grows = room[where, open_] > 0
         open_, where = open_[grows], where[grows]
         if not len(open_):
             break
@@ -118,8 +169,9 @@ def _generation(trees: Trees, ranking: _Ranking, tree: Array, root: Array) -> Cu
         bit = np.uint16(1 << i)
         care[i + 1, open_] = care[where, open_] = care[where, open_] | bit
         want[i + 1, open_] = want[where, open_] | bit
-        for place, child in ((where, trees.left[node]), (i + 1, trees.right[node])):
-            exits[place, open_] = child
-            worth[place, open_] = ranking(child, room - 1)
+        n_left = places.left[room[where, open_], node]
+        room[i + 1, open_] = room[where, open_] - 1 - n_left
+        room[where, open_] = n_left
+        exits[where, open_], exits[i + 1, open_] = trees.left[node], trees.right[node]
         used[open_] = i + 2
     return Cut(tree, member.T, exits.T, care.T, want.T, used, np.empty(n, dtype=np.int64), np.ones(n, dtype=bool))

@@ -32,8 +32,6 @@ LEAST_NODES = 64  # a tree: smaller ones have few blocks below
 TOP_NODES = 120  # about as many as a tree of thousands has at the top
 MOST_COLUMNS = 3  # for each tree of a circuit: to search a column takes as long as a third of a block
 
-LEAF = np.uint32(0x80000000)  # SKT_LEAF of the header: what tells a leaf from a block
-
 # Questions whose answers lie in the cache together, beside the codes of the rows and a tree.
 MOST_QUESTIONS = 8192
 MOST_TREES = 96  # of a circuit: each has a byte or two for every row at hand
@@ -96,19 +94,17 @@ def _tops(trees: Trees, tables: TraversalTables) -> tuple[Trees, Array]:
 
     A leaf's value says where a row goes on that comes to it.
     """
-    node = np.sort(tables.top_node)
+    order = np.argsort(tables.top_node)
+    node, holder = tables.top_node[order], tables.top_block[order].astype(np.uint32)
     number = np.full(trees.n_nodes, -1, dtype=np.int32)
     number[node] = np.arange(len(node))
     block = np.zeros(trees.n_nodes, dtype=np.uint32)  # that begins with a node
     is_one = tables.block_node >= 0
     block[tables.block_node[is_one]] = np.flatnonzero(is_one)
-    place = np.empty(trees.n_leaves, dtype=np.uint32)
-    place[tables.leaf] = np.arange(len(tables.leaf))
 
     child = np.concatenate([trees.left[node], trees.right[node], trees.root[tables.tree_number]])
-    start = np.empty(len(child), dtype=np.uint32)
+    start = np.concatenate([holder, holder, tables.tree_block[:-1].astype(np.uint32)])  # of leaves: their blocks
     start[child >= 0] = block[child[child >= 0]]
-    start[child < 0] = LEAF | place[~child[child < 0]]
     inner = np.full(len(child), -1, dtype=np.int32)
     inner[child >= 0] = number[child[child >= 0]]
     (exits,) = np.nonzero(inner < 0)

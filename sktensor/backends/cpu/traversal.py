@@ -61,6 +61,7 @@ class TraversalTables:
     wide_code: Array | None  # uint16 (B, 12)
     block_node: Array  # int32 (B,): the forest's node that a block begins with
     top_node: Array  # int32: its nodes in blocks at the top of trees
+    top_block: Array  # int64: their blocks
     tree_block: Array  # int64 (T + 1,)
     tree_leaf: Array  # int64 (T + 1,)
     tree_output: Array  # int32 (T,)
@@ -110,7 +111,10 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
     target = np.maximum(trees.tree_target, 0)
     tree_number = np.argsort(target, kind="stable").astype(np.int32)
     made = cut(trees, trees.root[tree_number])
-    blocks, wide_code, block_node, tree_block, tree_leaf, leaf = _blocks(made, slot, key, trees.n_trees, codes.n_slots)
+    order = np.argsort(made.tree, kind="stable")  # the children of a block stay side by side
+    blocks, wide_code, tree_block, tree_leaf, leaf = _blocks(made, order, slot, key, trees.n_trees, codes.n_slots)
+    member = made.member[order]
+    top_block, place = np.nonzero((member >= 0) & made.is_top[order, None])
     linear = _linear(trees, leaf)
     values = trees.leaf_value[leaf]
     value_number, values = (None, values) if linear else _distinct(values)
@@ -119,8 +123,9 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
         codes=codes,
         blocks=blocks,
         wide_code=wide_code,
-        block_node=block_node,
-        top_node=made.member[made.is_top][made.member[made.is_top] >= 0],
+        block_node=np.ascontiguousarray(member[:, 0]),
+        top_node=member[top_block, place],
+        top_block=top_block,
         tree_block=tree_block,
         tree_leaf=tree_leaf,
         tree_output=target[tree_number].astype(np.int32),
@@ -137,10 +142,9 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
 
 
 def _blocks(
-    cut: Cut, slot: Array, key: Array, n_trees: int, n_slots: int
-) -> tuple[Array, Array | None, Array, Array, Array, Array]:
-    """The blocks by tree, their wide codes and first nodes, where trees' blocks and leaves begin, and the leaves."""
-    order = np.argsort(cut.tree, kind="stable")  # the children of a block stay side by side
+    cut: Cut, order: Array, slot: Array, key: Array, n_trees: int, n_slots: int
+) -> tuple[Array, Array | None, Array, Array, Array]:
+    """The blocks in this order, by tree, their wide codes, where trees' blocks and leaves begin, and the leaves."""
     number = np.empty(len(order) + 1, dtype=np.int64)
     number[order] = np.arange(len(order))
     number[-1] = 0  # for blocks without children that stand last
@@ -170,7 +174,7 @@ def _blocks(
     tree_block = np.searchsorted(tree, np.arange(n_trees + 1))
     tree_leaf = np.append(leaf_begin, len(leaf))[tree_block]
     wide_code = code.astype(np.uint16) if wide else None
-    return blocks, wide_code, np.ascontiguousarray(member[:, 0]), tree_block.astype(np.int64), tree_leaf, leaf
+    return blocks, wide_code, tree_block.astype(np.int64), tree_leaf, leaf
 
 
 def _aligned(n: int) -> Array:
