@@ -448,8 +448,8 @@ struct RowInRegisters {
 
   RowInRegisters(const uint32_t *codes, int64_t row) : part(reinterpret_cast<const __m256i *>(codes) + row * kRegisters) {}
 
-  uint32_t answers(const skt_block &block) const {
-    return ~(not_exceeding(block, 0) | not_exceeding(block, 8) << 8);
+  __attribute__((always_inline)) uint32_t answers(const skt_block &block) const { // GCC calls it for the last rows of a pass otherwise
+    return ~(not_exceeding(block, 0) | last_not_exceeding(block) << 8);
   }
 
  private:
@@ -463,6 +463,17 @@ struct RowInRegisters {
       const __m256 low = _mm256_castsi256_ps(codes_at<kCount / 2>(first, slot)), high = _mm256_castsi256_ps(codes_at<kCount / 2>(first + kCount / 2, slot));
       return _mm256_castps_si256(_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(slot, 31 - kBit))));
     }
+  }
+
+  // Of the last four nodes, whose codes are loaded one by one: to choose between registers takes longer from four of these on.
+  uint32_t last_not_exceeding(const skt_block &block) const {
+    if constexpr (kRegisters == 2) return not_exceeding(block, 8);
+    const int *const codes = reinterpret_cast<const int *>(part);
+    constexpr int kSlots = 8 * kRegisters - 1;
+    const __m128i code = _mm_setr_epi32(codes[block.code[8] & kSlots], codes[block.code[9] & kSlots], codes[block.code[10] & kSlots],
+                                        codes[block.code[11] & kSlots]);
+    const __m128i key = _mm_loadu_si128(reinterpret_cast<const __m128i *>(block.key + 8));
+    return static_cast<uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_max_epu32(code, key), key))));
   }
 
   // Of nodes first .. first + 8; bits of those beyond the twelfth are anything.

@@ -372,6 +372,7 @@ inline void exponentials(const skt_expf &t, const float *x, int n, float *out) {
 
 // Lanes behind the last exit may match too, the first one that does is it.
 inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
+  asm("" : "+r"(answers)); // a number: clang spreads a mask word by word
   const __m256i care = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.care));
   const __m256i want = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.want));
   const __m256i told = _mm256_and_si256(_mm256_set1_epi16(static_cast<int16_t>(answers)), care);
