@@ -4,13 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "rows.h"
 #include "sktensor.h"
 
 namespace SKT_ISA {
 
-constexpr int kFewSums = 24; // up to so many rows, each sum stays in a register while the trees pass
+constexpr int kTreesAtOnce = 4; // whose leaves many rows wait for, so that a sum is loaded once for all of them
 
 // What a linear leaf adds to a row, its terms in their order.
 template <class Feature>
@@ -35,38 +36,47 @@ struct Shared {
   uint32_t operator()(uint32_t leaf) const { return number[leaf]; }
 };
 
-template <int kOutputs, class Acc, class Entry>
-void add_vectors(const Acc *__restrict values, Entry entry, const uint32_t *leaf, int n, int64_t n_outputs, Acc *__restrict out) {
-  const int64_t width = kOutputs > 0 ? kOutputs : n_outputs;
-  for (int i = 0; i < n; i++) {
-    const Acc *const value = values + entry(leaf[i]) * width;
-    for (int64_t k = 0; k < width; k++) out[i * width + k] += value[k];
-  }
+// Adds the leaves of some trees, in their order, to the sums of n rows, `stride` apart; a leaf has n_values.
+template <int kTrees, int kValues, class Acc, class Entry>
+void add_trees(const Acc *__restrict values, Entry entry, const uint32_t *leaf, int n_trees, int n, int64_t n_values, int64_t stride,
+               Acc *__restrict out) {
+  for (int i = 0; i < n; i++, out += stride)
+    if constexpr (kValues > 0) {
+      Acc sum[kValues];
+      std::memcpy(sum, out, sizeof sum);
+      for (int tree = 0; tree < (kTrees ? kTrees : n_trees); tree++) {
+        const Acc *const value = values + int64_t(entry(leaf[int64_t(tree) * n + i])) * kValues;
+        for (int k = 0; k < kValues; k++) sum[k] += value[k];
+      }
+      std::memcpy(out, sum, sizeof sum);
+    } else {
+      for (int tree = 0; tree < n_trees; tree++) {
+        const Acc *const value = values + entry(leaf[int64_t(tree) * n + i]) * n_values;
+        for (int64_t k = 0; k < n_values; k++) out[k] += value[k];
+      }
+    }
 }
 
-// Adds the leaves of some trees, in their order, to the sums of n rows, which begin at `out`.
+template <int kValues, class Acc, class Entry>
+void add_values(const skt_traversal &t, Entry entry, int n, int n_trees, const uint32_t *leaf, Acc *out) {
+  const auto add = n_trees == kTreesAtOnce ? add_trees<kTreesAtOnce, kValues, Acc, Entry> : add_trees<0, kValues, Acc, Entry>;
+  add(static_cast<const Acc *>(t.values), entry, leaf, n_trees, n, t.n_leaf_outputs, t.sum.n_outputs, out);
+}
+
+// The same for n rows whose sums begin at `out`, whichever outputs the trees add to.
 template <class Acc, class Entry>
-void add_values(const skt_traversal &t, Entry entry, int n, int32_t tree, int32_t end, const uint32_t *leaf, Acc *out) {
-  const Acc *const values = static_cast<const Acc *>(t.values);
-  const int64_t width = t.sum.n_outputs;
-  if (t.n_leaf_outputs > 1) {
-    for (; tree < end; tree++, leaf += n) switch (width) {
-        case 2: add_vectors<2>(values, entry, leaf, n, width, out); break;
-        case 3: add_vectors<3>(values, entry, leaf, n, width, out); break;
-        case 4: add_vectors<4>(values, entry, leaf, n, width, out); break;
-        default: add_vectors<0>(values, entry, leaf, n, width, out);
+void add_leaves(const skt_traversal &t, Entry entry, int n, int32_t tree, int32_t end, const uint32_t *leaf, Acc *out) {
+  switch (t.n_leaf_outputs) {
+    case 1:
+      for (int32_t next; tree < end; leaf += int64_t(next - tree) * n, tree = next) {
+        for (next = tree + 1; next < end && t.tree_output[next] == t.tree_output[tree];) next++;
+        add_values<1>(t, entry, n, next - tree, leaf, out + t.tree_output[tree]);
       }
-  } else if (n > kFewSums) {
-    for (; tree < end; tree++, leaf += n)
-      for (int i = 0; i < n; i++) out[i * width + t.tree_output[tree]] += values[entry(leaf[i])];
-  } else {
-    for (int i = 0; i < n; i++) // with the sum in a register
-      for (int32_t at = tree; at < end;) {
-        const int32_t output = t.tree_output[at];
-        Acc sum = out[i * width + output];
-        for (; at < end && t.tree_output[at] == output; at++) sum += values[entry(leaf[int64_t(at - tree) * n + i])];
-        out[i * width + output] = sum;
-      }
+      break;
+    case 2: add_values<2>(t, entry, n, end - tree, leaf, out); break;
+    case 3: add_values<3>(t, entry, n, end - tree, leaf, out); break;
+    case 4: add_values<4>(t, entry, n, end - tree, leaf, out); break;
+    default: add_values<0>(t, entry, n, end - tree, leaf, out);
   }
 }
 
@@ -77,12 +87,12 @@ void add(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, int
     const Treatment<Feature> treatment(rows);
     for (; tree < end; tree++, leaf += n)
       for (int i = 0; i < n; i++) out[i * t.sum.n_outputs + t.tree_output[tree]] += linear_value(t, rows, treatment, leaf[i], first + i);
-  } else if (t.value_number && end - tree == 1) {
-    add_values(t, Shared{t.value_number}, n, tree, end, leaf, out);
+  } else if (t.value_number && end - tree <= kTreesAtOnce) {
+    add_leaves(t, Shared{t.value_number}, n, tree, end, leaf, out);
   } else {
-    if (t.value_number) // of several trees come from far away, all at once
+    if (t.value_number) // of many trees come from far away, all at once
       for (int64_t i = 0; i < int64_t(end - tree) * n; i++) leaf[i] = t.value_number[leaf[i]];
-    add_values(t, Own(), n, tree, end, leaf, out);
+    add_leaves(t, Own(), n, tree, end, leaf, out);
   }
 }
 

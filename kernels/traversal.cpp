@@ -298,11 +298,12 @@ void walk_few(const skt_traversal &t, const uint32_t *codes, int64_t width, int6
 template <int kWidth, class Use>
 __attribute__((noinline)) void walk_many(const skt_traversal &t, const skt_rows &rows, int32_t features, int64_t at_once, char *memory, const uint32_t *codes,
                                          int64_t width, int64_t row, int n, bool fetch, Walkers walkers, uint32_t *leaf, Use use) {
-  int32_t tree = 0;
+  int32_t tree = 0, used = 0;
   const auto through = [&](const Top &top) {
-    walk_tree<kWidth>(t, tree, top, codes, width, n, fetch, walkers, leaf);
-    use(row, n, tree, tree + 1, leaf);
-    tree++;
+    walk_tree<kWidth>(t, tree, top, codes, width, n, fetch, walkers, leaf + int64_t(tree - used) * n);
+    if (++tree - used < kTreesAtOnce && tree < t.n_trees) return;
+    use(row, n, used, tree, leaf);
+    used = tree;
   };
   if (t.n_tops && n >= kTopRows) {
     Tops tops(t, rows, features, at_once, memory);
@@ -327,7 +328,7 @@ void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int
   const int64_t most = std::clamp<int64_t>(kCodeBytes / (4 * int64_t(t.codes.n_base_slots)), 64, kMostRows);
   const int64_t at_once = std::min(most, last - first), places = std::max<int64_t>(at_once, kPairs);
   const size_t code_bytes = (size_t(at_once) * t.codes.n_slots * 4 + 63) / 64 * 64;
-  const size_t walker_bytes = (places * 12 + 63) / 64 * 64;
+  const size_t walker_bytes = (8 * places + 4 * std::max(places, kTreesAtOnce * at_once) + 63) / 64 * 64;
   char *const room = scratch.of(code_bytes + walker_bytes + (at_once >= kTopRows ? Tops::bytes(t, at_once) : 0));
   uint32_t *const codes = reinterpret_cast<uint32_t *>(room), *const of_places = reinterpret_cast<uint32_t *>(room + code_bytes);
   const Walkers walkers{of_places, of_places + places};
