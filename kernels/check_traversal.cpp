@@ -53,16 +53,16 @@ int exits_of(const skt_block &block) {
   return sets == 1u << SKT_BLOCK_NODES ? n : -1;
 }
 
-int32_t check_block(const skt_traversal &t, int64_t b, int64_t blocks_end, int64_t leaves_begin, int64_t leaves_end) {
+int32_t check_block(const skt_traversal &t, int64_t b, int32_t tree) {
   const skt_block &block = t.blocks[b];
   for (int i = 0; i < SKT_BLOCK_NODES; i++)
     if ((t.wide_code ? t.wide_code[SKT_BLOCK_NODES * b + i] : block.code[i]) >= t.codes.n_slots) return kNodeCode;
   const int exits = exits_of(block);
   if (exits < 0 || block.n_blocks > uint32_t(exits)) return kExits;
   const int64_t n_blocks = block.n_blocks, child = block.first[0];
-  if (n_blocks && (child <= b || child + n_blocks > blocks_end)) return kChildren;
+  if (n_blocks && (child <= b || child < t.tree_block[tree] || child + n_blocks > t.tree_block[tree + 1])) return kChildren;
   const int64_t leaf = static_cast<uint32_t>(block.first[1] + block.n_blocks);
-  if (exits > n_blocks && (leaf < leaves_begin || leaf + exits - n_blocks > leaves_end)) return kLeaves;
+  if (exits > n_blocks && (leaf < t.tree_leaf[tree] || leaf + exits - n_blocks > t.tree_leaf[tree + 1])) return kLeaves;
   return kFine;
 }
 
@@ -71,11 +71,13 @@ int32_t check_trees(const skt_traversal &t) {
   if (t.n_blocks && !t.blocks) return kBlocksMissing;
   if (t.n_blocks && reinterpret_cast<uintptr_t>(t.blocks) % 64) return kAlignment;
   if (!t.wide_code && t.codes.n_slots > kNarrowSlots) return kNodeCode;
-  if (!ascends(t.tree_block, t.n_trees, 0, t.n_blocks, true)) return kTreeBlocks;
+  if (!ascends(t.tree_block, t.n_trees, t.n_trees, t.n_blocks)) return kTreeBlocks;
   if (!ascends(t.tree_leaf, t.n_trees, 0, t.n_leaves, true)) return kTreeLeaves;
-  for (int32_t tree = 0; tree < t.n_trees; tree++)
+  for (int32_t tree = 0; tree < t.n_trees; tree++) {
+    if (const int32_t error = check_block(t, tree, tree)) return error;
     for (int64_t b = t.tree_block[tree]; b < t.tree_block[tree + 1]; b++)
-      if (const int32_t error = check_block(t, b, t.tree_block[tree + 1], t.tree_leaf[tree], t.tree_leaf[tree + 1])) return error;
+      if (const int32_t error = check_block(t, b, tree)) return error;
+  }
   return kFine;
 }
 
@@ -111,7 +113,7 @@ int32_t check_tops(const skt_traversal &t) {
       if (!piece || top.piece_output[piece] != top.piece_output[piece - 1]) tree++;
       if (top.piece_output[piece] != tree) return kTops;
       for (int64_t e = 0; e < int64_t(1) << top.piece_bits[piece]; e++)
-        if (const uint32_t at = start[top.piece_first[piece] + e]; at < t.tree_block[tree] || at >= t.tree_block[tree + 1]) return kTopStarts;
+        if (const uint32_t at = start[top.piece_first[piece] + e]; at != tree && (at < t.tree_block[tree] || at >= t.tree_block[tree + 1])) return kTopStarts;
     }
   }
   if (t.n_tops && tree + 1 != t.n_trees) return kTops;

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 13
+#define SKT_ABI 14
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -199,10 +199,10 @@ typedef struct {
 typedef struct {
   skt_codes codes;
   int32_t n_trees;
-  const skt_block *blocks;   /* (B) 64-byte aligned; a block's blocks stand behind it */
+  const skt_block *blocks;   /* (B) 64-byte aligned: the roots of all trees, then each tree's other blocks; a block's blocks stand behind it */
   const uint16_t *wide_code; /* (B, 12) slots, where there are more than 256, or NULL */
   int64_t n_blocks;
-  const int64_t *tree_block; /* (T + 1) where a tree's blocks begin, its root's first */
+  const int64_t *tree_block; /* (T + 1) where its other blocks begin */
   const int64_t *tree_leaf;  /* (T + 1) where its leaves begin */
   const int32_t *tree_output; /* (T) the output that it adds to, ascending; with vector leaves unused */
   const int32_t *leaf;        /* (L) the number that skt_leaves gives for a leaf */

@@ -154,21 +154,15 @@ struct Entering {
   void fetch_ahead(const Trees &, int64_t) const {}
 };
 
-// One of n rows before the roots of some trees: the same.
-class Roots {
- public:
-  const int64_t *tree_block;
-  int32_t n_trees, n, row;
+// One of n rows before the roots of some trees, which stand side by side: the same.
+struct Roots {
+  int32_t tree, n, row; // the first tree
 
-  uint32_t block_of(int64_t i) const { return static_cast<uint32_t>(tree_block[i]); }
+  uint32_t block_of(int64_t i) const { return static_cast<uint32_t>(tree + i); }
   uint32_t number_of(int64_t i) const { return static_cast<uint32_t>(row | (i * n + row) << 16); }
-  void fetch_first(const Trees &trees) const {
-    for (int64_t i = 0; i < std::min<int64_t>(kAhead, n_trees); i++) fetch_block(trees.blocks + tree_block[i]);
-  }
-  void fetch_ahead(const Trees &trees, int64_t i) const { fetch_block(trees.blocks + tree_block[std::min<int64_t>(i + kAhead, n_trees - 1)]); }
+  void fetch_ahead(const Trees &trees, int64_t i) const { fetch_block(trees.blocks + tree + i + kAhead); }
 
- private:
-  static constexpr int64_t kAhead = 32;
+  static constexpr int64_t kAhead = 8;
 };
 
 // Takes some walkers a block further and keeps those that have not arrived; how many there are then. Whatever is asked of one is asked of all before
@@ -240,7 +234,7 @@ void walk_tree(const skt_traversal &t, int32_t tree, const Top &top, const uint3
     near_end = std::min(n, near + kNearRows);
     const int taken = std::clamp(top.n, near, near_end);
     top.starts(near, taken, leaf);
-    std::fill(leaf + taken, leaf + near_end, static_cast<uint32_t>(t.tree_block[tree]));
+    std::fill(leaf + taken, leaf + near_end, static_cast<uint32_t>(tree)); // at its root
     for (int begin = near, end; begin < near_end; begin = end) {
       ahead.fetch(lines);
       end = std::min(near_end, begin + kGroup);
@@ -260,16 +254,14 @@ void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_
   int64_t kept = 0;
   if (n <= kRowByRow) {
     for (int32_t row = 0; row < n; row++) {
-      const Roots roots{t.tree_block + tree, end - tree, n, row};
       const Walkers behind{walkers.block + kept, walkers.row + kept};
-      if (kFetch) roots.fetch_first(trees);
-      kept += pass<kWidth, kOneInMany, kFetch>(trees, codes + row * width, width, roots, behind, roots.n_trees, leaf);
+      kept += pass<kWidth, kOneInMany, kFetch>(trees, codes + row * width, width, Roots{tree, n, row}, behind, end - tree, leaf);
     }
   } else { // those in a tree side by side
     for (int32_t i = tree; i < end; i++) {
-      if (kFetch) fetch_block(trees.blocks + t.tree_block[i]);
+      if (kFetch) fetch_block(trees.blocks + i);
       for (int row = 0; row < n; row++, kept++) {
-        walkers.block[kept] = static_cast<uint32_t>(t.tree_block[i]);
+        walkers.block[kept] = static_cast<uint32_t>(i);
         walkers.row[kept] = row | static_cast<uint32_t>(kept) << 16;
       }
     }

@@ -32,8 +32,10 @@ class TraversalTables : public RandomCodes {
     is_wide_ = t.codes.n_slots > 256 || random.once_in(10);
     t.n_leaf_outputs = t.sum.n_outputs > 1 && random.once_in(2) ? t.sum.n_outputs : 1;
     t.n_trees = static_cast<int32_t>(random.one_of({random.below(3), random.below(12), random.below(60)}));
+    blocks.resize(t.n_trees);
+    tree_block[0] = t.n_trees;
     for (int32_t tree = 0; tree < t.n_trees; tree++) {
-      make_tree(random);
+      make_tree(random, tree);
       tree_output.push_back(t.n_leaf_outputs > 1 ? tree : static_cast<int32_t>(random.below(t.sum.n_outputs)));
     }
     if (t.n_leaf_outputs == 1) std::sort(tree_output.begin(), tree_output.end());
@@ -127,7 +129,7 @@ class TraversalTables : public RandomCodes {
   // Circuits that let every row begin at the root, however they come to it.
   void make_tops(Random &random) {
     std::vector<uint32_t> root;
-    for (int32_t tree = 0; tree < t.n_trees; tree++) root.push_back(static_cast<uint32_t>(tree_block[tree]));
+    for (int32_t tree = 0; tree < t.n_trees; tree++) root.push_back(static_cast<uint32_t>(tree));
     for (int32_t tree = 0, end; tree < t.n_trees; tree = end) {
       end = tops.size() < 2 ? static_cast<int32_t>(random.from(tree + 1, t.n_trees)) : t.n_trees;
       tops.emplace_back(random, features, thresholds, root, tree, end);
@@ -136,14 +138,13 @@ class TraversalTables : public RandomCodes {
   }
 
   // Blocks of one tree, each with its children side by side behind it and its leaves in the order of the blocks.
-  void make_tree(Random &random) {
-    const size_t begin = blocks.size(), most = static_cast<size_t>(random.once_in(40) ? 400 : random.one_of({1, 4, 30}));
-    blocks.emplace_back();
-    for (size_t b = begin; b < blocks.size(); b++) {
+  void make_tree(Random &random, int32_t tree) {
+    const size_t begin = blocks.size(), most = static_cast<size_t>(random.once_in(40) ? 400 : random.one_of({0, 3, 30}));
+    for (size_t b = tree, next = begin; b == size_t(tree) || b < blocks.size(); b = next++) {
       const int n_nodes = questions_.empty() ? 0 : static_cast<int>(random.one_of({random.from(1, 3), random.from(0, SKT_BLOCK_NODES), int64_t(SKT_BLOCK_NODES)}));
       const int64_t room = static_cast<int64_t>(most - std::min(most, blocks.size() - begin));
       const uint32_t n_blocks = static_cast<uint32_t>(random.from(0, std::min<int64_t>(n_nodes + 1, room)));
-      skt_block block = random_block(random, n_nodes);
+      skt_block block = random_block(random, n_nodes, b);
       block.n_blocks = n_blocks;
       block.first[0] = static_cast<uint32_t>(blocks.size());
       block.first[1] = static_cast<uint32_t>(leaf.size()) - n_blocks;
@@ -156,8 +157,9 @@ class TraversalTables : public RandomCodes {
     tree_leaf.push_back(static_cast<int64_t>(leaf.size()));
   }
 
-  skt_block random_block(Random &random, int n_nodes) {
+  skt_block random_block(Random &random, int n_nodes, size_t b) {
     skt_block block{};
+    if (is_wide_) wide_code.resize(std::max(wide_code.size(), SKT_BLOCK_NODES * (b + 1)));
     std::fill_n(block.want, SKT_BLOCK_EXITS, uint16_t(0xFFFF));
     std::fill_n(block.key, SKT_BLOCK_NODES, 0xFFFFFFFFu);
     block.want[0] = 0;
@@ -174,7 +176,7 @@ class TraversalTables : public RandomCodes {
         block.key[i] = random.one_of(question.keys);
       }
       block.code[i] = is_wide_ ? 0 : static_cast<uint8_t>(slot);
-      if (is_wide_) wide_code.push_back(static_cast<uint16_t>(slot));
+      if (is_wide_) wide_code[SKT_BLOCK_NODES * b + i] = static_cast<uint16_t>(slot);
     }
     for (int64_t i = n_nodes; i > 0; i--) {
       const int64_t other = random.from(0, i);
@@ -206,7 +208,7 @@ class TraversalTables : public RandomCodes {
   }
 
   int64_t reached(const std::vector<uint32_t> &codes, int32_t tree) const {
-    for (int64_t b = tree_block[tree];;) {
+    for (int64_t b = tree;;) {
       const skt_block &block = blocks[b];
       uint32_t bits = 0;
       for (int i = 0; i < SKT_BLOCK_NODES; i++)

@@ -103,7 +103,7 @@ def _tops(trees: Trees, tables: TraversalTables) -> tuple[Trees, Array]:
     block[tables.block_node[is_one]] = np.flatnonzero(is_one)
 
     child = np.concatenate([trees.left[node], trees.right[node], trees.root[tables.tree_number]])
-    start = np.concatenate([holder, holder, tables.tree_block[:-1].astype(np.uint32)])  # of leaves: their blocks
+    start = np.concatenate([holder, holder, np.arange(trees.n_trees, dtype=np.uint32)])  # of leaves: their blocks
     start[child >= 0] = block[child[child >= 0]]
     inner = np.full(len(child), -1, dtype=np.int32)
     inner[child >= 0] = number[child[child >= 0]]

@@ -111,7 +111,9 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
     target = np.maximum(trees.tree_target, 0)
     tree_number = np.argsort(target, kind="stable").astype(np.int32)
     made = cut(trees, trees.root[tree_number])
-    order = np.argsort(made.tree, kind="stable")  # the children of a block stay side by side
+    # Roots first, as the cut has them; the children of a block stay side by side.
+    others = np.argsort(made.tree[trees.n_trees :], kind="stable")
+    order = np.concatenate([np.arange(trees.n_trees), trees.n_trees + others])
     blocks, wide_code, tree_block, tree_leaf, leaf = _blocks(made, order, slot, key, trees.n_trees, codes.n_slots)
     member = made.member[order]
     top_block, place = np.nonzero((member >= 0) & made.is_top[order, None])
@@ -144,7 +146,7 @@ def compile(trees: Trees, rows_dtype: str) -> TraversalTables:
 def _blocks(
     cut: Cut, order: Array, slot: Array, key: Array, n_trees: int, n_slots: int
 ) -> tuple[Array, Array | None, Array, Array, Array]:
-    """The blocks in this order, by tree, their wide codes, where trees' blocks and leaves begin, and the leaves."""
+    """The blocks in this order, their wide codes, where trees' other blocks and leaves begin, and the leaves."""
     number = np.empty(len(order) + 1, dtype=np.int64)
     number[order] = np.arange(len(order))
     number[-1] = 0  # for blocks without children that stand last
@@ -156,7 +158,9 @@ def _blocks(
     kind, lanes = by_kind >> 4, by_kind & 15
     at = order[:, None] * EXITS + lanes
     n_blocks, n_leaves = np.count_nonzero(kind == 0, axis=1), np.count_nonzero(kind == 1, axis=1)
-    leaf_begin = np.cumsum(n_leaves) - n_leaves
+    by_tree = np.argsort(cut.tree[order], kind="stable")
+    leaf_begin = np.empty(len(order), dtype=np.int64)
+    leaf_begin[by_tree] = np.cumsum(n_leaves[by_tree]) - n_leaves[by_tree]
 
     blocks = _aligned(len(order))
     blocks["key"] = np.append(key, np.uint32(HIGHEST))[member]
@@ -168,11 +172,10 @@ def _blocks(
     blocks["want"] = np.where(kind == 2, 0xFFFF, cut.want.ravel()[at])
     blocks["first"][:, 0] = np.where(n_blocks > 0, number[np.minimum(cut.child[order], len(order))], 0)
     blocks["first"][:, 1] = (leaf_begin - n_blocks) % 2**32
-    leaf = ~cut.exit.ravel()[at][kind == 1]
+    leaf = ~cut.exit.ravel()[at[by_tree]][kind[by_tree] == 1]
 
-    tree = cut.tree[order]
-    tree_block = np.searchsorted(tree, np.arange(n_trees + 1))
-    tree_leaf = np.append(leaf_begin, len(leaf))[tree_block]
+    tree_block = n_trees + np.searchsorted(cut.tree[order[n_trees:]], np.arange(n_trees + 1))
+    tree_leaf = np.append(leaf_begin[:n_trees], len(leaf))
     wide_code = code.astype(np.uint16) if wide else None
     return blocks, wide_code, tree_block.astype(np.int64), tree_leaf, leaf
 

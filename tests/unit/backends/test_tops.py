@@ -134,7 +134,7 @@ def test_a_way_out_of_the_tree_is_refused():
     top = loaded.structure.tops[0]
     start = (ctypes.c_uint32 * top.n_values).from_address(top.values)
     kept = start[0]
-    for wrong in (loaded.structure.n_blocks, 2**32 - 1, int(loaded.tables.tree_block[1])):
+    for wrong in (loaded.structure.n_blocks, 2**32 - 1, 1, int(loaded.tables.tree_block[1])):  # 1 is the next root
         start[0] = wrong
         assert error_of(loaded.structure) == 228
     start[0] = kept

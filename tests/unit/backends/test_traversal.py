@@ -34,8 +34,7 @@ def test_every_leaf_has_one_exit_and_blocks_lead_on(forest, rows_dtype):
         first = int(block["first"][0])
         children += range(first, first + block["n_blocks"]) if block["n_blocks"] else []
         assert not block["n_blocks"] or first > b
-    roots = set(tables.tree_block[:-1].tolist())
-    assert sorted([*children, *roots]) == list(range(len(tables.blocks)))
+    assert sorted([*range(forest.n_trees), *children]) == list(range(len(tables.blocks)))
     nodes = np.count_nonzero(tables.blocks["key"] != cpu_traversal.HIGHEST)
     assert nodes <= forest.n_nodes  # a node whose threshold no value exceeds looks like none
     assert tables.blocks.ctypes.data % 64 == 0
