@@ -469,9 +469,9 @@ struct RowInRegisters {
   uint32_t last_not_exceeding(const skt_block &block) const {
     if constexpr (kRegisters == 2) return not_exceeding(block, 8);
     const int *const codes = reinterpret_cast<const int *>(part);
-    constexpr int kSlots = 8 * kRegisters - 1;
-    const __m128i code = _mm_setr_epi32(codes[block.code[8] & kSlots], codes[block.code[9] & kSlots], codes[block.code[10] & kSlots],
-                                        codes[block.code[11] & kSlots]);
+    constexpr int kMask = 8 * kRegisters - 1;
+    const __m128i code = _mm_setr_epi32(codes[block.code[8] & kMask], codes[block.code[9] & kMask], codes[block.code[10] & kMask],
+                                        codes[block.code[11] & kMask]);
     const __m128i key = _mm_loadu_si128(reinterpret_cast<const __m128i *>(block.key + 8));
     return static_cast<uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_max_epu32(code, key), key))));
   }

@@ -57,12 +57,12 @@ class TraversalTables:
 
     n_columns: int  # of X
     codes: Codes
-    blocks: Array  # BLOCK (B,), 64-byte aligned
+    blocks: Array  # BLOCK (B,), 64-byte aligned: the roots of all trees, then each tree's others
     wide_code: Array | None  # uint16 (B, 12)
     block_node: Array  # int32 (B,): the forest's node that a block begins with
     top_node: Array  # int32: its nodes in blocks at the top of trees
     top_block: Array  # int64: their blocks
-    tree_block: Array  # int64 (T + 1,)
+    tree_block: Array  # int64 (T + 1,): where a tree's other blocks begin
     tree_leaf: Array  # int64 (T + 1,)
     tree_output: Array  # int32 (T,)
     tree_number: Array  # int32 (T,): the forest's number of a tree

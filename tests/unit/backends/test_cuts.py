@@ -30,20 +30,19 @@ def least(trees, weight, root):
     return below(int(root), 0)
 
 
-def random_covers(rng, trees):
-    """Rows of training for each leaf, as few nodes as not without any, and those below for each node."""
-    leaf = rng.integers(0, 50, trees.n_leaves).astype(float)
+def summed(trees, leaf):
+    """For each node what its leaves have together, then these."""
+    node_sum = np.zeros(trees.n_nodes)
 
-    def rows(node):
+    def below(node):
         if node < 0:
             return leaf[~node]
-        cover[node] = rows(trees.left[node]) + rows(trees.right[node])
-        return cover[node]
+        node_sum[node] = below(trees.left[node]) + below(trees.right[node])
+        return node_sum[node]
 
-    cover = np.zeros(trees.n_nodes)
     for root in trees.root:
-        rows(root)
-    return np.concatenate([cover, leaf])
+        below(root)
+    return np.concatenate([node_sum, leaf])
 
 
 @given(seed=st.integers(0, 2**32 - 1), chain=st.booleans())
@@ -51,7 +50,7 @@ def random_covers(rng, trees):
 def test_no_cut_has_rows_pass_fewer_blocks(seed, chain):
     rng = np.random.default_rng(seed)
     forest = random_forest(rng, n_trees=3, max_depth=25 if chain else 7, chain=chain, single_leaf="some", cover=True)
-    trees = forest.replace(cover=random_covers(rng, forest.trees)).trees
+    trees = forest.replace(cover=summed(forest.trees, rng.integers(0, 50, forest.n_leaves).astype(float))).trees
     made = cut(trees, trees.root)
     first = made.member[:, 0]
     for tree, root in enumerate(trees.root):
@@ -83,24 +82,11 @@ def test_every_node_is_in_one_block_whatever_its_weight(forest, weight):
     assert sorted(~made.exit[inside & (made.exit < 0)]) == list(range(forest.n_leaves))
 
 
-def test_without_covers_every_leaf_counts_alike():
-    """A bush beside a chain: blocks are made where most nodes are."""
+def test_without_covers_as_many_rows_are_expected_as_there_are_nodes():
     rng = np.random.default_rng(0)
     trees = random_forest(rng, n_trees=1, max_depth=9, single_leaf="none").trees
-    size = np.ones(trees.n_nodes)
-    for node in sorted(range(trees.n_nodes), key=lambda node: -depths(trees)[node]):
-        size[node] += sum(size[child] for child in (trees.left[node], trees.right[node]) if child >= 0)
-    made = cut(trees, trees.root)
-    blocks = made.member[:, 0]
+    assert trees.cover is None
+    size = summed(trees, np.ones(trees.n_leaves)) - 1  # a tree has one node less than leaves
+    blocks = cut(trees, trees.root).member[:, 0]
     cost = size[blocks].sum() + len(blocks) * BLOCK_SHARE * size[trees.root[0]]
-    np.testing.assert_allclose(cost, least(trees, size, trees.root[0]), rtol=1e-5)
-
-
-def depths(trees):
-    """How many nodes stand above each one."""
-    found, todo = {}, [(int(root), 0) for root in trees.root if root >= 0]
-    while todo:
-        node, depth = todo.pop()
-        found[node] = depth
-        todo += [(int(child), depth + 1) for child in (trees.left[node], trees.right[node]) if child >= 0]
-    return found
+    np.testing.assert_allclose(cost, least(trees, size, trees.root[0]), rtol=1e-5)  # sums of float32

@@ -40,7 +40,7 @@ def test_every_leaf_has_one_exit_and_blocks_lead_on(forest, rows_dtype):
     assert tables.blocks.ctypes.data % 64 == 0
 
 
-def test_heavy_nodes_come_first():
+def test_blocks_are_filled_along_the_way_of_all_rows():
     """A chain of 100 nodes that all rows walk to its end, beside bushes that none goes to."""
     rng = np.random.default_rng(0)
     forest = random_forest(rng, n_trees=1, max_depth=60, chain=True, single_leaf="none", shuffle=False, cover=True)
