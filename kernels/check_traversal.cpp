@@ -61,13 +61,14 @@ int32_t check_block(const skt_traversal &t, int64_t b, int32_t tree) {
   if (exits < 0 || block.n_blocks > uint32_t(exits)) return kExits;
   const int64_t n_blocks = block.n_blocks, child = block.first[0];
   if (n_blocks && (child <= b || child < t.tree_block[tree] || child + n_blocks > t.tree_block[tree + 1])) return kChildren;
-  const int64_t leaf = static_cast<uint32_t>(block.first[1] + block.n_blocks);
+  const int64_t leaf = static_cast<uint32_t>(block.first[1] + block.n_blocks) - t.n_blocks;
   if (exits > n_blocks && (leaf < t.tree_leaf[tree] || leaf + exits - n_blocks > t.tree_leaf[tree + 1])) return kLeaves;
   return kFine;
 }
 
 int32_t check_trees(const skt_traversal &t) {
   if (t.n_trees < 0 || t.n_blocks < 0 || t.n_blocks > UINT32_MAX || t.n_leaves < 0 || t.n_leaves > INT32_MAX) return kBlocksMissing;
+  if (t.n_blocks + t.n_leaves > UINT32_MAX) return kBlocksMissing;
   if (t.n_blocks && !t.blocks) return kBlocksMissing;
   if (t.n_blocks && reinterpret_cast<uintptr_t>(t.blocks) % 64) return kAlignment;
   if (!t.wide_code && t.codes.n_slots > kNarrowSlots) return kNodeCode;
@@ -108,12 +109,12 @@ int32_t check_tops(const skt_traversal &t) {
     const skt_bitsliced &top = t.tops[i];
     if (top.n_columns != t.codes.n_columns || top.sum.acc_dtype != SKT_FLOAT32 || top.sum.n_outputs > t.n_trees || top.n_leaf_outputs != 1) return kTops;
     if (check_bitsliced(top)) return kTopCircuits;
-    const uint32_t *const start = static_cast<const uint32_t *>(top.values);
+    const uint8_t *const start = static_cast<const uint8_t *>(top.values);
     for (int32_t piece = 0; piece < top.n_pieces; piece++) {
       if (!piece || top.piece_output[piece] != top.piece_output[piece - 1]) tree++;
       if (top.piece_output[piece] != tree) return kTops;
       for (int64_t e = 0; e < int64_t(1) << top.piece_bits[piece]; e++)
-        if (const uint32_t at = start[top.piece_first[piece] + e]; at != tree && (at < t.tree_block[tree] || at >= t.tree_block[tree + 1])) return kTopStarts;
+        if (start[top.piece_first[piece] + e] > t.tree_block[tree + 1] - t.tree_block[tree]) return kTopStarts;
     }
   }
   if (t.n_tops && tree + 1 != t.n_trees) return kTops;

@@ -27,13 +27,15 @@ double linear_value(const skt_traversal &t, const skt_rows &rows, const Treatmen
   return begin == end ? constant : total;
 }
 
-// The entry of `values` for a leaf: its own number, or one that it shares with others of the same value.
+// The entry of `values` for a leaf, of which blocks number the first one `first`: its own, or one that it shares with others of the same value.
 struct Own {
-  uint32_t operator()(uint32_t leaf) const { return leaf; }
+  int64_t first;
+  int64_t operator()(uint32_t leaf) const { return leaf - first; }
 };
 struct Shared {
+  int64_t first;
   const uint16_t *number;
-  uint32_t operator()(uint32_t leaf) const { return number[leaf]; }
+  int64_t operator()(uint32_t leaf) const { return number[leaf - first]; }
 };
 
 // Adds the leaves of some trees, in their order, to the sums of n rows, `stride` apart; a leaf has n_values.
@@ -45,7 +47,7 @@ void add_trees(const Acc *__restrict values, Entry entry, const uint32_t *leaf, 
       Acc sum[kValues];
       std::memcpy(sum, out, sizeof sum);
       for (int tree = 0; tree < (kTrees ? kTrees : n_trees); tree++) {
-        const Acc *const value = values + int64_t(entry(leaf[int64_t(tree) * n + i])) * kValues;
+        const Acc *const value = values + entry(leaf[int64_t(tree) * n + i]) * kValues;
         for (int k = 0; k < kValues; k++) sum[k] += value[k];
       }
       std::memcpy(out, sum, sizeof sum);
@@ -83,16 +85,18 @@ void add_leaves(const skt_traversal &t, Entry entry, int n, int32_t tree, int32_
 // The same for rows first .. first + n, by whatever kind of leaves these are.
 template <class Feature, class Acc>
 void add(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, int32_t tree, int32_t end, uint32_t *leaf, Acc *out) {
+  const int64_t first_leaf = t.n_blocks;
   if (t.linear_first) {
     const Treatment<Feature> treatment(rows);
     for (; tree < end; tree++, leaf += n)
-      for (int i = 0; i < n; i++) out[i * t.sum.n_outputs + t.tree_output[tree]] += linear_value(t, rows, treatment, leaf[i], first + i);
+      for (int i = 0; i < n; i++) out[i * t.sum.n_outputs + t.tree_output[tree]] += linear_value(t, rows, treatment, static_cast<uint32_t>(leaf[i] - first_leaf), first + i);
   } else if (t.value_number && end - tree <= kTreesAtOnce) {
-    add_leaves(t, Shared{t.value_number}, n, tree, end, leaf, out);
+    add_leaves(t, Shared{first_leaf, t.value_number}, n, tree, end, leaf, out);
+  } else if (t.value_number) { // of many trees come from far away, all at once
+    for (int64_t i = 0; i < int64_t(end - tree) * n; i++) leaf[i] = t.value_number[leaf[i] - first_leaf];
+    add_leaves(t, Own{0}, n, tree, end, leaf, out);
   } else {
-    if (t.value_number) // of many trees come from far away, all at once
-      for (int64_t i = 0; i < int64_t(end - tree) * n; i++) leaf[i] = t.value_number[leaf[i]];
-    add_leaves(t, Own(), n, tree, end, leaf, out);
+    add_leaves(t, Own{first_leaf}, n, tree, end, leaf, out);
   }
 }
 

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 14
+#define SKT_ABI 15
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -154,7 +154,7 @@ typedef struct {
   uint32_t n_blocks; /* exits that lead to blocks */
   uint16_t care[13];
   uint16_t want[13]; /* 0xFFFF beyond the last exit, where `care` is 0 */
-  uint32_t first[2]; /* exit e leads to block first[0] + e, or from n_blocks on to leaf first[1] + e, modulo 2**32 */
+  uint32_t first[2]; /* exit e leads to first[0] + e, or from n_blocks on to first[1] + e, modulo 2**32: a block, or from B on a leaf, B + its number */
   uint32_t reserved;
 } skt_block;
 
@@ -217,8 +217,8 @@ typedef struct {
   const double *linear_coef;
   const double *linear_const; /* (L) */
   /* Circuits that take many rows through the tops of trees, in the order of these, or NULL. The output of a piece is the number of its tree, and its
-   * float32 `values` are uint32 instead: the block at which a row enters the tree. A tree may have several pieces, all but one of which answer a row
-   * with the root. */
+   * `values` are uint8 instead of float32: 0 where a row enters the tree at its root, or else one more than the number of the block, counted from where
+   * the tree's other blocks begin. A tree may have several pieces, all but one of which answer a row with 0. */
   const skt_bitsliced *tops; /* (n_tops) */
   int32_t n_tops;
   skt_sum sum;

@@ -21,7 +21,6 @@ namespace {
 
 constexpr int kCodeBytes = 1 << 19;    // of the rows at hand: with a large tree they fit into a second-level cache
 constexpr int kMostRows = 4096;        // at hand
-constexpr int kNearRows = 128;         // of these, whose codes stay in the first-level cache while they walk
 constexpr int kFewWalkers = 16;        // up to here, each waits for its own loads: the next rows join them
 constexpr int kRowByRow = 4;           // up to here, each row at the roots of all trees with its codes in registers
 constexpr int kFewRows = 24;           // up to here, many trees at once ...
@@ -80,8 +79,9 @@ bool encode(const skt_traversal &t, const skt_rows &rows, int64_t first, int n, 
 struct Trees {
   const skt_block *blocks;
   const uint16_t *wide_code;
+  uint32_t n_blocks;
 
-  explicit Trees(const skt_traversal &t) : blocks(t.blocks), wide_code(t.wide_code) {}
+  explicit Trees(const skt_traversal &t) : blocks(t.blocks), wide_code(t.wide_code), n_blocks(static_cast<uint32_t>(t.n_blocks)) {}
 };
 
 // The codes of a row, and its answers to the questions of a block, node 0's lowest; bits beyond the nodes may be anything.
@@ -134,70 +134,53 @@ enum Kind { kManyInOne, kManyInMany, kOneInMany };
 struct Walkers {
   uint32_t *block, *row;
 
-  uint32_t block_of(int64_t i) const { return block[i]; }
-  uint32_t number_of(int64_t i) const { return row[i]; }
-  void fetch_ahead(const Trees &, int64_t) const {}
+  Walkers operator+(int64_t n) const { return {block + n, row + n}; }
+
+  // Keeps those of the first n, of these numbers, that are at a block and not at a leaf; how many there are.
+  template <class Numbers>
+  int64_t keep(const Trees &trees, Numbers number, int64_t n) const { return keep_below(trees.n_blocks, block, number, n, row); }
 
   template <Kind kKind>
-  static uint32_t row_of(uint32_t row) { return kKind == kManyInOne ? row : row & 0xFFFF; }
+  static uint32_t row_of(uint32_t number) { return kKind == kManyInOne ? number : number & 0xFFFF; }
   template <Kind kKind>
-  static uint32_t place_of(uint32_t row) { return kKind == kManyInOne ? row : row >> 16; }
+  static uint32_t place_of(uint32_t number) { return kKind == kManyInOne ? number : number >> 16; }
 };
 
-// Neighbouring rows that enter one tree, each at a block of its own: where walkers come from.
-struct Entering {
-  const uint32_t *block;
-  int64_t row; // the first
-
-  uint32_t block_of(int64_t i) const { return block[i]; }
-  uint32_t number_of(int64_t i) const { return static_cast<uint32_t>(row + i); }
-  void fetch_ahead(const Trees &, int64_t) const {}
-};
-
-// One of n rows before the roots of some trees, which stand side by side: the same.
-struct Roots {
-  int32_t tree, n, row; // the first tree
-
-  uint32_t block_of(int64_t i) const { return static_cast<uint32_t>(tree + i); }
-  uint32_t number_of(int64_t i) const { return static_cast<uint32_t>(row | (i * n + row) << 16); }
-  void fetch_ahead(const Trees &trees, int64_t i) const { fetch_block(trees.blocks + tree + i + kAhead); }
-
-  static constexpr int64_t kAhead = 8;
-};
-
-// Takes some walkers a block further and keeps those that have not arrived; how many there are then. Whatever is asked of one is asked of all before
-// the answer is needed: a processor sees no farther than a few steps of one after the other.
-template <int kCount, int kWidth, Kind kKind, bool kFetch, class Source>
-inline int64_t step(const Trees &trees, const uint32_t *codes, int64_t width, const Row<kWidth> &first, Source from, Walkers walkers, int64_t i,
-                    int64_t kept, uint32_t *leaf) {
+// Takes some walkers, of these numbers and at these blocks, to what comes next: a block, or the leaf that stays. Whatever is asked of one is asked of
+// all before the answer is needed: a processor sees no farther than a few steps of one after the other.
+template <int kCount, int kWidth, Kind kKind, bool kFetch, class Blocks, class Numbers>
+inline void step(const Trees &trees, const uint32_t *codes, int64_t width, const Row<kWidth> &first, Blocks at, Numbers number, int64_t i, uint32_t *next,
+                 uint32_t *leaf) {
+  constexpr int64_t kAhead = 8;
   const skt_block *block[kCount];
-  uint32_t row[kCount], answers[kCount], exit[kCount];
-  if (kFetch)
-    for (int j = 0; j < kCount; j++) from.fetch_ahead(trees, i + j);
-  for (int j = 0; j < kCount; j++) block[j] = trees.blocks + from.block_of(i + j), row[j] = from.number_of(i + j);
+  uint32_t own[kCount], answers[kCount], exit[kCount];
+  if (kFetch && std::is_same_v<Blocks, Progression>)
+    for (int j = 0; j < kCount; j++) fetch_block(trees.blocks + at[i + j + kAhead]);
+  for (int j = 0; j < kCount; j++) block[j] = trees.blocks + at[i + j], own[j] = number[i + j];
   for (int j = 0; j < kCount; j++)
-    answers[j] = (kKind == kOneInMany ? first : Row<kWidth>(codes, width, Walkers::row_of<kKind>(row[j]))).answers(trees, *block[j]);
+    answers[j] = (kKind == kOneInMany ? first : Row<kWidth>(codes, width, Walkers::row_of<kKind>(own[j]))).answers(trees, *block[j]);
   for (int j = 0; j < kCount; j++) exit[j] = exit_of(*block[j], answers[j]);
   for (int j = 0; j < kCount; j++) {
-    const bool arrived = exit[j] >= block[j]->n_blocks;
-    const uint32_t next = block[j]->first[arrived] + exit[j];
-    leaf[Walkers::place_of<kKind>(row[j])] = next;
-    walkers.block[kept] = next;
-    walkers.row[kept] = row[j];
-    kept += !arrived;
-    if (kFetch) fetch_block(trees.blocks + next);
+    const uint32_t found = block[j]->first[exit[j] >= block[j]->n_blocks] + exit[j];
+    next[i + j] = leaf[Walkers::place_of<kKind>(own[j])] = found;
+    if (kFetch) fetch_block(trees.blocks + found); // of a leaf in vain, which costs less than to ask
   }
-  return kept;
 }
 
-template <int kWidth, Kind kKind, bool kFetch, class Source>
-int64_t pass(const Trees &trees, const uint32_t *codes, int64_t width, Source from, Walkers walkers, int64_t n, uint32_t *leaf) {
+template <int kWidth, Kind kKind, bool kFetch, class Blocks, class Numbers>
+void advance(const Trees &trees, const uint32_t *codes, int64_t width, Blocks at, Numbers number, int64_t n, uint32_t *next, uint32_t *leaf) {
   constexpr int kAtOnce = 4;
   const Row<kWidth> first(codes, width, 0);
-  int64_t kept = 0, i = 0;
-  for (; i + kAtOnce <= n; i += kAtOnce) kept = step<kAtOnce, kWidth, kKind, kFetch>(trees, codes, width, first, from, walkers, i, kept, leaf);
-  for (; i < n; i++) kept = step<1, kWidth, kKind, kFetch>(trees, codes, width, first, from, walkers, i, kept, leaf);
-  return kept;
+  int64_t i = 0;
+  for (; i + kAtOnce <= n; i += kAtOnce) step<kAtOnce, kWidth, kKind, kFetch>(trees, codes, width, first, at, number, i, next, leaf);
+  for (; i < n; i++) step<1, kWidth, kKind, kFetch>(trees, codes, width, first, at, number, i, next, leaf);
+}
+
+// Takes n walkers a block further; how many have not arrived then.
+template <int kWidth, Kind kKind, bool kFetch>
+int64_t pass(const Trees &trees, const uint32_t *codes, int64_t width, Walkers walkers, int64_t n, uint32_t *leaf) {
+  advance<kWidth, kKind, kFetch>(trees, codes, width, walkers.block, walkers.row, n, walkers.block, leaf);
+  return walkers.keep(trees, walkers.row, n);
 }
 
 // What is to be in the cache before long: a few lines of it at a time.
@@ -235,16 +218,18 @@ void walk_tree(const skt_traversal &t, int32_t tree, const Top &top, const uint3
     const int taken = std::clamp(top.n, near, near_end);
     top.starts(near, taken, leaf);
     std::fill(leaf + taken, leaf + near_end, static_cast<uint32_t>(tree)); // at its root
+    const Walkers entering = walkers + kept;
     for (int begin = near, end; begin < near_end; begin = end) {
       ahead.fetch(lines);
       end = std::min(near_end, begin + kGroup);
-      const Walkers behind{walkers.block + kept, walkers.row + kept};
-      kept += pass<kWidth, kManyInOne, false>(trees, codes, width, Entering{leaf + begin, begin}, behind, end - begin, leaf);
+      const Progression row{static_cast<uint32_t>(begin), 1};
+      advance<kWidth, kManyInOne, false>(trees, codes, width, leaf + begin, row, end - begin, entering.block + (begin - near), leaf);
     }
+    kept += entering.keep(trees, Progression{static_cast<uint32_t>(near), 1}, near_end - near);
     if (kWidth > 0)
-      while (kept > kFewWalkers) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, walkers, kept, leaf);
+      while (kept > kFewWalkers) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, kept, leaf);
   }
-  while (kept > 0) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, walkers, kept, leaf);
+  while (kept > 0) kept = pass<kWidth, kManyInOne, false>(trees, codes, width, walkers, kept, leaf);
 }
 
 // Leaves of n rows in several trees, tree by tree.
@@ -253,9 +238,11 @@ void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_
   const Trees trees(t);
   int64_t kept = 0;
   if (n <= kRowByRow) {
-    for (int32_t row = 0; row < n; row++) {
-      const Walkers behind{walkers.block + kept, walkers.row + kept};
-      kept += pass<kWidth, kOneInMany, kFetch>(trees, codes + row * width, width, Roots{tree, n, row}, behind, end - tree, leaf);
+    for (uint32_t row = 0; row < static_cast<uint32_t>(n); row++) {
+      const Walkers entering = walkers + kept;
+      const Progression root{static_cast<uint32_t>(tree), 1}, number{row | row << 16, static_cast<uint32_t>(n) << 16};
+      advance<kWidth, kOneInMany, kFetch>(trees, codes + row * width, width, root, number, end - tree, entering.block, leaf);
+      kept += entering.keep(trees, number, end - tree);
     }
   } else { // those in a tree side by side
     for (int32_t i = tree; i < end; i++) {
@@ -266,8 +253,8 @@ void walk_trees(const skt_traversal &t, int32_t tree, int32_t end, const uint32_
       }
     }
   }
-  const auto further = n == 1 ? pass<kWidth, kOneInMany, kFetch, Walkers> : pass<kWidth, kManyInMany, kFetch, Walkers>;
-  while (kept > 0) kept = further(trees, codes, width, walkers, walkers, kept, leaf);
+  const auto further = n == 1 ? pass<kWidth, kOneInMany, kFetch> : pass<kWidth, kManyInMany, kFetch>;
+  while (kept > 0) kept = further(trees, codes, width, walkers, kept, leaf);
 }
 
 // ------------------------------------------------------------------------------------------------------------- blocks of rows
@@ -318,7 +305,7 @@ void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int
   const bool large = sizeof(skt_block) * t.n_blocks > size_t(kCacheBytes);
   const int32_t features = sizeof(Feature) == 4 ? SKT_FLOAT32 : SKT_FLOAT64;
   const int64_t most = std::clamp<int64_t>(kCodeBytes / (4 * int64_t(t.codes.n_base_slots)), 64, kMostRows);
-  const int64_t at_once = std::min(most, last - first), places = std::max<int64_t>(at_once, kPairs);
+  const int64_t at_once = std::min(most, last - first), places = std::max<int64_t>(at_once, kPairs) + kBeyondKept;
   const size_t code_bytes = (size_t(at_once) * t.codes.n_slots * 4 + 63) / 64 * 64;
   const size_t walker_bytes = (8 * places + 4 * std::max(places, kTreesAtOnce * at_once) + 63) / 64 * 64;
   char *const room = scratch.of(code_bytes + walker_bytes + (at_once >= kTopRows ? Tops::bytes(t, at_once) : 0));
@@ -363,7 +350,7 @@ template <class Feature>
 void leaves(const skt_traversal &t, const skt_rows &rows, int64_t first, int64_t last, const int32_t *tree_number, int32_t *out, Scratch &scratch) {
   each_block<Feature>(t, rows, first, last, scratch, [&](int64_t row, int n, int32_t tree, int32_t end, const uint32_t *leaf) {
     for (; tree < end; tree++, leaf += n)
-      for (int i = 0; i < n; i++) out[(row + i) * t.n_trees + tree_number[tree]] = t.leaf[leaf[i]];
+      for (int i = 0; i < n; i++) out[(row + i) * t.n_trees + tree_number[tree]] = t.leaf[leaf[i] - t.n_blocks];
   });
 }
 

@@ -31,15 +31,14 @@ class BitslicedTables {
     has_bytes_ = !random.once_in(5);
   }
 
-  // For rows that another kind of tables looks at: each of its trees has pieces that answer with one number of its own, bits in the place of float32.
-  BitslicedTables(Random &random, int32_t features, std::vector<std::vector<double>> &pool, const std::vector<uint32_t> &answer_of_tree, int32_t first,
-                  int32_t end)
-      : features(features) {
+  // For rows that another kind of tables looks at: some of n trees, with pieces that answer with bytes of 0.
+  BitslicedTables(Random &random, int32_t features, std::vector<std::vector<double>> &pool, int32_t n, int32_t first, int32_t end)
+      : features(features), answers_with_bytes_(true) {
     thresholds.resize(pool.size());
     t.n_columns = static_cast<int64_t>(pool.size());
     t.sum.acc_dtype = SKT_FLOAT32;
-    t.sum.n_outputs = static_cast<int32_t>(answer_of_tree.size());
-    for (const uint32_t answer : answer_of_tree) append_bits(base, answer);
+    t.sum.n_outputs = n;
+    base.resize(4 * n);
     t.right_if_equal = random.once_in(2);
     t.zero_limit = random.one_of({0.0, kTiny});
     make_searches(random);
@@ -48,7 +47,7 @@ class BitslicedTables {
     for (int32_t tree = first; tree < end; tree++)
       for (int64_t pieces = random.from(1, 3); pieces > 0; pieces--) {
         make_piece(random, tree);
-        for (int64_t i = 0; i < int64_t(1) << piece_bits.back(); i++) append_bits(values, answer_of_tree[tree]);
+        values.resize(values.size() + (size_t(1) << piece_bits.back()));
       }
     has_bytes_ = false;
     piece_bytes.resize(t.n_pieces);
@@ -81,7 +80,7 @@ class BitslicedTables {
     visit(piece_code, t.piece_code, true, 8 * P, 2);
     visit(piece_first, t.piece_first, true, P, 8);
     visit(piece_output, t.piece_output, true, P, 4);
-    visit(values, t.values, true, bytes_of(t.sum, t.n_values, t.n_leaf_outputs), item_of(t.sum));
+    visit(values, t.values, true, answers_with_bytes_ ? std::max<int64_t>(0, t.n_values) : bytes_of(t.sum, t.n_values, t.n_leaf_outputs), item_of(t.sum));
     visit(value_bytes, t.value_bytes, has_bytes_, t.n_value_bytes, 64);
     visit(piece_bytes, t.piece_bytes, true, P, 8);
     visit(base, t.sum.base, true, bytes_of(t.sum, t.sum.n_outputs, 1), item_of(t.sum));
@@ -125,7 +124,7 @@ class BitslicedTables {
   }
 
  private:
-  bool has_bytes_;
+  bool has_bytes_, answers_with_bytes_ = false; // of values; in the place of sums
   std::vector<int32_t> search_column, search_levels, search_codes{0};
   std::vector<int64_t> search_first;
   std::vector<float> thresholds32;
@@ -238,11 +237,6 @@ class BitslicedTables {
     piece_first.push_back(t.n_values);
     t.n_values += int64_t(1) << bits;
     t.n_pieces++;
-  }
-
-  static void append_bits(std::vector<uint8_t> &bytes, uint32_t value) {
-    const auto *const from = reinterpret_cast<const uint8_t *>(&value);
-    bytes.insert(bytes.end(), from, from + sizeof value);
   }
 
   // One of the slots below `end`, most often one of the last.

@@ -41,6 +41,7 @@ class TraversalTables : public RandomCodes {
     if (t.n_leaf_outputs == 1) std::sort(tree_output.begin(), tree_output.end());
     t.n_blocks = static_cast<int64_t>(blocks.size());
     t.n_leaves = static_cast<int64_t>(leaf.size());
+    for (skt_block &block : blocks) block.first[1] += static_cast<uint32_t>(t.n_blocks);
     make_linear(random);
     make_values(random);
     if (random.once_in(2)) make_tops(random);
@@ -128,11 +129,9 @@ class TraversalTables : public RandomCodes {
 
   // Circuits that let every row begin at the root, however they come to it.
   void make_tops(Random &random) {
-    std::vector<uint32_t> root;
-    for (int32_t tree = 0; tree < t.n_trees; tree++) root.push_back(static_cast<uint32_t>(tree));
     for (int32_t tree = 0, end; tree < t.n_trees; tree = end) {
       end = tops.size() < 2 ? static_cast<int32_t>(random.from(tree + 1, t.n_trees)) : t.n_trees;
-      tops.emplace_back(random, features, thresholds, root, tree, end);
+      tops.emplace_back(random, features, thresholds, t.n_trees, tree, end);
     }
     t.n_tops = static_cast<int32_t>(tops.size());
   }
@@ -215,7 +214,7 @@ class TraversalTables : public RandomCodes {
         bits |= static_cast<uint32_t>(codes[is_wide_ ? wide_code[SKT_BLOCK_NODES * b + i] : block.code[i]] > block.key[i]) << i;
       uint32_t exit = 0;
       while ((bits & block.care[exit]) != block.want[exit]) exit++;
-      if (exit >= block.n_blocks) return static_cast<uint32_t>(block.first[1] + exit);
+      if (exit >= block.n_blocks) return static_cast<uint32_t>(block.first[1] + exit) - t.n_blocks;
       b = block.first[0] + exit;
     }
   }

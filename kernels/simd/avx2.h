@@ -17,7 +17,6 @@ using portable::choose;
 using portable::entries_with_place;
 using portable::exponentials;
 using portable::kTableBits;
-using portable::look_up_highest;
 using portable::or_and;
 using portable::place_of;
 using portable::TableOfDoubles;
@@ -435,6 +434,59 @@ inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
   const __m256i want = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.want));
   const __m256i told = _mm256_and_si256(_mm256_set1_epi16(static_cast<int16_t>(answers)), care);
   return __builtin_ctz(_mm256_movemask_epi8(_mm256_cmpeq_epi16(told, want))) / 2;
+}
+
+// 16 entries of the table at a time, from which a number that is not among them finds 0: there its place has the highest bit set.
+inline void look_up_highest(const uint8_t *table, int n_bits, const uint8_t *number, int n, uint8_t *highest) {
+  int i = 0;
+  for (; n_bits >= 4 && i + 32 <= n; i += 32) {
+    __m256i *const to = reinterpret_cast<__m256i *>(highest + i);
+    __m256i own = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(number + i)), found = _mm256_loadu_si256(to);
+    for (int entry = 0; entry < 1 << n_bits; entry += 16) {
+      const __m256i part = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(table + entry)));
+      found = _mm256_max_epu8(found, _mm256_shuffle_epi8(part, _mm256_adds_epu8(own, _mm256_set1_epi8(0x70))));
+      own = _mm256_sub_epi8(own, _mm256_set1_epi8(16));
+    }
+    _mm256_storeu_si256(to, found);
+  }
+  portable::look_up_highest(table, n_bits, number + i, n - i, highest + i);
+}
+
+constexpr int kBeyondKept = 8;
+
+// For each set of 8 lanes their numbers, side by side.
+struct LanesOfSets {
+  uint8_t lane[256][8] = {};
+
+  constexpr LanesOfSets() {
+    for (int set = 0; set < 256; set++)
+      for (int i = 0, n = 0; i < 8; i++)
+        if (set >> i & 1) lane[set][n++] = static_cast<uint8_t>(i);
+  }
+};
+constexpr LanesOfSets kLanesOfSets;
+
+inline __m256i eight(const uint32_t *number, int64_t i) { return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(number + i)); }
+inline __m256i eight(Progression number, int64_t i) {
+  const __m256i apart = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(static_cast<int>(number.by)));
+  return _mm256_add_epi32(apart, _mm256_set1_epi32(static_cast<int>(number[i])));
+}
+
+template <class Numbers>
+inline int64_t keep_below(uint32_t bound, uint32_t *value, Numbers number, int64_t n, uint32_t *kept_number) {
+  const __m256i most = _mm256_set1_epi32(static_cast<int>(bound - 1));
+  int64_t kept = 0;
+  for (int64_t i = 0; i < n; i += 8) {
+    const __m256i own = eight(value, i), its_number = eight(number, i);
+    const __m256i is_below = _mm256_cmpeq_epi32(_mm256_min_epu32(own, most), own);
+    uint32_t below = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(is_below)));
+    if (n - i < 8) below &= (1u << (n - i)) - 1;
+    const __m256i lanes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(kLanesOfSets.lane[below])));
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(value + kept), _mm256_permutevar8x32_epi32(own, lanes));
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(kept_number + kept), _mm256_permutevar8x32_epi32(its_number, lanes));
+    kept += __builtin_popcount(below);
+  }
+  return kept;
 }
 
 constexpr bool kCodesInRegisters = true;

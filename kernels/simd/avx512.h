@@ -10,6 +10,7 @@
 
 #include "../sktensor.h"
 #include "lanes.h"
+#include "progression.h"
 
 namespace SKT_ISA {
 namespace {
@@ -379,15 +380,44 @@ inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
   return __builtin_ctz(_mm256_cmpeq_epi16_mask(told, want));
 }
 
-template <bool kIsFirst>
-inline void look_up_highest(const uint32_t *table, const uint8_t *number, int n, uint32_t *highest) {
-  for (int i = 0; i < n; i += 16) {
-    const __mmask16 there = n - i >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (n - i)) - 1);
-    const __m512i at = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(there, number + i));
-    __m512i found = _mm512_i32gather_epi32(at, table, 4);
-    if constexpr (!kIsFirst) found = _mm512_max_epu32(found, _mm512_maskz_loadu_epi32(there, highest + i));
-    _mm512_mask_storeu_epi32(highest + i, there, found);
+// Tables of fewer entries than two or four registers have stand there several times.
+inline void look_up_highest(const uint8_t *table, int n_bits, const uint8_t *number, int n, uint8_t *highest) {
+  const int last_part = n_bits <= 6 ? 0 : (1 << (n_bits - 6)) - 1;
+  const __mmask64 there = n_bits >= 6 ? ~0ull : (1ull << (1 << n_bits)) - 1;
+  __m512i part[4];
+  for (int i = 0; i < 4; i++) part[i] = _mm512_maskz_loadu_epi8(there, table + 64 * (i & last_part));
+  for (int i = 0; i < n; i += 64) {
+    const __mmask64 rows = n - i >= 64 ? ~0ull : (1ull << (n - i)) - 1;
+    const __m512i at = _mm512_maskz_loadu_epi8(rows, number + i);
+    __m512i found = _mm512_permutex2var_epi8(part[0], at, part[1]);
+    if (n_bits == 8) found = _mm512_mask_mov_epi8(found, _mm512_movepi8_mask(at), _mm512_permutex2var_epi8(part[2], at, part[3]));
+    _mm512_mask_storeu_epi8(highest + i, rows, _mm512_max_epu8(found, _mm512_maskz_loadu_epi8(rows, highest + i)));
   }
+}
+
+constexpr int kBeyondKept = 16;
+
+inline __m512i sixteen(const uint32_t *number, int64_t i, __mmask16 there) { return _mm512_maskz_loadu_epi32(there, number + i); }
+inline __m512i sixteen(Progression number, int64_t i, __mmask16) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i apart = _mm512_mullo_epi32(lane, _mm512_set1_epi32(static_cast<int>(number.by)));
+  return _mm512_add_epi32(apart, _mm512_set1_epi32(static_cast<int>(number[i])));
+}
+
+// Whole registers are stored: some processors take a hundred cycles to store lanes side by side.
+template <class Numbers>
+inline int64_t keep_below(uint32_t bound, uint32_t *value, Numbers number, int64_t n, uint32_t *kept_number) {
+  const __m512i limit = _mm512_set1_epi32(static_cast<int>(bound));
+  int64_t kept = 0;
+  for (int64_t i = 0; i < n; i += 16) {
+    const __mmask16 there = n - i >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (n - i)) - 1);
+    const __m512i own = sixteen(value, i, there), its_number = sixteen(number, i, there);
+    const __mmask16 below = _mm512_mask_cmplt_epu32_mask(there, own, limit);
+    _mm512_storeu_si512(value + kept, _mm512_maskz_compress_epi32(below, own));
+    _mm512_storeu_si512(kept_number + kept, _mm512_maskz_compress_epi32(below, its_number));
+    kept += __builtin_popcount(below);
+  }
+  return kept;
 }
 
 constexpr bool kCodesInRegisters = true;

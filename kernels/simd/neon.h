@@ -19,7 +19,6 @@ using portable::exponentials;
 using portable::kLevelsByStep;
 using portable::kShuffledBits;
 using portable::kTableBits;
-using portable::look_up_highest;
 using portable::Numbers;
 using portable::place_of;
 using portable::ShuffledSums;
@@ -432,6 +431,55 @@ inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
   const uint16x8_t low = vceqq_u16(vandq_u16(all, vld1q_u16(block.care)), vld1q_u16(block.want));
   const uint16x8_t high = vceqq_u16(vandq_u16(all, vld1q_u16(block.care + 5)), vld1q_u16(block.want + 5));
   return vaddvq_u16(vorrq_u16(vandq_u16(low, low_exit), vandq_u16(high, high_exit)));
+}
+
+// 64 entries of the table at a time, from which a number that is not among them finds 0.
+inline void look_up_highest(const uint8_t *table, int n_bits, const uint8_t *number, int n, uint8_t *highest) {
+  const int by_part = n_bits >= 6 ? n / 16 * 16 : 0;
+  for (int entry = 0; entry < 1 << n_bits && by_part; entry += 64) {
+    const uint8x16x4_t part = vld1q_u8_x4(table + entry);
+    const uint8x16_t first = vdupq_n_u8(static_cast<uint8_t>(entry));
+    for (int i = 0; i < by_part; i += 16)
+      vst1q_u8(highest + i, vmaxq_u8(vld1q_u8(highest + i), vqtbl4q_u8(part, vsubq_u8(vld1q_u8(number + i), first))));
+  }
+  portable::look_up_highest(table, n_bits, number + by_part, n - by_part, highest + by_part);
+}
+
+constexpr int kBeyondKept = 4;
+
+// For each set of 4 lanes the places of their bytes, side by side.
+struct BytesOfSets {
+  uint8_t byte[16][16] = {};
+
+  constexpr BytesOfSets() {
+    for (int set = 0; set < 16; set++)
+      for (int i = 0, n = 0; i < 4; i++)
+        if (set >> i & 1)
+          for (int k = 0; k < 4; k++) byte[set][n++] = static_cast<uint8_t>(4 * i + k);
+  }
+};
+constexpr BytesOfSets kBytesOfSets;
+
+inline uint32x4_t four(const uint32_t *number, int64_t i) { return vld1q_u32(number + i); }
+inline uint32x4_t four(Progression number, int64_t i) {
+  const uint32x4_t lane = {0, 1, 2, 3};
+  return vmlaq_n_u32(vdupq_n_u32(number[i]), lane, number.by);
+}
+
+template <class Numbers>
+inline int64_t keep_below(uint32_t bound, uint32_t *value, Numbers number, int64_t n, uint32_t *kept_number) {
+  const uint32x4_t limit = vdupq_n_u32(bound), bit = {1, 2, 4, 8};
+  int64_t kept = 0;
+  for (int64_t i = 0; i < n; i += 4) {
+    const uint32x4_t own = four(value, i), its_number = four(number, i);
+    uint32_t below = vaddvq_u32(vandq_u32(vcltq_u32(own, limit), bit));
+    if (n - i < 4) below &= (1u << (n - i)) - 1;
+    const uint8x16_t bytes = vld1q_u8(kBytesOfSets.byte[below]);
+    vst1q_u32(value + kept, vreinterpretq_u32_u8(vqtbl1q_u8(vreinterpretq_u8_u32(own), bytes)));
+    vst1q_u32(kept_number + kept, vreinterpretq_u32_u8(vqtbl1q_u8(vreinterpretq_u8_u32(its_number), bytes)));
+    kept += 0x4332322132212110u >> (4 * below) & 7; // how many are in a set
+  }
+  return kept;
 }
 
 constexpr bool kCodesInRegisters = true;

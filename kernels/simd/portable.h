@@ -8,6 +8,7 @@
 
 #include "../sktensor.h"
 #include "lanes.h"
+#include "progression.h"
 
 namespace SKT_ISA {
 namespace portable {
@@ -268,9 +269,22 @@ inline uint32_t exit_of(const skt_block &block, uint32_t answers) {
   return exit;
 }
 
-template <bool kIsFirst>
-inline void look_up_highest(const uint32_t *table, const uint8_t *number, int n, uint32_t *highest) {
-  for (int i = 0; i < n; i++) highest[i] = kIsFirst ? table[number[i]] : std::max(highest[i], table[number[i]]);
+inline void look_up_highest(const uint8_t *table, int, const uint8_t *number, int n, uint8_t *highest) {
+  for (int i = 0; i < n; i++) highest[i] = std::max(highest[i], table[number[i]]);
+}
+
+constexpr int kBeyondKept = 0;
+
+template <class Numbers>
+inline int64_t keep_below(uint32_t bound, uint32_t *value, Numbers number, int64_t n, uint32_t *kept_number) {
+  int64_t kept = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const uint32_t own = value[i], its_number = number[i];
+    value[kept] = own;
+    kept_number[kept] = its_number;
+    kept += own < bound;
+  }
+  return kept;
 }
 
 constexpr bool kCodesInRegisters = false;

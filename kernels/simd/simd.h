@@ -36,8 +36,10 @@
 //   exceeding(code, key)                 which of 64 codes exceed a key, one bit each; they begin where a cache line does
 //
 //   exit_of(block, answers)              the exit of a block
-//   look_up_highest<kIsFirst>(table, number, n, highest)   for each of n rows the greater one of an entry of the table and, but for the first time,
-//                                        what is there
+//   look_up_highest(table, n_bits, number, n, highest)   for each of n rows the greater one of what is there and an entry of a table of bytes, looked
+//                                        up by numbers of so many bits
+//   keep_below(bound, value, number, n, kept)   keeps those of n values that are below the bound, in their order, and their numbers, which are an array
+//                                        (`kept` itself, too) or a Progression; how many there are. Writes up to kBeyondKept entries behind them.
 //   kCodesInRegisters, RowInRegisters    a row's codes in registers, where there are instructions to look them up
 //
 // What more than one of them does the same way is in simd/portable.h. All have internal linkage, so that compilers inline them as if they stood

@@ -21,7 +21,12 @@ Array = npt.NDArray[Any]
 PER_SEARCH = 2**8 - 1
 
 
-def structure(trees: Trees, tables: CircuitTables, sums: abi.SumStructure | None = None) -> abi.BitslicedStructure:
+def structure(
+    trees: Trees,
+    tables: CircuitTables,
+    sums: abi.SumStructure | None = None,
+    value_dtype: npt.DTypeLike | None = None,
+) -> abi.BitslicedStructure:
     """The tables as the kernel reads them.
 
     Parameters
@@ -32,6 +37,8 @@ def structure(trees: Trees, tables: CircuitTables, sums: abi.SumStructure | None
         What the strategy compiled from it.
     sums : abi.SumStructure, optional
         Where its sums start; by default those of a whole forest.
+    value_dtype : dtype, optional
+        Of the leaf values; by default that of the sums.
 
     Returns
     -------
@@ -41,7 +48,7 @@ def structure(trees: Trees, tables: CircuitTables, sums: abi.SumStructure | None
     numeric = _numeric(trees, tables)
     category = _categories(tables, len(numeric.rank))
     number = _plane_numbers(tables, numeric)
-    pieces = _pieces(trees, tables, number)
+    pieces = _pieces(trees, tables, number, value_dtype or trees.acc_dtype)
     return abi.filled(
         abi.BitslicedStructure,
         n_columns=trees.n_columns,
@@ -217,7 +224,7 @@ def _plane_numbers(tables: CircuitTables, numeric: _Numeric) -> Array:
     return number
 
 
-def _pieces(trees: Trees, tables: CircuitTables, number: Array) -> dict[str, Any]:
+def _pieces(trees: Trees, tables: CircuitTables, number: Array, value_dtype: npt.DTypeLike) -> dict[str, Any]:
     """Multiplexers, codes and values of the pieces of trees, by output and tree."""
     vector = trees.leaf_value.shape[1] > 1
     target = tables.piece_tree if vector else np.maximum(trees.tree_target, 0)[tables.piece_tree]
@@ -239,7 +246,7 @@ def _pieces(trees: Trees, tables: CircuitTables, number: Array) -> dict[str, Any
     size = 2 ** bits.astype(np.int64)
     first = _begins(size, np.int64)
     entry = np.arange(first[-1]) + np.repeat(tables.piece_first[order] - first[:-1], size)
-    values = leaf_value[tables.leaf[entry]]  # -1 is the last one
+    values = leaf_value.astype(value_dtype)[tables.leaf[entry]]  # -1 is the last one
     value_bytes, piece_bytes = _byte_tables(values, bits, first[:-1])
     return {
         "n_pieces": len(order),

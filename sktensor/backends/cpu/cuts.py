@@ -31,7 +31,7 @@ SIZES = ((1, 1), (2, 3), (4, 6), (7, NODES))
 
 # The share of a tree's rows that a block has to see to be part of its top: a circuit answers a block's questions for
 # all rows in the time that this share of them takes to pass it. No block below so many generations is, lest a chain of
-# nodes is a circuit from end to end.
+# nodes is a circuit from end to end; and a byte numbers the blocks up to there, 13 and 13 times 13 at most.
 TOP_SHARE, TOP_GENERATIONS = 0.05, 3
 
 

@@ -59,11 +59,11 @@ def structures(trees: Trees, tables: TraversalTables) -> list[abi.BitslicedStruc
     list of abi.BitslicedStructure
         In the order of the tables.
     """
-    tops, root = _tops(trees, tables)
+    tops = _tops(trees, tables)
     _, column, rank = compile_ranks(tops)
     partitions = partitions_by_questions(tops, column.astype(np.int64) << 32 | rank, MOST_QUESTIONS)
     parts = [numbers[i : i + MOST_TREES] for numbers in partitions for i in range(0, len(numbers), MOST_TREES)]
-    return [_structure(take_trees(tops, numbers), root[numbers]) for numbers in parts]
+    return [_structure(take_trees(tops, numbers)) for numbers in parts]
 
 
 def attach(structure: abi.TraversalStructure, found: list[abi.BitslicedStructure]) -> Any:
@@ -73,48 +73,43 @@ def attach(structure: abi.TraversalStructure, found: list[abi.BitslicedStructure
     return array, found
 
 
-def _structure(tops: Trees, root: Array) -> abi.BitslicedStructure:
-    """Circuits of some tops, whose roots stand there."""
+def _structure(tops: Trees) -> abi.BitslicedStructure:
+    """Circuits of some tops. A piece without a row's exit answers with 0, the root: the highest answer counts."""
     circuits = bitsliced.compile_circuits(tops, compile_ranks(tops))
-    # A piece in which a row's exit is not answers with the root: the kernel takes the highest answer of a tree.
-    elsewhere = tops.n_leaves + np.repeat(circuits.piece_tree, 1 << circuits.piece_bits)
-    answers = replace(
-        tops,
-        leaf_id=np.arange(tops.n_leaves + tops.n_trees),
-        leaf_value=np.concatenate([tops.leaf_value, _as_values(root)]),
-    )
-    circuits = replace(circuits, leaf=np.where(circuits.leaf < 0, elsewhere, circuits.leaf).astype(np.int32))
-    structure = cpu_bitsliced.structure(answers, circuits)
+    structure = cpu_bitsliced.structure(tops, circuits, value_dtype=np.uint8)
     structure.value_bytes = None  # nothing is added
     return structure
 
 
-def _tops(trees: Trees, tables: TraversalTables) -> tuple[Trees, Array]:
-    """Trees of the nodes at the top, in the order of the tables, and where their roots stand.
+def _tops(trees: Trees, tables: TraversalTables) -> Trees:
+    """Trees of the nodes at the top, in the order of the tables.
 
-    A leaf's value says where a row goes on that comes to it.
+    A leaf's value says where a row goes on that comes to it: 0 at the root, or else one more than the number of a
+    block among the tree's others. Those come generation by generation, and the first ones are few.
     """
     order = np.argsort(tables.top_node)
-    node, holder = tables.top_node[order], tables.top_block[order].astype(np.uint32)
+    node, holder = tables.top_node[order], tables.top_block[order]
     number = np.full(trees.n_nodes, -1, dtype=np.int32)
     number[node] = np.arange(len(node))
-    block = np.zeros(trees.n_nodes, dtype=np.uint32)  # that begins with a node
+    block = np.zeros(trees.n_nodes, dtype=np.int64)  # that begins with a node
     is_one = tables.block_node >= 0
     block[tables.block_node[is_one]] = np.flatnonzero(is_one)
 
     child = np.concatenate([trees.left[node], trees.right[node], trees.root[tables.tree_number]])
-    start = np.concatenate([holder, holder, np.arange(trees.n_trees, dtype=np.uint32)])  # of leaves: their blocks
+    start = np.concatenate([holder, holder, np.arange(trees.n_trees)])  # of leaves: their blocks
     start[child >= 0] = block[child[child >= 0]]
     inner = np.full(len(child), -1, dtype=np.int32)
     inner[child >= 0] = number[child[child >= 0]]
     (exits,) = np.nonzero(inner < 0)
     inner[exits] = ~np.arange(len(exits), dtype=np.int32)
     left, right, root = np.split(inner, [len(node), 2 * len(node)])
+    tree = np.searchsorted(tables.tree_block, start[exits], side="right") - 1  # of blocks that are no roots
+    value = np.where(start[exits] < trees.n_trees, 0, start[exits] + 1 - tables.tree_block[tree])
 
     def of_nodes(values: Array | None) -> Array | None:
         return None if values is None else values[node]
 
-    tops = replace(
+    return replace(
         trees,
         n_outputs=trees.n_trees,
         acc_dtype="float32",
@@ -133,16 +128,10 @@ def _tops(trees: Trees, tables: TraversalTables) -> tuple[Trees, Array]:
         tree_target=np.arange(trees.n_trees, dtype=np.int32),
         tree_weight=None,
         leaf_id=np.arange(len(exits)),
-        leaf_value=_as_values(start[exits]),
+        leaf_value=value[:, None],
         lin_off=None,
         lin_feature=None,
         lin_coef=None,
         lin_const=None,
         base=np.zeros(trees.n_trees, dtype=np.float32),
     )
-    return tops, start[2 * len(node) :]
-
-
-def _as_values(start: Array) -> Array:
-    """What the kernel reads as it is, in the place of values that are added."""
-    return start.astype(np.uint32).view(np.float32)[:, None]

@@ -171,7 +171,7 @@ def _blocks(
     blocks["care"] = np.where(kind == 2, 0, cut.care.ravel()[at])
     blocks["want"] = np.where(kind == 2, 0xFFFF, cut.want.ravel()[at])
     blocks["first"][:, 0] = np.where(n_blocks > 0, number[np.minimum(cut.child[order], len(order))], 0)
-    blocks["first"][:, 1] = (leaf_begin - n_blocks) % 2**32
+    blocks["first"][:, 1] = (len(order) + leaf_begin - n_blocks) % 2**32
     leaf = ~cut.exit.ravel()[at[by_tree]][kind[by_tree] == 1]
 
     tree_block = n_trees + np.searchsorted(cut.tree[order[n_trees:]], np.arange(n_trees + 1))

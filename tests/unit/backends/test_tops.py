@@ -12,8 +12,10 @@ from forests import forests, random_forest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import reference_sum
+from sklearn.tree import DecisionTreeRegressor
 from traversal_kernel import Loaded, assert_as_reference, error_of, needs_kernels, rows_for
 
+from sktensor import extract_forest
 from sktensor.backends.cpu import tops as cpu_tops
 from sktensor.backends.cpu import traversal as cpu_traversal
 from sktensor.backends.cpu.kernels import BitslicedKernel, TraversalKernel
@@ -67,6 +69,15 @@ def test_trees_are_shared_out_among_circuits(monkeypatch, limit, value):
     forest = deep(rng, n_trees=12, n_outputs=3, vector=True, single_leaf="none")
     assert Loaded.of(forest, "float64").structure.n_tops > 2
     assert_as_reference(forest, rows_for(forest, rng, 700, "float64"))
+
+
+def test_a_byte_numbers_the_blocks_below_the_widest_top():
+    """A root with 13 blocks below, all of the top, and 13 below each of these."""
+    X = np.arange(2**13, dtype=np.float64)[:, None]
+    forest = extract_forest(DecisionTreeRegressor().fit(X, X[:, 0]))  # split in halves down to single rows
+    top = Loaded.of(forest, "float64").structure.tops[0]
+    assert set((ctypes.c_uint8 * top.n_values).from_address(top.values)) == set(range(14, 183))
+    assert_as_reference(forest, np.random.default_rng(0).permutation(X)[:5000])
 
 
 def test_a_column_that_no_tree_looks_at_may_be_left_out():
@@ -132,13 +143,12 @@ def test_damaged_circuits_are_refused_with_their_error_code(fault):
 def test_a_way_out_of_the_tree_is_refused():
     loaded = Loaded.of(deep(np.random.default_rng(9), single_leaf="none"), "float64")
     top = loaded.structure.tops[0]
-    start = (ctypes.c_uint32 * top.n_values).from_address(top.values)
-    kept = start[0]
-    for wrong in (loaded.structure.n_blocks, 2**32 - 1, 1, int(loaded.tables.tree_block[1])):  # 1 is the next root
-        start[0] = wrong
-        assert error_of(loaded.structure) == 228
-    start[0] = kept
-    assert error_of(loaded.structure) == 0
+    start = (ctypes.c_uint8 * top.n_values).from_address(top.values)
+    n_others = int(np.diff(loaded.tables.tree_block)[0])
+    assert n_others < 255
+    for number, error in [(n_others + 1, 228), (255, 228), (n_others, 0), (0, 0)]:
+        start[0] = number
+        assert error_of(loaded.structure) == error
 
 
 def test_no_circuits_where_their_number_says_some_is_refused():
