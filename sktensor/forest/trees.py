@@ -161,6 +161,13 @@ class Trees:
         return np.unique(looked_at).astype(np.intp)
 
     @cached_property
+    def n_thresholds(self) -> int:
+        """How many different thresholds there are, of all columns."""
+        order = np.lexsort((self.threshold, self.feature))
+        feature, threshold = self.feature[order], self.threshold[order]
+        return min(1, len(order)) + int(np.sum((np.diff(feature) != 0) | (threshold[1:] != threshold[:-1])))
+
+    @cached_property
     def place(self) -> Array:
         """Of each column its place in `used_columns`, int32; the length of that for those that no tree looks at."""
         found = np.full(self.n_columns, len(self.used_columns), dtype=np.int32)

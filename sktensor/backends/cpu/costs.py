@@ -32,6 +32,8 @@ CONSTANTS_FILE = Path(__file__).with_name("costs.json")
 
 BLOCK = 512  # rows that circuits answer at once, however few there are
 FEW_ROWS = 96  # up to here, traversal takes many trees at once instead of many rows
+MOST_ROWS = 4096  # that traversal has at hand
+FEW_WALKING = 8  # fewer rows that walk on their own wait for memory
 CACHE_BYTES = 400 << 10  # tables beyond that do not stay in the second-level cache by themselves
 NODE_BYTES = 12.0  # of traversal's tables, a node
 FAR_BYTES, FAR_COLUMNS = 4 << 20, 128  # rows beyond are not in the cache when a column is read, and share no lines
@@ -41,8 +43,10 @@ REGISTER_CODES = 64  # of a row, which traversal keeps in registers; of more it 
 UNFITTED = {
     "far line": 5.0,  # of rows beyond: at least, 5 to 50 were measured, of 300 to 4,000 columns
     "near step": 3.0,  # of walking rows that have just been copied into the cache
-    "level of many codes": 2.5,  # beside what a level takes
 }
+HISTOGRAM = 255  # thresholds of a column, where a library makes them of histograms
+PIECE_LEAVES = 72.0  # of a tree that circuits cut into pieces
+ENTRIES = 3.0  # of their tables of values, a leaf
 MOST_RUNS = 9  # of trees for one kernel, then for the other; each looks at all rows again
 
 
@@ -127,30 +131,36 @@ def work(name: str, trees: Trees, shape: Shape, n_rows: int, *, compact: bool = 
     lines = 8.0 * trees.n_columns / LINE_BYTES
     if name == DIRECT:
         steps = _steps(trees, shape)
-        kind = "near step" if compact else "step"
+        kind = "near step" if compact else f"step, {'few' if n_rows < FEW_WALKING else 'many'} rows"
         return {"call": 1.0, kind: n_rows * steps, "far line": far * n_rows * min(steps, lines)}
     far_lines = far * n_rows * min(columns, lines)
     if name == "bitsliced":
-        wide = float(trees.leaf_value.dtype.itemsize == 8)
+        wide = float(trees.acc_dtype == "float64")
         blocks = float(-(-n_rows // BLOCK))
-        lookups = blocks * float(np.sum(np.ceil(shape.n_leaves / 192))) * trees.leaf_value.shape[1]
+        planes = n_nodes if n_nodes <= HISTOGRAM * columns else min(n_nodes, float(trees.n_thresholds))
+        n_values, item = trees.leaf_value.shape[1], trees.leaf_value.dtype.itemsize
+        lookups = blocks * n_values * float(np.sum(np.maximum(1.0, shape.n_leaves / PIECE_LEAVES)))
+        table_bytes = ENTRIES * item * n_values * float(np.sum(shape.n_leaves))
         return {
             "call": 1.0,
+            "column": blocks * columns,
             "value": n_rows * columns,  # its rank
             "far line": far_lines,
-            "plane": blocks * min(n_nodes, 255.0 * trees.n_columns),
+            "plane": blocks * planes,
             "multiplexer": blocks * n_nodes,  # about one a node
             "float32 look-up": lookups * (1.0 - wide),
             "float64 look-up": lookups * wide,
+            "cold table line": blocks * table_bytes / LINE_BYTES if table_bytes > CACHE_BYTES else 0.0,
         }
     levels = float(np.sum(np.log2(np.maximum(shape.n_leaves, 2))))
     few, cold = n_rows <= FEW_ROWS, NODE_BYTES * n_nodes > CACHE_BYTES
     regime = f"{'few' if few else 'many'} rows, {'large' if cold else 'small'} tables"
     return {
         "call": 1.0,
+        "column": float(-(-n_rows // MOST_ROWS)) * columns,
         "value": n_rows * columns,
         "far line": far_lines,
         f"tree, {regime}": float(n_rows * len(shape.depth)),
         f"level, {regime}": n_rows * levels,
-        "level of many codes": 0.0 if few or columns <= REGISTER_CODES else n_rows * levels,
+        "level of many codes": 0.0 if columns <= REGISTER_CODES else n_rows * levels,
     }

@@ -241,6 +241,18 @@ def test_trees_too_large_for_circuits_are_traversed():
 
 
 @needs_kernels
+def test_thresholds_that_differ_everywhere_speak_for_traversal():
+    """Circuits answer each question once: a forest's own midpoints are many, a histogram's bins few."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 8))
+    y = (X[:, 0] * X[:, 1] + rng.normal(size=3000)) > 0
+    exact = RandomForestClassifier(n_estimators=60, random_state=0).fit(X, y)
+    binned = LGBMClassifier(n_estimators=60, num_leaves=63, verbose=-1).fit(X, y)
+    plans = [TensorizedEstimator(model).explain_plan(50_000) for model in (exact, binned)]
+    assert [plan.strategy for plan in plans] == ["tree_traversal", "bitsliced"]
+
+
+@needs_kernels
 def test_every_cost_term_has_a_constant():
     forest = random_forest(np.random.default_rng(0), n_trees=5)
     for name, each in costs.constants().items():

@@ -99,3 +99,12 @@ def test_levels_come_in_the_order_of_the_trees_and_left_before_right():
 def test_the_trees_of_malformed_links_are_found_as_far_as_roots_lead():
     left, right = np.array([1, 99, 3, 2, 7]), np.array([-50, ~0, ~1, ~2, ~3])
     assert trees_of_nodes(np.array([-9, 0, 88]), left, right).tolist() == [1, 1, -1, -1, -1]
+
+
+def test_the_same_threshold_of_the_same_column_counts_once():
+    rng = np.random.default_rng(0)
+    forest = random_forest(rng, n_trees=20, max_depth=6, n_features=3)
+    few = forest.replace(threshold=np.round(forest.trees.threshold))
+    for trees in (forest.trees, few.trees):
+        assert trees.n_thresholds == len(set(zip(trees.feature.tolist(), trees.threshold.tolist(), strict=True)))
+    assert random_forest(rng, n_trees=2, single_leaf="all").trees.n_thresholds == 0
