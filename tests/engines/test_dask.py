@@ -71,7 +71,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(client, pipeline, mod
 @pytest.mark.parametrize(("n_jobs", "threads"), [(None, 1), (2, 2)])
 def test_a_worker_uses_the_threads_that_the_model_says(client, numbers_path, tmp_path, n_jobs, threads):
     model = ObservedModel(sktensor.load(numbers_path).set_params(n_jobs=n_jobs), tmp_path)
-    many = pd.concat([FRAME] * 10, ignore_index=True)
+    many = pd.concat([FRAME] * 20, ignore_index=True)
     score(dd.from_pandas(many, npartitions=2), model)
     assert Notes(tmp_path).threads() == threads
 
