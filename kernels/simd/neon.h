@@ -447,15 +447,17 @@ inline void look_up_highest(const uint8_t *table, int n_bits, const uint8_t *num
 
 constexpr int kBeyondKept = 4;
 
-// For each set of 4 lanes the places of their bytes, side by side.
+// For each set of 4 lanes how many they are, and the places of their bytes, side by side.
 struct BytesOfSets {
-  uint8_t byte[16][16] = {};
+  uint8_t n_lanes[16] = {}, byte[16][16] = {};
 
   constexpr BytesOfSets() {
     for (int set = 0; set < 16; set++)
-      for (int i = 0, n = 0; i < 4; i++)
-        if (set >> i & 1)
-          for (int k = 0; k < 4; k++) byte[set][n++] = static_cast<uint8_t>(4 * i + k);
+      for (int i = 0; i < 4; i++)
+        if (set >> i & 1) {
+          for (int k = 0; k < 4; k++) byte[set][4 * n_lanes[set] + k] = static_cast<uint8_t>(4 * i + k);
+          n_lanes[set]++;
+        }
   }
 };
 constexpr BytesOfSets kBytesOfSets;
@@ -469,15 +471,20 @@ inline uint32x4_t four(Progression number, int64_t i) {
 template <class Numbers>
 inline int64_t keep_below(uint32_t bound, uint32_t *value, Numbers number, int64_t n, uint32_t *kept_number) {
   const uint32x4_t limit = vdupq_n_u32(bound), bit = {1, 2, 4, 8};
-  int64_t kept = 0;
-  for (int64_t i = 0; i < n; i += 4) {
+  int64_t kept = 0, i = 0;
+  for (; i + 4 <= n; i += 4) {
     const uint32x4_t own = four(value, i), its_number = four(number, i);
-    uint32_t below = vaddvq_u32(vandq_u32(vcltq_u32(own, limit), bit));
-    if (n - i < 4) below &= (1u << (n - i)) - 1;
+    const uint32_t below = vaddvq_u32(vandq_u32(vcltq_u32(own, limit), bit));
     const uint8x16_t bytes = vld1q_u8(kBytesOfSets.byte[below]);
     vst1q_u32(value + kept, vreinterpretq_u32_u8(vqtbl1q_u8(vreinterpretq_u8_u32(own), bytes)));
     vst1q_u32(kept_number + kept, vreinterpretq_u32_u8(vqtbl1q_u8(vreinterpretq_u8_u32(its_number), bytes)));
-    kept += 0x4332322132212110u >> (4 * below) & 7; // how many are in a set
+    kept += kBytesOfSets.n_lanes[below];
+  }
+  for (; i < n; i++) {
+    const uint32_t own = value[i], its_number = number[i];
+    value[kept] = own;
+    kept_number[kept] = its_number;
+    kept += own < bound;
   }
   return kept;
 }
