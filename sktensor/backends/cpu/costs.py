@@ -137,7 +137,10 @@ def work(name: str, trees: Trees, shape: Shape, n_rows: int, *, compact: bool = 
     if name == "bitsliced":
         wide = float(trees.acc_dtype == "float64")
         blocks = float(-(-n_rows // BLOCK))
-        planes = n_nodes if n_nodes <= HISTOGRAM * columns else min(n_nodes, float(trees.n_thresholds))
+        too_large = shape.n_leaves.max(initial=0) > bitsliced.MOST_LEAVES  # not worth counting what will not be built
+        planes = n_nodes
+        if not too_large and n_nodes > HISTOGRAM * columns:
+            planes = min(n_nodes, float(trees.n_thresholds))
         n_values, item = trees.leaf_value.shape[1], trees.leaf_value.dtype.itemsize
         lookups = blocks * n_values * float(np.sum(np.maximum(1.0, shape.n_leaves / PIECE_LEAVES)))
         table_bytes = ENTRIES * item * n_values * float(np.sum(shape.n_leaves))
