@@ -167,6 +167,7 @@ inline void step(const Trees &trees, const uint32_t *codes, int64_t width, const
   }
 }
 
+// The same for all n of them.
 template <int kWidth, Kind kKind, bool kFetch, class Blocks, class Numbers>
 void advance(const Trees &trees, const uint32_t *codes, int64_t width, Blocks at, Numbers number, int64_t n, uint32_t *next, uint32_t *leaf) {
   constexpr int kAtOnce = 4;

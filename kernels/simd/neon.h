@@ -445,7 +445,7 @@ inline void look_up_highest(const uint8_t *table, int n_bits, const uint8_t *num
   portable::look_up_highest(table, n_bits, number + by_part, n - by_part, highest + by_part);
 }
 
-constexpr int kBeyondKept = 4;
+constexpr int kBeyondKept = 0;
 
 // For each set of 4 lanes how many they are, and the places of their bytes, side by side.
 struct BytesOfSets {

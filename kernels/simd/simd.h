@@ -39,7 +39,7 @@
 //   look_up_highest(table, n_bits, number, n, highest)   for each of n rows the greater one of what is there and an entry of a table of bytes, looked
 //                                        up by numbers of so many bits
 //   keep_below(bound, value, number, n, kept)   keeps those of n values that are below the bound, in their order, and their numbers, which are an array
-//                                        (`kept` itself, too) or a Progression; how many there are. Writes up to kBeyondKept entries behind them.
+//                                        (`kept` itself, too) or a Progression; how many there are. Up to kBeyondKept entries behind the n are touched.
 //   kCodesInRegisters, RowInRegisters    a row's codes in registers, where there are instructions to look them up
 //
 // What more than one of them does the same way is in simd/portable.h. All have internal linkage, so that compilers inline them as if they stood

@@ -39,7 +39,7 @@ NODE_BYTES = 12.0  # of traversal's tables, a node
 FAR_BYTES, FAR_COLUMNS = 4 << 20, 128  # rows beyond are not in the cache when a column is read, and share no lines
 LINE_BYTES = 64  # of a cache
 REGISTER_CODES = 64  # of a row, which traversal keeps in registers; of more it looks each up
-# Constants that are not fitted with the others, which are of rows of few columns in the cache.
+# Constants that are not fitted with the others, which are of rows in the cache.
 UNFITTED = {
     "far line": 5.0,  # of rows beyond: at least, 5 to 50 were measured, of 300 to 4,000 columns
     "near step": 3.0,  # of walking rows that have just been copied into the cache

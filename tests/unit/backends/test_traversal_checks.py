@@ -110,6 +110,7 @@ FIELDS = {  # a field of the structure, what it is made, the error
     "answers beyond the last": ("n_answers", 3, 211),
     "no blocks": ("blocks", None, 212),
     "a negative number of blocks": ("n_blocks", -1, 212),
+    "more blocks and leaves than 32 bits number": ("n_blocks", 2**32 - 1, 212),
     "trees that begin nowhere": ("tree_block", None, 214),
     "fewer blocks than said": ("n_blocks", 5, 214),
     "leaves that begin nowhere": ("tree_leaf", None, 215),
