@@ -33,6 +33,9 @@ T = TypeVar("T")
 # Planes that a block of rows keeps at hand: one bit a row and plane, so half of a usual second-level cache.
 MOST_PLANES = 8192
 
+# What circuits do in 100 ns at least: a quarter of what they come to where no vector is wider than 16 bytes.
+NODES_A_STEP, LOOKUPS_A_STEP = 2000, 32
+
 
 class BitslicedKernel:
     """Sums of a forest's trees through circuits.
@@ -48,8 +51,9 @@ class BitslicedKernel:
     def __init__(self, forest: Forest, shape: Shape | None = None) -> None:
         if forest.trees.lin_off is not None:
             raise ValueError("strategy='bitsliced' has no kernel for linear leaves. Use 'tree_traversal', or 'auto'.")
-        self._calls = Calls(forest)
-        partitions = list(_partitions(forest.trees, shape or Shape.of(forest.trees)))
+        shape = shape or Shape.of(forest.trees)
+        self._calls = Calls(forest, _steps(forest.trees, shape))
+        partitions = list(_partitions(forest.trees, shape))
         dtypes = (
             {"float32"}
             if all(partition.ranked for partition in partitions)
@@ -65,6 +69,14 @@ class BitslicedKernel:
     def tables_in_place(self, n_rows: int, dtype: str) -> Sequence[Tables]:
         """The tables for rows that are read where they lie, which continue each other's sums."""
         return self._tables["float32"] if len(self._tables) == 1 else self._tables[dtype]
+
+
+def _steps(trees: Trees, shape: Shape) -> int:
+    """Steps of up to 100 ns that a row takes: circuits, and trees that are too large for them."""
+    large = shape.n_leaves > bitsliced.MOST_LEAVES
+    small = shape.n_leaves[~large]
+    lookups = len(small) * trees.leaf_value.shape[1]
+    return int(np.count_nonzero(large) + small.sum() / NODES_A_STEP + lookups / LOOKUPS_A_STEP) + 1
 
 
 @dataclass(frozen=True)
