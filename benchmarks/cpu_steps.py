@@ -46,6 +46,7 @@ def steps(kernel):
         "n_pieces": 0,
     }
     no_mux = {
+        "piece_triples": np.zeros(full.n_pieces + 1, np.int32),
         "piece_muxes": np.zeros(full.n_pieces + 1, np.int32),
         "piece_code": np.zeros((full.n_pieces, 8), np.uint16),
     }

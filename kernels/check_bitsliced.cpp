@@ -49,20 +49,29 @@ int32_t check_categories(const skt_bitsliced &t) {
   return kFine;
 }
 
+// Whether rows first .. first + n of `slots`, `width` apart, name in `used` columns what has a slot before the row's own, the first of which is `own`.
+bool refer_back(const uint16_t *slots, int64_t first, int64_t n, int64_t width, int64_t used, int64_t own) {
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t k = 0; k < used; k++)
+      if (slots[width * (first + i) + k] >= own + i) return false;
+  return true;
+}
+
 int32_t check_pieces(const skt_bitsliced &t) {
-  const int64_t own = 2 + int64_t(t.n_planes); // the first slot of a piece's multiplexers
-  if (t.n_pieces < 0 || t.n_values < 0 || !t.piece_muxes) return kPieces;
+  const int64_t own = 2 + int64_t(t.n_planes); // the first slot of what a piece computes
+  if (t.n_pieces < 0 || t.n_values < 0 || !t.piece_triples || !t.piece_muxes) return kPieces;
   if (t.n_pieces && (!t.piece_bits || !t.piece_code || !t.piece_first || !t.piece_output || !t.values)) return kPieces;
   if (!ascends(t.piece_muxes, t.n_pieces, 0, t.piece_muxes[t.n_pieces])) return kPieces;
-  if (t.piece_muxes[t.n_pieces] && !t.muxes) return kPieces;
+  if (!ascends(t.piece_triples, t.n_pieces, 0, t.piece_triples[t.n_pieces])) return kPieces;
+  if ((t.piece_muxes[t.n_pieces] && !t.muxes) || (t.piece_triples[t.n_pieces] && !t.triples)) return kPieces;
   if (!leaf_outputs_fit(t.n_leaf_outputs, t.sum)) return kOutputs;
   if (t.value_bytes && (reinterpret_cast<uintptr_t>(t.value_bytes) % 64 || !t.piece_bytes || t.n_value_bytes < 0)) return kValues;
   for (int32_t p = 0; p < t.n_pieces; p++) {
-    const int32_t first = t.piece_muxes[p], count = t.piece_muxes[p + 1] - first;
+    const int64_t n_triples = int64_t(t.piece_triples[p + 1]) - t.piece_triples[p], n_muxes = int64_t(t.piece_muxes[p + 1]) - t.piece_muxes[p];
+    const int64_t count = n_triples + n_muxes;
     if (own + count > kMostSlots) return kPieces;
-    for (int32_t i = 0; i < count; i++)
-      for (int k = 0; k < 3; k++)
-        if (t.muxes[3 * (int64_t(first) + i) + k] >= own + i) return kMultiplexers;
+    if (!refer_back(t.triples, t.piece_triples[p], n_triples, 8, 7, own)) return kMultiplexers;
+    if (!refer_back(t.muxes, t.piece_muxes[p], n_muxes, 3, 3, own + n_triples)) return kMultiplexers;
     if (t.piece_bits[p] < 0 || t.piece_bits[p] > 8) return kPieces;
     for (int bit = 0; bit < 8; bit++) {
       const int64_t slot = t.piece_code[8 * int64_t(p) + bit];
@@ -85,7 +94,7 @@ int32_t check_pieces(const skt_bitsliced &t) {
 bool all_aligned(const skt_bitsliced &t) {
   return aligned(t.search_column, t.search_levels, t.search_first, t.thresholds32, t.thresholds64, t.search_codes, t.code_zero, t.code_planes) &&
          aligned(t.category_column, t.category_count, t.category_bytes, t.category_first, t.category_planes) &&
-         aligned(t.muxes, t.piece_muxes, t.piece_bits, t.piece_code, t.piece_first, t.piece_output, t.piece_bytes) &&
+         aligned(t.triples, t.piece_triples, t.muxes, t.piece_muxes, t.piece_bits, t.piece_code, t.piece_first, t.piece_output, t.piece_bytes) &&
          aligned_as(t.sum.acc_dtype, t.values) && aligned_as(t.sum.acc_dtype, t.sum.base);
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "simd/simd.h"
 #include "sktensor.h"
@@ -30,7 +31,8 @@ class Slots {
  public:
   static size_t bytes(const skt_bitsliced &t) {
     int32_t most = 0;
-    for (int32_t p = 0; p < t.n_pieces; p++) most = std::max(most, t.piece_muxes[p + 1] - t.piece_muxes[p]);
+    for (int32_t p = 0; p < t.n_pieces; p++)
+      most = std::max(most, t.piece_triples[p + 1] - t.piece_triples[p] + t.piece_muxes[p + 1] - t.piece_muxes[p]);
     return kPanelBytes + sizeof(Bits) * (2 + static_cast<size_t>(t.n_planes) + most);
   }
 
@@ -45,6 +47,15 @@ class Slots {
   // The leaf numbers of these rows in one piece.
   void evaluate(const skt_bitsliced &t, int piece, uint8_t *numbers) const {
     Bits *const slots = slots_, *out = slots + 2 + t.n_planes;
+    const uint16_t *triple = t.triples + 8 * static_cast<int64_t>(t.piece_triples[piece]);
+    for (const uint16_t *end = t.triples + 8 * static_cast<int64_t>(t.piece_triples[piece + 1]); triple < end; triple += 8) {
+      uint64_t first, last; // four of their slots each, for to load these one by one takes as long as to load what they hold
+      std::memcpy(&first, triple, 8);
+      std::memcpy(&last, triple + 4, 8);
+      const Bits set = choose(slots[first >> 16 & 0xFFFF], slots[first >> 32 & 0xFFFF], slots[first >> 48]);
+      const Bits clear = choose(slots[last & 0xFFFF], slots[last >> 16 & 0xFFFF], slots[last >> 32 & 0xFFFF]);
+      *out++ = choose(slots[first & 0xFFFF], set, clear);
+    }
     const uint16_t *mux = t.muxes + 3 * static_cast<int64_t>(t.piece_muxes[piece]);
     for (const uint16_t *end = t.muxes + 3 * static_cast<int64_t>(t.piece_muxes[piece + 1]); mux < end; mux += 3)
       *out++ = choose(slots[mux[0]], slots[mux[1]], slots[mux[2]]);

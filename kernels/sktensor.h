@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 15
+#define SKT_ABI 16
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -124,11 +124,16 @@ typedef struct {
   int32_t truncate_first;         /* -0.5 is category 0 (LightGBM) rather than none (XGBoost) */
   double category_limit;          /* numbers from here on are no categories */
 
-  /* Slots: 0 is all zeros, 1 all ones, then the D planes, then what the multiplexers of the piece at hand give, in their order. */
+  /* Slots: 0 is all zeros, 1 all ones, then the D planes, then what the piece at hand computes: first its triples, in their order, then its
+   * multiplexers. */
   int32_t n_planes;
   int32_t n_pieces;
-  const uint16_t *muxes;       /* (O, 3) slots: select, value where it is set, value where it is clear */
-  const int32_t *piece_muxes;  /* (P + 1) */
+  /* (R, 8) slots: a select, then the select, value where set and value where clear of the multiplexer for where it is set, then those of the
+   * one for where it is clear; the last is unused. */
+  const uint16_t *triples;
+  const int32_t *piece_triples; /* (P + 1) */
+  const uint16_t *muxes;        /* (O, 3) slots: select, value where it is set, value where it is clear */
+  const int32_t *piece_muxes;   /* (P + 1) */
   const int32_t *piece_bits;   /* (P) 0 to 8 */
   const uint16_t *piece_code;  /* (P, 8) slots of the code's bits, lowest first; 0 beyond piece_bits */
   const int64_t *piece_first;  /* (P) entry of `values` where the piece's 2**bits values begin */

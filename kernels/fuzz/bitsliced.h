@@ -74,6 +74,8 @@ class BitslicedTables {
     visit(category_first, t.category_first, true, G, 8);
     visit(answers, t.answers, true, t.n_answers, 1);
     visit(category_planes, t.category_planes, true, G + 1, 4);
+    visit(piece_triples, t.piece_triples, true, P + 1, 4);
+    visit(triples, t.triples, true, 8 * last(piece_triples), 2);
     visit(piece_muxes, t.piece_muxes, true, P + 1, 4);
     visit(muxes, t.muxes, true, 3 * last(piece_muxes), 2);
     visit(piece_bits, t.piece_bits, true, P, 4);
@@ -111,6 +113,10 @@ class BitslicedTables {
       begin_sum(t.sum, base, sum);
       for (int32_t p = 0; p < t.n_pieces; p++) {
         slots.resize(2 + t.n_planes);
+        for (int32_t r = piece_triples[p]; r < piece_triples[p + 1]; r++) {
+          const uint16_t *const below = &triples[8 * r + (slots[triples[8 * r]] ? 1 : 4)];
+          slots.push_back(slots[below[0]] ? slots[below[1]] : slots[below[2]]);
+        }
         for (int32_t o = piece_muxes[p]; o < piece_muxes[p + 1]; o++)
           slots.push_back(slots[muxes[3 * o]] ? slots[muxes[3 * o + 1]] : slots[muxes[3 * o + 2]]);
         int64_t entry = piece_first[p];
@@ -135,8 +141,8 @@ class BitslicedTables {
   std::vector<int32_t> category_column, category_count, category_bytes, category_planes;
   std::vector<int64_t> category_first;
   std::vector<uint8_t> answers;
-  std::vector<uint16_t> muxes, piece_code;
-  std::vector<int32_t> piece_muxes{0}, piece_bits, piece_output;
+  std::vector<uint16_t> triples, muxes, piece_code;
+  std::vector<int32_t> piece_triples{0}, piece_muxes{0}, piece_bits, piece_output;
   std::vector<int64_t> piece_first, piece_bytes;
   std::vector<uint8_t> values, value_bytes, base;
 
@@ -225,11 +231,15 @@ class BitslicedTables {
 
   // A piece without its values.
   void make_piece(Random &random, int32_t output) {
-    const int32_t count = static_cast<int32_t>(random.one_of({random.below(8), random.below(120)}));
     const int64_t own = 2 + int64_t(t.n_planes);
-    for (int32_t i = 0; i < count; i++)
+    const int32_t n_triples = static_cast<int32_t>(random.one_of({random.below(4), random.below(60)}));
+    for (int32_t i = 0; i < n_triples; i++)
+      for (int k = 0; k < 8; k++) triples.push_back(k < 7 ? slot(random, own + i) : static_cast<uint16_t>(random.bits()));
+    piece_triples.push_back(piece_triples.back() + n_triples);
+    const int32_t n_muxes = static_cast<int32_t>(random.one_of({random.below(8), random.below(120)})), count = n_triples + n_muxes;
+    for (int32_t i = n_triples; i < count; i++)
       for (int k = 0; k < 3; k++) muxes.push_back(slot(random, own + i));
-    piece_muxes.push_back(piece_muxes.back() + count);
+    piece_muxes.push_back(piece_muxes.back() + n_muxes);
     const int32_t bits = static_cast<int32_t>(random.from(0, 8));
     piece_bits.push_back(bits);
     for (int bit = 0; bit < 8; bit++) piece_code.push_back(bit < bits ? slot(random, own + count) : 0);

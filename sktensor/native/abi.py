@@ -33,7 +33,7 @@ __all__ = [
     "filled",
 ]  # fmt: skip
 
-ABI = 15
+ABI = 16
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2
@@ -147,6 +147,8 @@ class BitslicedStructure(Structure):
         ("category_limit", c_double),
         ("n_planes", c_int32),
         ("n_pieces", c_int32),
+        ("triples", POINTER(c_uint16)),
+        ("piece_triples", POINTER(c_int32)),
         ("muxes", POINTER(c_uint16)),
         ("piece_muxes", POINTER(c_int32)),
         ("piece_bits", POINTER(c_int32)),

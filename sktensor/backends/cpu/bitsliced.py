@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sktensor.backends.cpu.multiplexers import in_triples
 from sktensor.forest import Trees
 from sktensor.native import abi
 from sktensor.strategies.bitsliced import CircuitTables
@@ -229,17 +230,23 @@ def _pieces(trees: Trees, tables: CircuitTables, number: Array, value_dtype: npt
     vector = trees.leaf_value.shape[1] > 1
     target = tables.piece_tree if vector else np.maximum(trees.tree_target, 0)[tables.piece_tree]
     order = np.argsort(target, kind="stable")
-    count = np.diff(tables.piece_mux)[order]
-    begins = _begins(count)
-    # The multiplexers in the new order of pieces, and their operands as slots.
-    mux = np.arange(begins[-1]) + np.repeat(tables.piece_mux[:-1][order] - begins[:-1], count)
-    operands = np.stack([tables.select[mux], tables.if_set[mux], tables.if_clear[mux]], 1)
     first_own = 2 + len(number)
     slot = np.concatenate([[0, 1], 2 + number])
 
-    def slots(values: Array, first_mux: Array) -> Array:
+    def slots(values: Array, first: Array) -> Array:
         own = values >= first_own
-        return np.where(own, values - first_mux, slot[np.where(own, 0, values)]).astype(np.uint16)
+        return np.where(own, values - first + first_own, slot[np.where(own, 0, values)]).astype(np.uint16)
+
+    def in_order(rows: Array, begins: Array) -> tuple[Array, Array]:
+        """Slots for the rows of each piece in the new order of pieces, and where theirs begin."""
+        count = np.diff(begins)[order]
+        ends = _begins(count)
+        row = np.arange(ends[-1]) + np.repeat(begins[:-1][order] - ends[:-1], count)
+        return slots(rows[row], np.repeat(multiplexers.piece_first[order], count)[:, None]), ends
+
+    multiplexers = in_triples(tables)
+    triples, piece_triples = in_order(multiplexers.triples, multiplexers.piece_triples)
+    muxes, piece_muxes = in_order(multiplexers.singles, multiplexers.piece_singles)
 
     leaf_value = np.concatenate([trees.leaf_value, np.full_like(trees.leaf_value[:1], -0.0)])  # -0.0 changes no sum
     bits = tables.piece_bits[order]
@@ -250,10 +257,12 @@ def _pieces(trees: Trees, tables: CircuitTables, number: Array, value_dtype: npt
     value_bytes, piece_bytes = _byte_tables(values, bits, first[:-1])
     return {
         "n_pieces": len(order),
-        "muxes": slots(operands, np.repeat(tables.piece_mux[:-1][order], count)[:, None]),
-        "piece_muxes": begins,
+        "triples": np.pad(triples, ((0, 0), (0, 1))),
+        "piece_triples": piece_triples,
+        "muxes": muxes,
+        "piece_muxes": piece_muxes,
         "piece_bits": bits.astype(np.int32),
-        "piece_code": slots(tables.piece_code[order], tables.piece_mux[:-1][order, None]),
+        "piece_code": slots(multiplexers.piece_code[order], multiplexers.piece_first[order, None]),
         "piece_first": first[:-1],
         "piece_output": target[order].astype(np.int32),
         "n_leaf_outputs": trees.leaf_value.shape[1],

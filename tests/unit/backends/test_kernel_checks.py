@@ -82,9 +82,15 @@ class Damage:
         return f"{self.field}{place}={'.' if callable(self.value) else self.value}"
 
 
-def own_slot(tables):
-    """The slot of the first multiplexer of a piece, which it must not refer to itself."""
+def first_triple(tables):
+    """The slot of a piece's first triple, which it must not refer to itself."""
     return 2 + tables.n_planes
+
+
+def first_multiplexer(tables):
+    """The slot of the first multiplexer of all that is not in a triple, which it must not refer to itself."""
+    piece = next(p for p in range(tables.n_pieces) if tables.piece_muxes[p + 1])
+    return first_triple(tables) + tables.piece_triples[piece + 1] - tables.piece_triples[piece]
 
 
 def short_piece(tables):
@@ -103,7 +109,17 @@ MISSING = {
     CODES: ("code_nan", "code_zero"),
     PLANES: ("code_planes", "plane_rank", "category_planes"),
     CATEGORIES: ("category_column", "category_count", "category_bytes", "category_first", "answers"),
-    PIECES: ("piece_muxes", "muxes", "piece_bits", "piece_code", "piece_first", "piece_output", "values"),
+    PIECES: (
+        "piece_triples",
+        "triples",
+        "piece_muxes",
+        "muxes",
+        "piece_bits",
+        "piece_code",
+        "piece_first",
+        "piece_output",
+        "values",
+    ),
     VALUES: ("piece_bytes",),
 }
 
@@ -168,6 +184,9 @@ BEYOND = {
     PIECES: [
         Damage("n_pieces", -1),
         Damage("n_values", -1),
+        Damage("piece_triples", 1, 0),
+        Damage("piece_triples", -1, 1),
+        Damage("piece_triples", 2**31 - 1, lambda t: t.n_pieces),
         Damage("piece_muxes", 1, 0),
         Damage("piece_muxes", -1, 1),
         Damage("piece_muxes", 2**31 - 1, lambda t: t.n_pieces),
@@ -176,7 +195,10 @@ BEYOND = {
         Damage("piece_code", 65535, 0),
         Damage("piece_code", 2, lambda t: 8 * short_piece(t) + 7),
     ],
-    MULTIPLEXERS: [Damage("muxes", own_slot, operand) for operand in range(3)],
+    MULTIPLEXERS: [
+        *(Damage("triples", first_triple, operand) for operand in range(7)),
+        *(Damage("muxes", first_multiplexer, operand) for operand in range(3)),
+    ],
     VALUES: [
         Damage("n_values", 0),
         Damage("piece_first", -1, 0),

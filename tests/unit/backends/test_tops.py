@@ -124,6 +124,7 @@ FAULTS = {  # a field of the first circuits, what it is made, the error
     "more outputs than trees": ("sum.n_outputs", 8, 226),
     "vectors for answers": ("n_leaf_outputs", 2, 226),
     "no multiplexers": ("muxes", None, 227),
+    "no triples of them": ("triples", None, 227),
     "pieces for some trees only": ("n_pieces", 1, 226),
 }
 
