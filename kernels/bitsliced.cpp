@@ -12,13 +12,11 @@
 namespace SKT_ISA {
 namespace {
 
-constexpr int kGroup = 16; // pieces whose values are added together
-
-template <class Sums, class Acc>
-void add_with(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers, int n_slices, Acc *acc) {
+template <class Sums, class Acc, class... Pieces>
+__attribute__((always_inline)) inline void add_with(const uint8_t *numbers, int n_slices, Acc *acc, const Pieces &...pieces) {
   for (int row = 0; row < n_slices * kSlice; row += Sums::kRows) {
     Sums sums(acc + row);
-    sums.add(t, first, last, output, numbers + row);
+    sums.add(pieces..., numbers + row);
     sums.store(acc + row);
   }
 }
@@ -27,10 +25,11 @@ void add_with(const skt_bitsliced &t, int first, int last, int output, const uin
 template <class Acc>
 void add_pieces(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers, int n_slices, Acc *acc) {
   if constexpr (kShuffledBits<Acc> > 0) {
-    if (t.value_bytes && *std::max_element(t.piece_bits + first, t.piece_bits + last) <= kShuffledBits<Acc>)
-      return add_with<ShuffledSums<Acc>>(t, first, last, output, numbers, n_slices, acc);
+    using Shuffled = ShuffledSums<Acc>;
+    if (Shuffled::Tables::there(t) && *std::max_element(t.piece_bits + first, t.piece_bits + last) <= kShuffledBits<Acc>)
+      return add_with<Shuffled>(numbers, n_slices, acc, typename Shuffled::Tables(t, first, last, output));
   }
-  add_with<Sums<Acc>>(t, first, last, output, numbers, n_slices, acc);
+  add_with<Sums<Acc>>(numbers, n_slices, acc, t, first, last, output);
 }
 
 template <class Acc>

@@ -361,9 +361,10 @@ struct Sums {
   }
 };
 
-// Sums of 32 rows in registers, for tables of up to 64 values of float32, looked up a byte at a time.
+// Sums of 32 rows in registers, for tables of up to 64 values of float32, looked up a byte at a time, and of up to 8 of float64, half a value
+// at a time.
 template <class Acc>
-constexpr int kShuffledBits = sizeof(Acc) == 4 ? 6 : -1;
+constexpr int kShuffledBits = sizeof(Acc) == 4 ? 6 : 3;
 
 template <class Acc>
 struct ShuffledSums;
@@ -372,6 +373,14 @@ template <>
 struct ShuffledSums<float> {
   static constexpr int kRows = 32;
   __m256 sum[4];
+
+  struct Tables {
+    const skt_bitsliced &t;
+    int first, last, output;
+
+    Tables(const skt_bitsliced &t, int first, int last, int output) : t(t), first(first), last(last), output(output) {}
+    static bool there(const skt_bitsliced &t) { return t.value_bytes != nullptr; }
+  };
 
   explicit ShuffledSums(const float *from) {
 #pragma GCC unroll 4
@@ -382,8 +391,8 @@ struct ShuffledSums<float> {
     for (int i = 0; i < 4; i++) _mm256_storeu_ps(to + 8 * i, sum[i]);
   }
 
-  void add(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers) {
-    for (int p = first; p < last; p++, numbers += kBlock) add_piece(t, p, output, numbers);
+  void add(const Tables &tables, const uint8_t *numbers) {
+    for (int p = tables.first; p < tables.last; p++, numbers += kBlock) add_piece(tables.t, p, tables.output, numbers);
   }
 
  private:
@@ -423,6 +432,62 @@ struct ShuffledSums<float> {
     sum[1] = _mm256_add_ps(sum[1], _mm256_castsi256_ps(_mm256_unpackhi_epi16(low0, high0)));
     sum[2] = _mm256_add_ps(sum[2], _mm256_castsi256_ps(_mm256_unpacklo_epi16(low1, high1)));
     sum[3] = _mm256_add_ps(sum[3], _mm256_castsi256_ps(_mm256_unpackhi_epi16(low1, high1)));
+  }
+};
+
+template <>
+struct ShuffledSums<double> {
+  static constexpr int kRows = 32;
+  __m256d sum[8]; // of rows 0, 1, 4, 5, then 2, 3, 6, 7, as halves of values are put together, and so on
+
+  // The lower and the upper halves of each piece's values.
+  struct Tables {
+    int n;
+    __m256i lower[kGroup], upper[kGroup];
+
+    Tables(const skt_bitsliced &t, int first, int last, int) : n(last - first) {
+      for (int i = 0; i < n; i++) {
+        alignas(32) uint64_t value[8] = {};
+        std::memcpy(value, static_cast<const double *>(t.values) + t.piece_first[first + i], sizeof(double) << t.piece_bits[first + i]);
+        const __m256 a = _mm256_load_ps(reinterpret_cast<const float *>(value)), b = _mm256_load_ps(reinterpret_cast<const float *>(value + 4));
+        lower[i] = _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xD8);
+        upper[i] = _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xDD)), 0xD8);
+      }
+    }
+    static bool there(const skt_bitsliced &t) { return t.n_leaf_outputs == 1; }
+  };
+
+  explicit ShuffledSums(const double *from) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) exchange(_mm256_loadu_pd(from + 4 * i), _mm256_loadu_pd(from + 4 * i + 4), sum + i);
+  }
+  void store(double *to) const {
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+      __m256d in_order[2];
+      exchange(sum[i], sum[i + 1], in_order);
+      _mm256_storeu_pd(to + 4 * i, in_order[0]);
+      _mm256_storeu_pd(to + 4 * i + 4, in_order[1]);
+    }
+  }
+
+  void add(const Tables &tables, const uint8_t *numbers) {
+    for (int piece = 0; piece < tables.n; piece++, numbers += kBlock) {
+      const __m256i lower = tables.lower[piece], upper = tables.upper[piece];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; i++) {
+        const __m256i number = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(numbers + 8 * i)));
+        const __m256i low = _mm256_permutevar8x32_epi32(lower, number), high = _mm256_permutevar8x32_epi32(upper, number);
+        sum[2 * i] = _mm256_add_pd(sum[2 * i], _mm256_castsi256_pd(_mm256_unpacklo_epi32(low, high)));
+        sum[2 * i + 1] = _mm256_add_pd(sum[2 * i + 1], _mm256_castsi256_pd(_mm256_unpackhi_epi32(low, high)));
+      }
+    }
+  }
+
+ private:
+  static void exchange(__m256d a, __m256d b, __m256d *to) { // the upper half of the first one and the lower one of the second
+    to[0] = _mm256_permute2f128_pd(a, b, 0x20);
+    to[1] = _mm256_permute2f128_pd(a, b, 0x31);
   }
 };
 

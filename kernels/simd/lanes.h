@@ -16,6 +16,7 @@ namespace SKT_ISA {
 constexpr int kBlock = 512; // rows
 constexpr int kSlice = 64;  // rows whose bits share a word
 constexpr int kSlices = kBlock / kSlice;
+constexpr int kGroup = 16; // pieces of trees whose values are added together
 
 #if defined(__SSE2__) && !defined(__AVX512F__)
 
