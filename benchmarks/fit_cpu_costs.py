@@ -2,7 +2,8 @@
 
 Trains some hundred models of all shapes, runs the kernels on 1 to 8,192 rows of each on one core, as long as these stay
 in the cache, and finds the constants with the least relative error. Prints how far off they are, and how much is lost
-where they choose the slower kernel, and where the constants of now do.
+where they choose the slower kernel, and where the constants of now do: for these models, and for others that have no
+part in the fit.
 
     python benchmarks/fit_cpu_costs.py           # print only
     python benchmarks/fit_cpu_costs.py --write   # also write sktensor/backends/cpu/costs.json
@@ -16,10 +17,16 @@ import json
 import time
 
 import numpy as np
-from lightgbm import LGBMClassifier
+from lightgbm import LGBMClassifier, LGBMRegressor
 from scipy.optimize import lsq_linear
-from sklearn.ensemble import RandomForestClassifier
-from xgboost import XGBClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from xgboost import XGBClassifier, XGBRegressor
 
 from sktensor import extract_forest
 from sktensor.backends.cpu import costs
@@ -31,7 +38,7 @@ from sktensor.strategies.costs import Shape
 
 N_ROWS = (1, 4, 16, 64, 128, 512, 2048, 8192)
 # Nanoseconds at least: of what grows with rows and trees alike, a fit finds only the sum.
-LEAST = {("bitsliced", "value"): 0.3, ("tree_traversal", "value"): 0.5}
+LEAST = {("tree_traversal", "value"): 0.5}
 KERNELS = {
     "bitsliced": BitslicedKernel,
     "tree_traversal": lambda forest: TraversalKernel(forest, "float32"),
@@ -55,6 +62,30 @@ def models(rng):
             yield RandomForestClassifier(n_estimators=n_trees, max_leaf_nodes=n_leaves, n_jobs=2).fit(X, classes)
 
 
+def others(rng):
+    """Models that say how good constants are that were not fitted to them."""
+    X = rng.normal(size=(12_000, 20)).astype(np.float32)
+    signal = X[:, 0] * X[:, 1] + np.sin(2 * X[:, 2]) + X[:, 4] ** 2
+    y = (signal + rng.normal(size=len(X))).astype(np.float32)
+    two, four, several = y > 1, np.digitize(y, [0, 1, 2]), np.stack([y, X[:, 3] + y, signal], 1)
+    for model, target in [
+        (ExtraTreesClassifier(100, max_depth=12, n_jobs=2), two),
+        (ExtraTreesRegressor(100, max_depth=10, n_jobs=2), y),
+        (RandomForestRegressor(100, max_depth=8, n_jobs=2), y),
+        (RandomForestRegressor(100, max_depth=10, n_jobs=2), y),
+        (RandomForestRegressor(60, max_depth=9, n_jobs=2), several),
+        (RandomForestClassifier(200, max_depth=10, n_jobs=2), four),
+        (RandomForestClassifier(50, min_samples_leaf=20, n_jobs=2), two),
+        (GradientBoostingRegressor(n_estimators=200, max_depth=5), y),
+        (XGBRegressor(n_estimators=100, max_depth=10, n_jobs=2), y),
+        (XGBRegressor(n_estimators=1, num_parallel_tree=60, max_depth=12, subsample=0.8, n_jobs=2), y),
+        (XGBClassifier(n_estimators=400, max_depth=4, n_jobs=2), two),
+        (LGBMRegressor(n_estimators=100, num_leaves=400, min_child_samples=3, n_jobs=2, verbose=-1), y),
+        (LGBMClassifier(n_estimators=100, num_leaves=31, n_jobs=2, verbose=-1), four),
+    ]:
+        yield model.fit(X, target)
+
+
 def seconds(kernel, rows):
     """Median time of a prediction, of calls that take 20 ms together or three at least."""
     times, start = [], time.perf_counter()
@@ -65,9 +96,9 @@ def seconds(kernel, rows):
     return float(np.median(times))
 
 
-def measured(rng):
+def measured(some, rng):
     """(kernel, number of the model, rows, work, nanoseconds, expected by now) of everything that can be run."""
-    for number, model in enumerate(models(rng)):
+    for number, model in enumerate(some(rng)):
         forest = extract_forest(model)
         shape = Shape.of(forest.trees)
         X = rng.normal(size=(max(N_ROWS), forest.n_features)).astype(np.float32)
@@ -83,6 +114,11 @@ def measured(rng):
                 yield name, number, n, work, taken, costs.option(name, forest.trees, shape, n).expected_ns
 
 
+def expected(found, fitted):
+    """Nanoseconds by these constants."""
+    return [sum((costs.UNFITTED | fitted[row[0]])[kind] * amount for kind, amount in row[3].items()) for row in found]
+
+
 def lost(found, expected):
     """How many times as long as the fastest kernel the one takes that is expected to, quantiles over all models."""
     ratios = []
@@ -96,26 +132,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write the constants into the package")
     arguments = parser.parse_args()
-    found = list(measured(np.random.default_rng(0)))
-    fitted, expected = {}, np.empty(len(found))
+    found = list(measured(models, np.random.default_rng(0)))
+    fitted = {}
     for name in KERNELS:
-        numbers = [i for i, row in enumerate(found) if row[0] == name]
-        own = [found[i] for i in numbers]
+        own = [row for row in found if row[0] == name]
         kinds = sorted({kind for row in own for kind in row[3]} - costs.UNFITTED.keys())
         amounts = np.array([[row[3].get(kind, 0.0) for kind in kinds] for row in own])
-        others = np.array([sum(each * row[3].get(kind, 0.0) for kind, each in costs.UNFITTED.items()) for row in own])
+        known = np.array([sum(each * row[3].get(kind, 0.0) for kind, each in costs.UNFITTED.items()) for row in own])
         taken = np.array([row[4] for row in own])
         least = np.array([LEAST.get((name, kind), 0.0) for kind in kinds])
         bounds = (least - 1e-9, np.inf)
-        constants = np.maximum(least, lsq_linear(amounts / taken[:, None], 1 - others / taken, bounds).x)
+        constants = np.maximum(least, lsq_linear(amounts / taken[:, None], 1 - known / taken, bounds).x)
         fitted[name] = {kind: float(f"{c:.4g}") for kind, c in zip(kinds, constants, strict=True)}
-        expected[numbers] = amounts @ constants + others
-        off = np.quantile(expected[numbers] / taken, [0.05, 0.25, 0.5, 0.75, 0.95]).round(2)
+        off = np.quantile(expected(own, fitted) / taken, [0.05, 0.25, 0.5, 0.75, 0.95]).round(2)
         print(f"{name}: {len(own)} measurements, expected / taken: {off}")
         for kind, constant in fitted[name].items():
             print(f"  {kind:32} {constant:10.4g} ns")
-    print(f"chosen / best: {lost(found, expected)}")
-    print(f"       by now: {lost(found, [row[5] for row in found])}")
+    for of, rows in (("these models", found), ("others", list(measured(others, np.random.default_rng(1))))):
+        print(f"chosen / best, {of}: {lost(rows, expected(rows, fitted))}")
+        print(f"       by now, {of}: {lost(rows, [row[5] for row in rows])}")
     if arguments.write:
         text = {"processor": loader.INSTRUCTION_SETS[loader.library().isa], "nanoseconds": fitted}
         costs.CONSTANTS_FILE.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ one processor to the next.
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.backends.cpu import bitsliced as cpu_bitsliced
-from sktensor.backends.cpu import traversal, walk
+from sktensor.backends.cpu import tops, traversal, walk
+from sktensor.backends.cpu.kernels import MOST_PLANES
 from sktensor.forest import Trees
 from sktensor.native import abi
 from sktensor.strategies import bitsliced
@@ -124,45 +126,66 @@ def _steps(trees: Trees, shape: Shape) -> float:
 
 def work(name: str, trees: Trees, shape: Shape, n_rows: int, *, compact: bool = False) -> dict[str, float]:
     """Amounts of work that a kernel does for trees of such shapes in a forest, and so many rows."""
+    of = {DIRECT: _walking, "bitsliced": _circuits}.get(name, _traversal)
+    return {"call": 1.0, **of(trees, shape, n_rows, compact)}
+
+
+def _far_lines(trees: Trees, n_rows: int, n_values: float, compact: bool) -> float:
+    """Lines of the cache that come from far, where so many values of each row are read."""
+    if compact or 4.0 * n_rows * trees.n_columns <= FAR_BYTES or trees.n_columns < FAR_COLUMNS:
+        return 0.0
+    # A column that lies apart has a line of its own, neighbours share one.
+    return n_rows * min(n_values, 8.0 * trees.n_columns / LINE_BYTES)
+
+
+def _columns(trees: Trees, shape: Shape) -> tuple[float, float]:
+    """The nodes of trees of such shapes, and the columns that these look at."""
     n_nodes = float(np.sum(shape.n_leaves - 1))
-    columns = min(float(trees.n_columns), n_nodes)
-    # Rows that no cache holds come a line at a time: a column that lies apart alone, neighbours together.
-    far = 4.0 * n_rows * trees.n_columns > FAR_BYTES and trees.n_columns >= FAR_COLUMNS and not compact
-    lines = 8.0 * trees.n_columns / LINE_BYTES
-    if name == DIRECT:
-        steps = _steps(trees, shape)
-        kind = "near step" if compact else f"step, {'few' if n_rows < FEW_WALKING else 'many'} rows"
-        return {"call": 1.0, kind: n_rows * steps, "far line": far * n_rows * min(steps, lines)}
-    far_lines = far * n_rows * min(columns, lines)
-    if name == "bitsliced":
-        wide = float(trees.acc_dtype == "float64")
-        blocks = float(-(-n_rows // BLOCK))
-        too_large = shape.n_leaves.max(initial=0) > bitsliced.MOST_LEAVES  # not worth counting what will not be built
-        planes = n_nodes
-        if not too_large and n_nodes > HISTOGRAM * columns:
-            planes = min(n_nodes, float(trees.n_thresholds))
-        n_values, item = trees.leaf_value.shape[1], trees.leaf_value.dtype.itemsize
-        lookups = blocks * n_values * float(np.sum(np.maximum(1.0, shape.n_leaves / PIECE_LEAVES)))
-        table_bytes = ENTRIES * item * n_values * float(np.sum(shape.n_leaves))
-        return {
-            "call": 1.0,
-            "column": blocks * columns,
-            "value": n_rows * columns,  # its rank
-            "far line": far_lines,
-            "plane": blocks * planes,
-            "multiplexer": blocks * n_nodes,  # about one a node
-            "float32 look-up": lookups * (1.0 - wide),
-            "float64 look-up": lookups * wide,
-            "cold table line": blocks * table_bytes / LINE_BYTES if table_bytes > CACHE_BYTES else 0.0,
-        }
+    return n_nodes, min(float(len(trees.used_columns)), n_nodes)
+
+
+def _walking(trees: Trees, shape: Shape, n_rows: int, compact: bool) -> dict[str, float]:
+    steps = _steps(trees, shape)
+    kind = "near step" if compact else f"step, {'few' if n_rows < FEW_WALKING else 'many'} rows"
+    return {kind: n_rows * steps, "far line": _far_lines(trees, n_rows, steps, compact)}
+
+
+def _circuits(trees: Trees, shape: Shape, n_rows: int, compact: bool) -> dict[str, float]:
+    n_nodes, columns = _columns(trees, shape)
+    wide = float(trees.acc_dtype == "float64")
+    blocks = float(-(-n_rows // BLOCK))
+    too_large = shape.n_leaves.max(initial=0) > bitsliced.MOST_LEAVES  # not worth counting what will not be built
+    planes = n_nodes
+    if not too_large and n_nodes > HISTOGRAM * columns:
+        planes = min(n_nodes, float(trees.n_thresholds))
+    parts = float(max(1, -(-planes // MOST_PLANES)))  # each looks at all its columns again
+    searches = max(columns * parts, columns * parts / 2 + planes / cpu_bitsliced.PER_SEARCH)
+    levels = searches * math.log2(1 + planes / max(searches, 1.0))
+    n_values, item = trees.leaf_value.shape[1], trees.leaf_value.dtype.itemsize
+    lookups = blocks * n_values * float(np.sum(np.maximum(1.0, shape.n_leaves / PIECE_LEAVES)))
+    table_bytes = ENTRIES * item * n_values * float(np.sum(shape.n_leaves))
+    return {
+        "search": blocks * searches,
+        "level of a search": n_rows * levels,  # for the rank of a value
+        "far line": parts * _far_lines(trees, n_rows, columns, compact),
+        "plane": blocks * planes,
+        "multiplexer": blocks * n_nodes,  # about one a node
+        "float32 look-up": lookups * (1.0 - wide),
+        "float64 look-up": lookups * wide,
+        "cold table line": blocks * table_bytes / LINE_BYTES if table_bytes > CACHE_BYTES else 0.0,
+    }
+
+
+def _traversal(trees: Trees, shape: Shape, n_rows: int, compact: bool) -> dict[str, float]:
+    n_nodes, columns = _columns(trees, shape)
     levels = float(np.sum(np.log2(np.maximum(shape.n_leaves, 2))))
     few, cold = n_rows <= FEW_ROWS, NODE_BYTES * n_nodes > CACHE_BYTES
-    regime = f"{'few' if few else 'many'} rows, {'large' if cold else 'small'} tables"
+    topped = n_rows >= tops.LEAST_ROWS and tops.pay(trees)
+    regime = f"{'few rows' if few else 'tops' if topped else 'many rows'}, {'large' if cold else 'small'} tables"
     return {
-        "call": 1.0,
         "column": float(-(-n_rows // MOST_ROWS)) * columns,
         "value": n_rows * columns,
-        "far line": far_lines,
+        "far line": _far_lines(trees, n_rows, columns, compact),
         f"tree, {regime}": float(n_rows * len(shape.depth)),
         f"level, {regime}": n_rows * levels,
         "level of many codes": 0.0 if columns <= REGISTER_CODES else n_rows * levels,

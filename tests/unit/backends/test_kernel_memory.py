@@ -123,11 +123,12 @@ for name, kernel in KERNELS.items():
     for n_threads in (3, 1):  # helpers that have no memory of earlier calls come first
         counts = {"MemoryError": 0, "answers": 0, "wrong": []}
         outcomes = []
-        for fails in range(100):
-            answer, failed = in_new_thread(lambda: kernel(n_threads), fails)
-            if not failed:
-                break
-            outcomes.append(answer)
+        for _ in range(2):  # the second time all helpers are there, and fewer allocations come before this thread's own
+            for fails in range(100):
+                answer, failed = in_new_thread(lambda: kernel(n_threads), fails)
+                if not failed:
+                    break
+                outcomes.append(answer)
         expected = np.asarray(kernel(n_threads)).tobytes()
         for answer in outcomes:
             if type(answer) is MemoryError:
@@ -136,7 +137,7 @@ for name, kernel in KERNELS.items():
                 counts["wrong"].append(repr(answer)[:200])
             else:
                 counts["answers"] += 1
-        counts["tries"] = fails
+        counts["tries"] = len(outcomes)
         found[f"{name}, {n_threads} threads"] = counts
 print(json.dumps(found))
 """
@@ -168,5 +169,5 @@ def test_an_allocation_that_fails_gives_a_memory_error_or_the_right_answer(outco
 @pytest.mark.parametrize("name", ["bitsliced", "traversal", "leaves", "softmax32"])
 def test_kernels_that_keep_memory_raise_memory_error_without_it(outcomes, name):
     alone = outcomes[f"{name}, 1 threads"]
-    assert alone["MemoryError"] == alone["tries"] == 1
+    assert alone["MemoryError"] == alone["tries"] == 2
     assert outcomes[f"{name}, 3 threads"]["MemoryError"] > 0
