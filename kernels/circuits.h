@@ -52,9 +52,8 @@ class Slots {
       uint64_t first, last; // four of their slots each, for to load these one by one takes as long as to load what they hold
       std::memcpy(&first, triple, 8);
       std::memcpy(&last, triple + 4, 8);
-      const Bits set = choose(slots[first >> 16 & 0xFFFF], slots[first >> 32 & 0xFFFF], slots[first >> 48]);
-      const Bits clear = choose(slots[last & 0xFFFF], slots[last >> 16 & 0xFFFF], slots[last >> 32 & 0xFFFF]);
-      *out++ = choose(slots[first & 0xFFFF], set, clear);
+      *out++ = choose(slots[first & 0xFFFF], choose(slots[first >> 16 & 0xFFFF], slots[first >> 32 & 0xFFFF], slots[first >> 48]),
+                      choose(slots[last & 0xFFFF], slots[last >> 16 & 0xFFFF], slots[last >> 32 & 0xFFFF]));
     }
     const uint16_t *mux = t.muxes + 3 * static_cast<int64_t>(t.piece_muxes[piece]);
     for (const uint16_t *end = t.muxes + 3 * static_cast<int64_t>(t.piece_muxes[piece + 1]); mux < end; mux += 3)

@@ -18,7 +18,7 @@ constexpr int kSlice = 64;  // rows whose bits share a word
 constexpr int kSlices = kBlock / kSlice;
 constexpr int kGroup = 16; // pieces of trees whose values are added together
 
-#if defined(__SSE2__) && !defined(__AVX512F__)
+#if (defined(__SSE2__) && !defined(__AVX512F__)) || defined(__ARM_NEON)
 
 // GCC sends vectors that are longer than a register through memory, so here they are put together of registers.
 #ifdef __AVX2__

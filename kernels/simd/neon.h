@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "portable.h"
 
@@ -33,10 +34,12 @@ inline const Bits &addressed(const Bits &bits) {
   __asm__("" : "+r"(at));
   return *at;
 }
+inline const Bits &addressed(Bits &&bits) { return bits; } // no array has these, nor memory
 
-inline Bits choose(const Bits &select, const Bits &if_set, const Bits &if_clear) {
-  const Bits which = addressed(select), a = addressed(if_set), b = addressed(if_clear);
-  return (a & which) | (b & ~which); // one instruction
+template <class IfSet, class IfClear>
+inline Bits choose(const Bits &select, IfSet &&if_set, IfClear &&if_clear) {
+  const Bits &which = addressed(select), &a = addressed(std::forward<IfSet>(if_set)), &b = addressed(std::forward<IfClear>(if_clear));
+  return part_by_part([&](int i) { return (a.part[i] & which.part[i]) | (b.part[i] & ~which.part[i]); }); // one instruction each
 }
 
 inline Bits or_and(const Bits &a, const Bits &b, const Bits &c) { return addressed(a) | (addressed(b) & addressed(c)); }

@@ -429,6 +429,19 @@ def test_ranges_grow_while_calls_are_short_and_shrink_when_they_are_long(monkeyp
     assert sizes == [1024, 4096, 8192, 4096]
 
 
+@pytest.mark.parametrize("kernel", ["bitsliced", "traversal"])
+def test_as_many_rows_as_take_a_twentieth_of_a_second_are_one_call(kernel, monkeypatch):
+    forest = random_forest(np.random.default_rng(5), n_trees=100, max_depth=6, n_features=6, single_leaf="none")
+    call, n_calls = getattr(loader.library(), f"run_{kernel}"), []
+    monkeypatch.setattr(loader.library(), f"run_{kernel}", lambda *arguments: n_calls.append(1) or call(*arguments))
+    X = np.zeros((50_000, 6))
+    total(kernel, X[:8192], forest=forest)
+    assert len(n_calls) == 1
+    total(kernel, X, forest=forest)
+    # Circuits take a microsecond a row at most. To walk these trees may take ten, until a call has taken less.
+    assert (len(n_calls) == 2) == (kernel == "bitsliced")
+
+
 @pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_answers_of_many_ranges_are_those_of_one(columns, n_threads, short_ranges, monkeypatch):
