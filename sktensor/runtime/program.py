@@ -28,6 +28,7 @@ from sktensor.runtime.pickled_state import stamp, take_stamp
 from sktensor.runtime.plain_sums import FEW_ROWS, PlainSums
 from sktensor.runtime.planner import Plan, Planner
 from sktensor.runtime.settings import Settings, count_threads
+from sktensor.strategies import strategies
 from sktensor.strategies.auto import Option
 
 __all__ = ["Program"]
@@ -238,7 +239,11 @@ def _of_the_caller() -> int:
 
 
 def _as_planned(plan: Plan, settings: Settings) -> Settings:
-    return settings if plan.chosen.gives_raw else settings._replace(strategy=plan.strategy, backend=plan.backend)
+    """Settings by which the same trees find leaves as planned. What only "auto" knows has no name to ask for."""
+    if plan.chosen.gives_raw:
+        return settings
+    named = plan.strategy if plan.strategy in strategies() else settings.strategy
+    return settings._replace(strategy=named, backend=plan.backend)
 
 
 def _is_settled(plan: Plan, settings: Settings) -> bool:

@@ -12,9 +12,7 @@ import sklearn
 import torch
 from agreement import METHODS, STRATEGIES, assert_agrees, library_raw, same_bits, same_columns
 from reference import reference_apply, reference_raw
-from sklearn.ensemble import (
-    IsolationForest,
-)
+from sklearn.ensemble import BaggingClassifier, IsolationForest
 from sklearn_ensembles import CASES, extracted, fitted, rows_that_hurt, training_rows
 
 import sktensor
@@ -163,6 +161,18 @@ def test_the_median_of_equal_values_is_that_of_numpys_default_sort(seed, weights
     model.estimator_weights_ = np.random.default_rng(seed).choice(weights, len(model.estimators_))
     X = np.random.default_rng(0).normal(size=(20_000, 5))
     same_bits(TensorizedEstimator(model).predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("n_rows", [1, 3, 200])
+def test_logarithms_are_those_of_the_library_where_values_are_walked_on(n_rows):
+    # As few rows over many columns are: no strategy by which to ask for it.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 300))
+    model = BaggingClassifier(n_estimators=5, max_features=0.5, random_state=0).fit(X, X[:, 0] + X[:, 1] * X[:, 2] > 0)
+    fast = TensorizedEstimator(model)
+    expected = silently(lambda: model.predict_log_proba(X[:n_rows]))
+    same_bits(fast.predict_log_proba(X[:n_rows]), expected)
+    assert n_rows > 1 or fast.explain_plan(1).strategy == "direct_walk"
 
 
 def test_bagging_of_several_jobs_is_that_of_one():
