@@ -12,6 +12,7 @@
 namespace SKT_ISA {
 namespace {
 
+// Inlined, or GCC calls it with the addresses of numbers, which it loads again for each of them.
 template <class Sums, class Acc, class... Pieces>
 __attribute__((always_inline)) inline void add_with(const uint8_t *numbers, int n_slices, Acc *acc, const Pieces &...pieces) {
   for (int row = 0; row < n_slices * kSlice; row += Sums::kRows) {

@@ -49,7 +49,7 @@ class Slots {
     Bits *const slots = slots_, *out = slots + 2 + t.n_planes;
     const uint16_t *triple = t.triples + 8 * static_cast<int64_t>(t.piece_triples[piece]);
     for (const uint16_t *end = t.triples + 8 * static_cast<int64_t>(t.piece_triples[piece + 1]); triple < end; triple += 8) {
-      uint64_t first, last; // four of their slots each, for to load these one by one takes as long as to load what they hold
+      uint64_t first, last; // four of its slots each: circuits wait for loads, not for what takes the slots apart
       std::memcpy(&first, triple, 8);
       std::memcpy(&last, triple + 4, 8);
       *out++ = choose(slots[first & 0xFFFF], choose(slots[first >> 16 & 0xFFFF], slots[first >> 32 & 0xFFFF], slots[first >> 48]),

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sktensor.strategies.bitsliced import CircuitTables
+from sktensor.strategies.bitsliced.circuits import PLANES, ZERO
 
 __all__ = ["Multiplexers", "in_triples"]
 
 Array = npt.NDArray[Any]
-
-ZERO = 0  # the value that is all zeros
 
 # What they take: loads, and about two more for their numbers, their answer and the loop.
 TRIPLE, SINGLE = 8.5, 4.5
@@ -43,7 +42,7 @@ class Multiplexers:
 
 def in_triples(tables: CircuitTables) -> Multiplexers:
     """The same circuits with as many multiplexers in triples as pay."""
-    first = 2 + len(tables.plane_rank)
+    first = PLANES + len(tables.plane_rank)
     n = len(tables.select)
     values = np.stack([tables.select, tables.if_set, tables.if_clear], 1).astype(np.int64)
     # Operands as multiplexers; n, which stands behind them, for those that are none.
