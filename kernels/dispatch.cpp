@@ -112,24 +112,24 @@ bool has_thresholds(const skt_traversal &tables, int32_t features) {
 
 // Runs run(first, last, scratch) on all rows, or finds that they are not what they must be.
 template <class Run>
-int32_t for_rows(const skt_rows &rows, int32_t features, bool look, int64_t most, int32_t n_threads, int32_t isa, Run run, int64_t least = kLeastRows) {
-  return in_ranges(rows.n_rows, least, most, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
+int32_t for_rows(const skt_rows &rows, int32_t features, bool look, const Lengths &lengths, int32_t n_threads, int32_t isa, Run run) {
+  return in_ranges(rows.n_rows, lengths, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
     if (look && rows.must_be_finite && !SKT_WITH(isa, all_finite, rows, features, first, last)) return kNotFinite;
     run(first, last, scratch);
     return kFine;
   });
 }
 
-// What a thread is given at least of rows that pass tree by tree: each range brings all trees into the cache once more.
-int64_t walk_least(int64_t n, int32_t n_threads) {
-  return std::clamp(n / std::max(n_threads, 1) / kLeastRows * kLeastRows, kLeastRows, kWalkLeast);
+// Of rows that pass tree by tree: each range brings all trees into the cache once more, so that there are few, and none is short.
+Lengths walk_lengths(int64_t n, int32_t n_threads) {
+  return {std::clamp(n / std::max(n_threads, 1) / kLeastRows * kLeastRows, kLeastRows, kWalkLeast), kWalkRows, 1};
 }
 
 // Runs run(first, last) on all rows, each few of them as soon as it is known that they are what they must be.
 template <class Run>
 int32_t for_walked(const skt_rows &rows, int32_t features, bool look, int32_t n_threads, int32_t isa, Run run) {
   const int64_t step = look && rows.must_be_finite ? walk_rows_at_once(rows) : kWalkRows;
-  return in_ranges(rows.n_rows, kLeastRows, kWalkRows, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &) -> int32_t {
+  return in_ranges(rows.n_rows, {kLeastRows, kWalkRows}, n_threads, kNoMemory, [&](int64_t first, int64_t last, Scratch &) -> int32_t {
     for (int64_t end; first < last; first = end) {
       end = std::min(last, first + step);
       if (look && rows.must_be_finite && !SKT_WITH(isa, all_finite, rows, features, first, end)) return kNotFinite;
@@ -144,7 +144,7 @@ template <class Run>
 int32_t for_links(int64_t n, int64_t n_exponentials, int32_t n_threads, Run run) {
   constexpr int64_t most = 4096;
   const int32_t useful = static_cast<int32_t>(std::min<int64_t>(n_threads, n * n_exponentials / kLinksAtOnce));
-  return in_ranges(n, kLeastRows, most, useful, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
+  return in_ranges(n, {kLeastRows, most}, useful, kNoMemory, [&](int64_t first, int64_t last, Scratch &scratch) -> int32_t {
     run(first, last, scratch);
     return kFine;
   });
@@ -202,7 +202,7 @@ int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int
   if (const int32_t error = check_call(rows, tables->n_columns, out, item_of(tables->sum), features, isa)) return error;
   if (!has_thresholds(*tables, features)) return kSearches;
   if (!tables->value_bytes && isa > SKT_AVX2) isa = SKT_AVX2; // AVX-512 looks values up in registers
-  return for_rows(*rows, features, !tables->sum.continues, kCircuitRows, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+  return for_rows(*rows, features, !tables->sum.continues, {kLeastRows, kCircuitRows}, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
     SKT_WITH(isa, bitsliced_sums, *tables, *rows, features, first, last, out, scratch);
   });
 }
@@ -210,10 +210,10 @@ int32_t skt_run_bitsliced(const skt_bitsliced *tables, const skt_rows *rows, int
 int32_t skt_run_traversal(const skt_traversal *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, item_of(tables->sum), features, isa)) return error;
   if (!has_thresholds(*tables, features)) return kSearches;
-  return for_rows(
-      *rows, features, !tables->sum.continues, kWalkRows, n_threads, isa,
-      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out, scratch); },
-      walk_least(rows->n_rows, n_threads));
+  const Lengths lengths = walk_lengths(rows->n_rows, n_threads);
+  return for_rows(*rows, features, !tables->sum.continues, lengths, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+    SKT_WITH(isa, traversal_sums, *tables, *rows, features, first, last, out, scratch);
+  });
 }
 
 int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t features, const int32_t *tree_number, int32_t *out, int32_t n_threads,
@@ -224,12 +224,9 @@ int32_t skt_leaves(const skt_traversal *tables, const skt_rows *rows, int32_t fe
   if (!aligned(tree_number)) return kMisaligned;
   for (int32_t tree = 0; tree < tables->n_trees; tree++)
     if (tree_number[tree] < 0 || tree_number[tree] >= tables->n_trees) return kNoSuchTree;
-  return for_rows(
-      *rows, features, true, kWalkRows, n_threads, isa,
-      [&](int64_t first, int64_t last, Scratch &scratch) {
-        SKT_WITH(isa, traversal_leaves, *tables, *rows, features, first, last, tree_number, out, scratch);
-      },
-      walk_least(rows->n_rows, n_threads));
+  return for_rows(*rows, features, true, walk_lengths(rows->n_rows, n_threads), n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+    SKT_WITH(isa, traversal_leaves, *tables, *rows, features, first, last, tree_number, out, scratch);
+  });
 }
 
 int32_t skt_run_walk(const skt_walk *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa) {
@@ -251,34 +248,31 @@ int32_t skt_check_shap(const skt_shap *tables) {
 
 int32_t skt_shap_values(const skt_shap *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
-  return for_rows(
-      *rows, features, true, kShapRows, n_threads, isa,
-      [&](int64_t first, int64_t last, Scratch &scratch) {
-        if (rows->n_rows <= kFewRows && tables->flat.n_batches)
-          SKT_WITH(isa, shap_of_few, *tables, *rows, features, first, last, out, scratch);
-        else
-          SKT_WITH(isa, shap_values, *tables, *rows, features, first, last, out, scratch);
-      },
-      kShapLeast);
+  return for_rows(*rows, features, true, {kShapLeast, kShapRows}, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+    if (rows->n_rows <= kFewRows && tables->flat.n_batches)
+      SKT_WITH(isa, shap_of_few, *tables, *rows, features, first, last, out, scratch);
+    else
+      SKT_WITH(isa, shap_values, *tables, *rows, features, first, last, out, scratch);
+  });
 }
 
 int32_t skt_shap_pairs(const skt_shap *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
-  return for_rows(
-      *rows, features, true, kShapRows, n_threads, isa,
-      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, shap_pairs, *tables, *rows, features, first, last, out, scratch); }, kShapLeast);
+  return for_rows(*rows, features, true, {kShapLeast, kShapRows}, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+    SKT_WITH(isa, shap_pairs, *tables, *rows, features, first, last, out, scratch);
+  });
 }
 
 int32_t skt_shap_decisions(const skt_shap *tables, const skt_rows *rows, int32_t features, uint8_t *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
-  return for_rows(
-      *rows, features, true, kShapRows, n_threads, isa,
-      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, shap_decisions, *tables, *rows, features, first, last, out, scratch); });
+  return for_rows(*rows, features, true, {kLeastRows, kShapRows}, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+    SKT_WITH(isa, shap_decisions, *tables, *rows, features, first, last, out, scratch);
+  });
 }
 
 int32_t skt_shap_codes(const skt_shap *tables, const skt_rows *rows, int32_t features, uint32_t *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
-  return for_rows(*rows, features, true, kShapRows, n_threads, isa,
+  return for_rows(*rows, features, true, {kLeastRows, kShapRows}, n_threads, isa,
                   [&](int64_t first, int64_t last, Scratch &) { shap_codes(*tables, *rows, features, first, last, out); });
 }
 
@@ -288,9 +282,9 @@ int32_t skt_shap_direct(const skt_shap *tables, const skt_rows *rows, int32_t fe
   if (n_others < 1 || !others) return kNoRows;
   if (!aligned(others)) return kMisaligned;
   if (!shap_direct_fits(*tables)) return kTooDeep;
-  return for_rows(
-      *rows, features, true, kShapLeast, n_threads, isa,
-      [&](int64_t first, int64_t last, Scratch &scratch) { shap_direct(*tables, *rows, features, others, n_others, first, last, out, scratch); }, kDirectLeast);
+  return for_rows(*rows, features, true, {kDirectLeast, kShapLeast}, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+    shap_direct(*tables, *rows, features, others, n_others, first, last, out, scratch);
+  });
 }
 
 int32_t skt_check_lookup(const skt_lookup *tables) {
@@ -300,9 +294,9 @@ int32_t skt_check_lookup(const skt_lookup *tables) {
 
 int32_t skt_lookup_values(const skt_lookup *tables, const skt_rows *rows, int32_t features, double *out, int32_t n_threads, int32_t isa) {
   if (const int32_t error = check_call(rows, tables->codes.n_columns, out, sizeof *out, features, isa)) return error;
-  return for_rows(
-      *rows, features, true, kShapRows, n_threads, isa,
-      [&](int64_t first, int64_t last, Scratch &scratch) { SKT_WITH(isa, lookup_values, *tables, *rows, features, first, last, out, scratch); }, kShapLeast);
+  return for_rows(*rows, features, true, {kShapLeast, kShapRows}, n_threads, isa, [&](int64_t first, int64_t last, Scratch &scratch) {
+    SKT_WITH(isa, lookup_values, *tables, *rows, features, first, last, out, scratch);
+  });
 }
 
 int32_t skt_check_keys(const skt_keys *tables) {
@@ -319,7 +313,7 @@ int32_t skt_derive(const skt_keys *tables, const skt_rows *rows, const uint64_t 
     if (!aligned(hashes[c])) return kMisaligned;
   for (int32_t p = 0; p < tables->n_parts; p++)
     if ((tables->part_test[p] == SKT_EXCEEDS) == (hashes[tables->part_column[p]] != nullptr)) return kPartColumn;
-  return in_ranges(n, kLeastRows, kKeyRows, n_threads, kNoMemory, [&](int64_t begin, int64_t end, Scratch &) -> int32_t {
+  return in_ranges(n, {kLeastRows, kKeyRows}, n_threads, kNoMemory, [&](int64_t begin, int64_t end, Scratch &) -> int32_t {
     SKT_WITH(isa, derive, *tables, *rows, hashes, first, n, begin, end, out);
     return kFine;
   });

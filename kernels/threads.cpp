@@ -8,6 +8,7 @@
 #include <sched.h>
 #endif
 
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -33,6 +34,7 @@ void send_elsewhere(Thread thread) {
 #endif
 }
 
+// Hands its task over through `state_` alone while both threads are awake; the mutex is for those that sleep.
 class Helper {
  public:
   // Throws if there are no more threads to be had.
@@ -44,62 +46,73 @@ class Helper {
     return helper.release(); // it lives as long as its thread
   }
 
-  void give(const Task &task) { change(kGiven, &task); }
+  void give(const Task &task) {
+    task_ = &task;
+    state_ = kGiven;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!sleeps_) return; // it looks at the state before it does
+    send_elsewhere(thread_);
+    given_.notify_one();
+  }
 
-  void dismiss() { change(kDismissed, nullptr); }
+  void dismiss() {
+    const std::lock_guard<std::mutex> lock(mutex_); // which the helper waits for before it goes
+    state_ = kDismissed;
+    given_.notify_one();
+  }
 
   // Waits until the task is done, unless it has not begun.
   void take_back() {
-    linger([&] { return state_ != kBusy; });
+    State given = kGiven;
+    if (state_.compare_exchange_strong(given, kIdle)) return;
+    if (linger([&] { return state_ == kIdle; })) return;
     std::unique_lock<std::mutex> lock(mutex_);
-    if (state_ == kGiven) state_ = kIdle;
-    changed_.wait(lock, [&] { return state_ == kIdle; });
+    done_.wait(lock, [&] { return state_ == kIdle; });
   }
 
  private:
   enum State { kIdle, kGiven, kBusy, kDismissed };
 
-  // Looks a while whether something has happened, some twenty microseconds: less than it takes to fall asleep and wake up again.
+  // Whether something happens within the time that it takes to fall asleep and wake up again; a prediction's link follows its sums sooner.
   template <class Happened>
-  static void linger(Happened happened) {
-    for (int i = 0; i < 1000 && !happened(); i++) {
+  static bool linger(Happened happened) {
+    using Clock = std::chrono::steady_clock;
+    for (const auto end = Clock::now() + std::chrono::microseconds(100); Clock::now() < end;) {
+      if (happened()) return true;
 #if defined(__x86_64__) || defined(__i386__)
       __builtin_ia32_pause();
 #endif
     }
-  }
-
-  void change(State state, const Task *task) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    task_ = task;
-    state_ = state;
-    if (state == kGiven) send_elsewhere(thread_);
-    changed_.notify_one(); // while it is locked: a dismissed helper is gone afterwards
+    return false;
   }
 
   void live() {
-    std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
-      changed_.wait(lock, [&] { return state_ == kGiven || state_ == kDismissed; });
+      const auto is_given = [&] { return state_ == kGiven || state_ == kDismissed; };
+      if (!linger(is_given)) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        sleeps_ = true;
+        given_.wait(lock, is_given);
+        sleeps_ = false;
+      }
       if (state_ == kDismissed) break;
-      state_ = kBusy;
+      State given = kGiven;
+      if (!state_.compare_exchange_strong(given, kBusy)) continue; // taken back
       const Task task = *task_; // which stays where it is until this thread is idle again
-      lock.unlock();
       task.run(task.what, scratch_);
-      lock.lock();
+      const std::lock_guard<std::mutex> lock(mutex_);
       state_ = kIdle;
-      changed_.notify_one();
-      lock.unlock();
-      linger([&] { return state_ != kIdle; }); // the same call may have more to do
-      lock.lock();
+      done_.notify_one();
     }
-    lock.unlock();
+    mutex_.lock(); // when whoever dismisses this helper is done with it
+    mutex_.unlock();
     delete this;
   }
 
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable given_, done_;
   std::atomic<State> state_{kIdle};
+  bool sleeps_ = false;
   const Task *task_ = nullptr;
   Scratch scratch_;
   std::thread::native_handle_type thread_{};

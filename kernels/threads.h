@@ -21,11 +21,16 @@ void run_with_helpers(const Task &task, int64_t n_helpers);
 // What a thread takes on at least, where a row takes no more than a prediction.
 constexpr int64_t kLeastRows = 512;
 
+// How many rows a range has: `most` at first, then the given part of what is left for each thread, lest one waits for another, and `least` in
+// the end.
+struct Lengths {
+  int64_t least, most, part = 4; // a quarter
+};
+
 // The error of work(first, last, scratch), called for ranges of rows until all of n are done or one call gives another number than 0; or
-// `no_memory` if one throws. Ranges are of `most` rows at first and become shorter towards the end, down to `least`, lest one thread waits
-// for another.
+// `no_memory` if one throws.
 template <class Work>
-int32_t in_ranges(int64_t n, int64_t least, int64_t most, int32_t n_threads, int32_t no_memory, Work work) {
+int32_t in_ranges(int64_t n, const Lengths &lengths, int32_t n_threads, int32_t no_memory, Work work) {
   std::atomic<int64_t> next{0};
   std::atomic<int32_t> error{0};
   auto take = [&, n_threads = std::max(n_threads, 1)](Scratch &scratch) noexcept {
@@ -33,8 +38,8 @@ int32_t in_ranges(int64_t n, int64_t least, int64_t most, int32_t n_threads, int
     try {
       int64_t first = next;
       while (!error && first < n) {
-        const int64_t share = (n - first) / (4 * int64_t(n_threads)) / least * least;
-        const int64_t last = std::min(n, first + (n_threads == 1 ? most : std::clamp(share, least, most)));
+        const int64_t share = (n - first) / (lengths.part * n_threads) / lengths.least * lengths.least;
+        const int64_t last = std::min(n, first + (n_threads == 1 ? lengths.most : std::clamp(share, lengths.least, lengths.most)));
         if (!next.compare_exchange_weak(first, last)) continue;
         if (const int32_t found = work(first, last, scratch)) error = found;
         first = next;
@@ -44,6 +49,6 @@ int32_t in_ranges(int64_t n, int64_t least, int64_t most, int32_t n_threads, int
     }
   };
   const Task task{[](void *what, Scratch &scratch) { (*static_cast<decltype(take) *>(what))(scratch); }, &take};
-  run_with_helpers(task, std::min<int64_t>(n_threads, (n + least - 1) / least) - 1);
+  run_with_helpers(task, std::min<int64_t>(n_threads, (n + lengths.least - 1) / lengths.least) - 1);
   return error;
 }

@@ -51,8 +51,8 @@ def ranges(n_rows: int, n_steps: int, n_threads: int, least: int | None = None) 
     Returns
     -------
     iterable of (first, last)
-        ``first:last`` is a range. The first one is as long as `n_steps` allows, the next ones are as long as the time
-        allows that passes until they are asked for.
+        ``first:last`` is a range. All rows are one, if `n_steps` allows; otherwise the first one is half as long as
+        that, and the next ones as long as the time allows that passes until they are asked for.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def ranges(n_rows: int, n_steps: int, n_threads: int, least: int | None = None) 
     [(0, 1000)]
     """
     size = rows_at_once(n_steps, least) * n_threads
-    if n_rows <= size:  # without a generator, which takes longer than a kernel does for a row
+    if n_rows <= 2 * size:  # without a generator, which takes longer than a kernel does for a row
         return ((0, n_rows),) if n_rows else ()
     return _by_time(n_rows, size, (least or LEAST_ROWS) * n_threads)
 
@@ -68,7 +68,9 @@ def ranges(n_rows: int, n_steps: int, n_threads: int, least: int | None = None) 
 def _by_time(n_rows: int, size: int, least: int) -> Iterator[tuple[int, int]]:
     first = 0
     while first < n_rows:
-        last, began = min(n_rows, first + size), time.perf_counter()
+        # Few rows that are left are no call of their own, in which threads would wait for each other once more.
+        is_last = n_rows - first <= size + size // 4
+        last, began = n_rows if is_last else first + size, time.perf_counter()
         yield first, last
         took = time.perf_counter() - began
         if took < SECONDS:

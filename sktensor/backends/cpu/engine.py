@@ -76,7 +76,7 @@ def build(work: Workload, option: Option, device: str) -> Any:
         return BitslicedKernel(work.forest, work.shape)
     if option.name == costs.DIRECT:
         return ByRows(work)
-    return TraversalKernel(work.forest)
+    return TraversalKernel(work.forest, shape=work.shape)
 
 
 def build_quickly(work: Workload) -> WalkKernel | None:

@@ -418,7 +418,12 @@ def short_ranges(monkeypatch):
 def test_ranges_of_rows_are_all_rows_in_their_order(n_rows, n_threads, short_ranges):
     found = list(native_ranges.ranges(n_rows, 10, n_threads))
     assert [row for first, last in found for row in range(first, last)] == list(range(n_rows))
-    assert all(last - first <= 8 * n_threads for first, last in found)
+    assert all(last - first <= 16 * n_threads for first, last in found)
+
+
+@pytest.mark.parametrize("n_rows, lengths", [(16, [16]), (17, [8, 9]), (26, [8, 8, 10]), (27, [8, 8, 8, 3])])
+def test_few_rows_that_are_left_are_no_range_of_their_own(n_rows, lengths, short_ranges):
+    assert [last - first for first, last in native_ranges.ranges(n_rows, 10, 1)] == lengths
 
 
 def test_ranges_grow_while_calls_are_short_and_shrink_when_they_are_long(monkeypatch):
