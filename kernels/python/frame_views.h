@@ -11,6 +11,7 @@
 
 namespace sktensor {
 
+constexpr int64_t kMostFrameRows = 128;
 constexpr int64_t kMostNumbers = 512; // of the columns of numbers, in all rows
 constexpr int64_t kMostViews = 1024;  // in all rows
 
@@ -57,7 +58,7 @@ public:
   bool takes(int64_t rows) {
     if (n_rows) return rows == n_rows;
     const int64_t n_slots = static_cast<int64_t>(views.slots.size());
-    if (rows < 1 || rows > kMostRows || rows * n_slots > kMostNumbers || rows * views.n_views > kMostViews) return false;
+    if (rows < 1 || rows > kMostFrameRows || rows * n_slots > kMostNumbers || rows * views.n_views > kMostViews) return false;
     n_rows = rows;
     return true;
   }

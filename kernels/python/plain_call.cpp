@@ -1,4 +1,4 @@
-// The Python type PlainCall: few rows of a plain array through kernels and back, in one call. See sktensor/native/plain_calls.py.
+// The Python type PlainCall: rows of a plain array through kernels and back, in one call. See sktensor/native/plain_calls.py.
 //
 // Written against CPython's stable ABI, so that one build serves every version of it from 3.11 on. The kernels know nothing of Python: it gets
 // their addresses as numbers. Whatever is not the common case is answered with None: the caller goes the ordinary way, which finds the same
@@ -6,6 +6,7 @@
 #include "plain_call.h"
 
 #include <cstring>
+#include <memory>
 #include <new>
 
 #include "../sktensor.h"
@@ -13,8 +14,15 @@
 namespace sktensor {
 namespace {
 
-constexpr int kMostSteps = 8;          // kernel calls that continue each other's sums
-constexpr int64_t kMostScores = 1024;  // raw scores of a call that a link is applied to
+constexpr int kMostSteps = 8;               // kernel calls that continue each other's sums
+constexpr int64_t kScoresAtHand = 1024;     // raw scores that a link is applied to, without memory of their own
+constexpr int64_t kMostScores = 1 << 17;
+
+// Up to so many rows, each number has kernel calls of its own; then 64 numbers share those that the first of them to come asks for.
+constexpr int64_t kEachUpTo = 128, kShare = 64;
+
+constexpr int64_t place_of(int64_t n_rows) { return n_rows <= kEachUpTo ? n_rows : kEachUpTo + (n_rows - kEachUpTo + kShare - 1) / kShare; }
+constexpr int64_t kPlaces = place_of(kMostRows) + 1;
 
 using Kernel = int32_t (*)(const void *tables, const skt_rows *rows, int32_t features, void *out, int32_t n_threads, int32_t isa);
 using Sigmoid32 = int32_t (*)(const skt_expf *table, const float *raw, int64_t n, float *out, int32_t n_threads, int32_t isa);
@@ -33,7 +41,7 @@ struct Steps {
   int32_t features, below_exponent;
   Kernel kernel[kMostSteps];
   const void *tables[kMostSteps];
-  PyObject *shape;  // of the answer
+  PyObject *shape; // of the answer, if it is always the same
 };
 
 struct PlainCall {
@@ -45,7 +53,7 @@ struct PlainCall {
   double divisor, factor;
   const skt_expf *expf;
   void *link_kernel;
-  Steps **steps;  // [dtype][rows], kMostRows + 1 of each, those that have been asked for
+  Steps **steps;  // [dtype][place], those that have been asked for
 };
 
 int traverse(PyObject *self, visitproc visit, void *arg) {
@@ -66,7 +74,7 @@ int clear(PyObject *self) {
   Py_CLEAR(call->dtype);
   Py_CLEAR(call->resolve);
   if (call->steps)
-    for (int64_t i = 0; i < 2 * (kMostRows + 1); i++) {
+    for (int64_t i = 0; i < 2 * kPlaces; i++) {
       if (!call->steps[i]) continue;
       call->steps[i]->state = Steps::kNone; // what the tables are kept by goes
       Py_CLEAR(call->steps[i]->shape);
@@ -79,7 +87,7 @@ void dealloc(PyObject *self) {
   PyObject_GC_UnTrack(self);
   clear(self);
   if (Steps **const steps = slot_of<PlainCall>(self)->steps) {
-    for (int64_t i = 0; i < 2 * (kMostRows + 1); i++) delete steps[i];
+    for (int64_t i = 0; i < 2 * kPlaces; i++) delete steps[i];
     delete[] steps;
   }
   free_object(self);
@@ -117,7 +125,7 @@ PyObject *create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
   call->dtype = Py_NewRef(dtype);
   call->resolve = Py_NewRef(resolve);
   call->kept = PyList_New(0);
-  call->steps = new (std::nothrow) Steps *[2 * (kMostRows + 1)]();
+  call->steps = new (std::nothrow) Steps *[2 * kPlaces]();
   if (!call->kept || !call->steps) {
     if (!PyErr_Occurred()) PyErr_NoMemory();
     Py_DECREF(self);
@@ -140,9 +148,15 @@ PyObject *create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
   return self;
 }
 
+// Of the answer for so many rows; a new reference.
+PyObject *shape_of(const PlainCall &call, int64_t n_rows) {
+  const long long n = n_rows, width = call.width;
+  return width ? Py_BuildValue("(LL)", n, width) : Py_BuildValue("(L)", n);
+}
+
 // Reads what `resolve` gave: None, or (whether other threads may run, the dtype of the features, the power of two that no value may reach,
 // ((kernel, tables), ...), what keeps the tables). False with an error set.
-bool read_steps(PlainCall &call, PyObject *given, int64_t n_rows, Steps &steps) {
+bool read_steps(PlainCall &call, PyObject *given, int64_t place, Steps &steps) {
   if (given == Py_None) {
     steps.state = Steps::kNone;
     return true;
@@ -162,9 +176,8 @@ bool read_steps(PlainCall &call, PyObject *given, int64_t n_rows, Steps &steps) 
     found.kernel[i] = reinterpret_cast<Kernel>(static_cast<uintptr_t>(kernel));
     found.tables[i] = reinterpret_cast<const void *>(static_cast<uintptr_t>(tables));
   }
-  const long long n = n_rows, width = call.width;
-  found.shape = width ? Py_BuildValue("(LL)", n, width) : Py_BuildValue("(L)", n);
-  if (!found.shape || PyList_Append(call.kept, kept) < 0) {
+  if (place <= kEachUpTo && !(found.shape = shape_of(call, place))) return false;
+  if (PyList_Append(call.kept, kept) < 0) {
     Py_XDECREF(found.shape);
     return false;
   }
@@ -185,11 +198,16 @@ int dtype_of(const char *format) {
 
 // Runs the kernels and the link; 0, or the error that a kernel found.
 int32_t run(const PlainCall &call, const Steps &steps, const skt_rows &rows, void *out) {
-  alignas(8) double room[kMostScores];
-  void *const raw = call.link == kNoLink ? out : room;
+  const int64_t n = rows.n_rows, n_scores = n * call.n_outputs;
+  alignas(8) double at_hand[kScoresAtHand];
+  std::unique_ptr<double[]> more;
+  void *raw = call.link == kNoLink ? out : at_hand;
+  if (call.link != kNoLink && n_scores > kScoresAtHand) {
+    more.reset(new (std::nothrow) double[n_scores]);
+    if (!(raw = more.get())) return -1; // there may be memory for less
+  }
   for (int i = 0; i < steps.n_steps; i++)
     if (const int32_t error = steps.kernel[i](steps.tables[i], &rows, steps.features, raw, 1, call.isa)) return error;
-  const int64_t n = rows.n_rows, n_scores = n * call.n_outputs;
   if (call.divisor != 1.0) {
     if (call.item == sizeof(float))
       for (int64_t i = 0; i < n_scores; i++) static_cast<float *>(raw)[i] /= static_cast<float>(call.divisor);
@@ -214,12 +232,13 @@ PyObject *answer(PlainCall &call, const RowsGiven &given) {
   const int dtype = given.dtype;
   if (n_rows < 1 || n_rows > kMostRows || given.n_columns != call.rows.n_columns) Py_RETURN_NONE;
   if (call.link != kNoLink && n_rows * call.n_outputs > kMostScores) Py_RETURN_NONE;
-  Steps *&known = call.steps[dtype * (kMostRows + 1) + n_rows];
+  const int64_t place = place_of(n_rows);
+  Steps *&known = call.steps[dtype * kPlaces + place];
   if (!known) {
     PyObject *const found = PyObject_CallFunction(call.resolve, "Ls", static_cast<long long>(n_rows), dtype == SKT_FLOAT32 ? "float32" : "float64");
     if (!found) return nullptr;
     Steps *const made = new (std::nothrow) Steps();
-    const bool fine = made && read_steps(call, found, n_rows, *made);
+    const bool fine = made && read_steps(call, found, place, *made);
     Py_DECREF(found);
     if (!fine || known) { // another thread has been here meanwhile
       if (made) Py_XDECREF(made->shape);
@@ -232,7 +251,10 @@ PyObject *answer(PlainCall &call, const RowsGiven &given) {
   const Steps &steps = *known;
   if (steps.state != Steps::kKnown) Py_RETURN_NONE;
 
-  PyObject *const found = PyObject_CallFunctionObjArgs(call.empty, steps.shape, call.dtype, nullptr);
+  PyObject *const shape = steps.shape ? Py_NewRef(steps.shape) : shape_of(call, n_rows);
+  if (!shape) return nullptr;
+  PyObject *const found = PyObject_CallFunctionObjArgs(call.empty, shape, call.dtype, nullptr);
+  Py_DECREF(shape);
   if (!found) return nullptr;
   Py_buffer out;
   if (PyObject_GetBuffer(found, &out, PyBUF_WRITABLE) < 0) {
@@ -289,7 +311,7 @@ PyType_Slot slots[] = {
     {Py_tp_traverse, reinterpret_cast<void *>(traverse)},
     {Py_tp_clear, reinterpret_cast<void *>(clear)},
     {Py_tp_call, reinterpret_cast<void *>(call)},
-    {Py_tp_doc, const_cast<char *>("Few rows of a plain array through kernels: call(X) gives the answer, or None where the ordinary way is to be taken.")},
+    {Py_tp_doc, const_cast<char *>("Rows of a plain array through kernels: call(X) gives the answer, or None where the ordinary way is to be taken.")},
     {0, nullptr},
 };
 } // namespace

@@ -9,7 +9,7 @@
 
 namespace sktensor {
 
-constexpr int64_t kMostRows = 128;
+constexpr int64_t kMostRows = 2048;
 
 template <class T>
 T *slot_of(PyObject *self) {

@@ -1,4 +1,4 @@
-"""Few rows of a plain array through kernels and back, in one call of an extension module.
+"""Rows of a plain array through kernels and back, in one call of an extension module.
 
 What Python does around a kernel takes several times what the kernel takes for a row. The extension is optional: where
 it is missing, as on builds of Python without a stable ABI, rows take the ordinary way to the same answers.
@@ -98,7 +98,7 @@ def plain_call(
     divisor: float = 1.0,
     link: Link = NO_LINK,
 ) -> PlainCall | None:
-    """What answers few rows of a plain array in one call; None where the extension is missing.
+    """What answers rows of a plain array in one call; None where the extension is missing.
 
     Parameters
     ----------
@@ -109,7 +109,8 @@ def plain_call(
     acc_dtype : {"float32", "float64"}
         Their dtype, and that of the answer.
     find_steps : callable
-        ``find_steps(n_rows, dtype)``, asked once for each: the kernel calls, or None where others are needed.
+        ``find_steps(n_rows, dtype)``: the kernel calls, or None where others are needed. Asked once for each number of
+        rows; beyond 128 rows once for 64 numbers, of which the first one that comes counts for all.
     width : int
         Numbers in a row of the answer, shape (n, width); 0 for an answer of shape (n,).
     divisor : float

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FEW_ROWS", "PlainSums", "steps_of"]
 
-# As many as kMostRows in kernels/python/plain_call.cpp; of more rows, what stands around a kernel is a small part.
-FEW_ROWS = 128
+# As many as kMostRows in kernels/python/plain_call.h; of more rows, what stands around a kernel is a small part.
+FEW_ROWS = 2048
 
 # Kernels that take longer let other threads of Python run meanwhile; who lets go has to wait for the next turn.
 RELEASE_NS = 20_000.0
+
+# Python sees signals between the calls of the ordinary way, which take that long.
+LONGEST_NS = 5e7
 
 
 def steps_of(program: Program, settings: Settings, below_exponent: int, n_rows: int, dtype: str) -> Steps | None:
@@ -41,6 +44,8 @@ def steps_of(program: Program, settings: Settings, below_exponent: int, n_rows: 
     if (found := program.tables_in_place(n_rows, dtype, settings)) is None:
         return None
     tables, expected_ns = found
+    if expected_ns > LONGEST_NS:
+        return None
     return Steps(expected_ns > RELEASE_NS, program.forest.trees.feature_dtype, below_exponent, tables)
 
 

@@ -165,7 +165,8 @@ class Program:
         None where other code has a part in it, or several threads may have.
         """
         plan = self.plan(n_rows, settings)
-        if plan.worth_threads or plan.chosen.gives_raw or self.forest.trees.aggregate != "sum":
+        by_several = plan.worth_threads and settings.n_jobs != 1
+        if by_several or plan.chosen.gives_raw or self.forest.trees.aggregate != "sum":
             return None
         find = getattr(self._runner(plan, plan.chosen), "tables_in_place", None)
         return None if find is None else (find(n_rows, dtype), plan.expected_ns or 0.0)

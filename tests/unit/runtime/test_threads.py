@@ -26,6 +26,7 @@ from xgboost import XGBClassifier
 from sktensor import TensorizedEstimator
 from sktensor.native import loader
 from sktensor.runtime import planner as plans
+from sktensor.runtime.plain_sums import FEW_ROWS
 from sktensor.runtime.program import Program
 
 X, Y = load_wine(return_X_y=True)
@@ -98,11 +99,12 @@ def test_batches_of_any_size_from_many_threads_get_the_serial_answers(model, par
 
 @pytest.mark.parametrize("parameters", PARAMETERS[:3], ids=str)
 def test_no_prediction_waits_for_another_ones_end(model, parameters, monkeypatch):
-    fast, expected = TensorizedEstimator(model, **parameters), library_raw(model, X)
-    fast.predict_raw(X)
+    many = np.concatenate([X] * (1 + FEW_ROWS // len(X)))  # which do not take the short way, on which nothing meets
+    fast, expected = TensorizedEstimator(model, **parameters), library_raw(model, many)
+    fast.predict_raw(many)
     both_are_here, met, raw_scores = threading.Barrier(2), [], Program.raw_scores
     monkeypatch.setattr(Program, "raw_scores", lambda *given: met.append(both_are_here.wait(60)) or raw_scores(*given))
-    for found in at_once(lambda _: fast.predict_raw(X), n=2):  # if one were waited for, the barrier would break
+    for found in at_once(lambda _: fast.predict_raw(many), n=2):  # if one were waited for, the barrier would break
         same_bits(found, expected)
     assert len(met) == 2
 
