@@ -21,10 +21,10 @@ void run_with_helpers(const Task &task, int64_t n_helpers);
 // What a thread takes on at least, where a row takes no more than a prediction.
 constexpr int64_t kLeastRows = 512;
 
-// How many rows a range has: `most` at first, then the given part of what is left for each thread, lest one waits for another, and `least` in
-// the end.
+// How many rows a range has: `most` at first, then one part of what is left for each thread, lest one waits for another, and `least` in the end.
 struct Lengths {
-  int64_t least, most, part = 4; // a quarter
+  int64_t least, most;
+  int64_t parts = 4; // of a thread's share
 };
 
 // The error of work(first, last, scratch), called for ranges of rows until all of n are done or one call gives another number than 0; or
@@ -38,7 +38,7 @@ int32_t in_ranges(int64_t n, const Lengths &lengths, int32_t n_threads, int32_t 
     try {
       int64_t first = next;
       while (!error && first < n) {
-        const int64_t share = (n - first) / (lengths.part * n_threads) / lengths.least * lengths.least;
+        const int64_t share = (n - first) / (lengths.parts * n_threads) / lengths.least * lengths.least;
         const int64_t last = std::min(n, first + (n_threads == 1 ? lengths.most : std::clamp(share, lengths.least, lengths.most)));
         if (!next.compare_exchange_weak(first, last)) continue;
         if (const int32_t found = work(first, last, scratch)) error = found;

@@ -14,9 +14,9 @@
 namespace sktensor {
 namespace {
 
-constexpr int kMostSteps = 8;               // kernel calls that continue each other's sums
-constexpr int64_t kScoresAtHand = 1024;     // raw scores that a link is applied to, without memory of their own
-constexpr int64_t kMostScores = 1 << 17;
+constexpr int kMostSteps = 8;            // kernel calls that continue each other's sums
+constexpr int64_t kScoresAtHand = 1024;  // raw scores that a link is applied to, without memory of their own
+constexpr int64_t kMostScores = 1 << 17; // with it
 
 // Up to so many rows, each number has kernel calls of its own; then 64 numbers share those that the first of them to come asks for.
 constexpr int64_t kEachUpTo = 128, kShare = 64;
@@ -53,7 +53,7 @@ struct PlainCall {
   double divisor, factor;
   const skt_expf *expf;
   void *link_kernel;
-  Steps **steps;  // [dtype][place], those that have been asked for
+  Steps **steps; // [dtype][place], those that have been asked for
 };
 
 int traverse(PyObject *self, visitproc visit, void *arg) {

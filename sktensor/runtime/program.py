@@ -6,6 +6,7 @@ is the forest, with the names of its columns: tables and devices come back when 
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -169,7 +170,8 @@ class Program:
         if by_several or plan.chosen.gives_raw or self.forest.trees.aggregate != "sum":
             return None
         find = getattr(self._runner(plan, plan.chosen), "tables_in_place", None)
-        return None if find is None else (find(n_rows, dtype), plan.expected_ns or 0.0)
+        expected_ns = math.inf if plan.expected_ns is None else plan.expected_ns
+        return None if find is None else (find(n_rows, dtype), expected_ns)
 
     def _total(self, rows: Rows, settings: Settings, plan: Plan, n_threads: int, start: npt.NDArray[Any] | None) -> Any:
         if self.forest.trees.aggregate == "weighted_median":

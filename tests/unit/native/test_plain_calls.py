@@ -13,6 +13,7 @@ import pytest
 import sklearn.ensemble as ensemble
 from agreement import same_bits
 from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.pipeline import make_pipeline
@@ -23,6 +24,7 @@ from xgboost import XGBClassifier, XGBRegressor
 from sktensor import TensorizedEstimator
 from sktensor.estimator.plain_answers import PlainAnswers
 from sktensor.native import loader, plain_calls
+from sktensor.runtime import plain_sums, planner
 
 pytestmark = pytest.mark.skipif(not plain_calls.is_there(), reason="built without the extension module")
 
@@ -92,6 +94,17 @@ def test_few_rows_get_the_bits_that_many_get(fitted, plain, dtype, monkeypatch):
     for n, of_few in short.items():
         for method, expected in answers(fitted, rows[:n]).items():
             same_bits(of_few[method], expected)
+
+
+@pytest.mark.parametrize(("n_jobs", "longest_ns", "is_short"), [(1, 5e7, True), (2, 5e7, False), (1, 0.0, False)])
+def test_rows_that_are_worth_threads_take_the_short_way_for_one_job_unless_it_takes_long(
+    plain, monkeypatch, n_jobs, longest_ns, is_short
+):
+    monkeypatch.setattr(planner, "WORTH_A_THREAD_NS", 0.0)
+    monkeypatch.setattr(plain_sums, "LONGEST_NS", longest_ns)
+    fast = TensorizedEstimator(clone(MODELS["lightgbm"]).fit(X, Y), n_jobs=n_jobs)
+    same_bits(fast.predict_proba(MANY[:200]), fast.estimator_.predict_proba(MANY[:200]))
+    assert plain == {is_short: 1, not is_short: 0}
 
 
 OF_FRAMES = ("xgboost", "lightgbm, values", "forest", "gradient boosting", "hist")
