@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised with every change of a structure or a function; the Python side refuses a library of another number. */
-#define SKT_ABI 16
+#define SKT_ABI 17
 
 enum { SKT_FLOAT32 = 0, SKT_FLOAT64 = 1 };
 
@@ -150,7 +150,7 @@ typedef struct {
 } skt_bitsliced;
 
 /* Up to 12 nodes of a tree, one below the other, in two cache lines. Its exits lead to other blocks, these first, and then to leaves. Bit i of
- * an answer is that of node i, "code > key"; a row takes the one exit where (answers & care) == want. */
+ * an answer is that of node i, "code <= key"; a row takes the one exit where (answers & care) == want. */
 enum { SKT_BLOCK_NODES = 12, SKT_BLOCK_EXITS = 13 };
 
 typedef struct {
@@ -165,7 +165,7 @@ typedef struct {
 
 /* How rows of X become codes (backends/cpu/codes.py). Sizes: C codes, G codes of categories.
  *
- * A code is a uint32 that grows with the value of a column of X, so that every node asks `code > key`: the bits of a float32, made monotone,
+ * A code is a uint32 that grows with the value of a column of X, so that every node compares it with a key: the bits of a float32, made monotone,
  * or a rank among thresholds. A row's codes stand in slots. Those from n_base_slots on are for columns whose missing values or zeros do not
  * go to the same side everywhere: slot s holds the column of slot s % n_base_slots once more, and where no value is missing or zero both
  * hold the same.

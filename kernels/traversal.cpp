@@ -96,7 +96,7 @@ struct RowInMemory {
     uint32_t bits = 0;
     for (int i = SKT_BLOCK_NODES - 1; i >= 0; i--) {
       const uint32_t slot = kIsWide ? wide_code[i] : block.code[i];
-      bits = 2 * bits + (code[slot] > block.key[i]);
+      bits = 2 * bits + (code[slot] <= block.key[i]);
     }
     return bits;
   }
@@ -105,6 +105,10 @@ struct RowInMemory {
 // Those of 16, 32 or 64 codes, a register for 16 of them.
 template <int kWidth>
 struct Row : RowInRegisters<kWidth / 16> {
+  static void arrange(uint32_t *codes, int n) {
+    for (int row = 0; row < n; row++) RowInRegisters<kWidth / 16>::arrange(codes + row * kWidth);
+  }
+
   Row(const uint32_t *codes, int64_t, int64_t row) : RowInRegisters<kWidth / 16>(codes, row) {}
 
   uint32_t answers(const Trees &, const skt_block &block) const { return RowInRegisters<kWidth / 16>::answers(block); }
@@ -318,6 +322,7 @@ void each_block(const skt_traversal &t, const skt_rows &rows, int64_t first, int
     const int64_t width = encode_rows<Feature>(t, rows, row, n, codes);
     const auto walk = [&](auto constant) {
       constexpr int kWidth = decltype(constant)::value;
+      if constexpr (kWidth > 0) Row<kWidth>::arrange(codes, n);
       if (n <= (large ? kFewRowsOfLarge : kFewRows))
         walk_few<kWidth>(t, codes, width, row, n, large || n == 1, walkers, leaf, use);
       else

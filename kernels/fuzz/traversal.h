@@ -169,7 +169,8 @@ class TraversalTables : public RandomCodes {
         const uint16_t bit = static_cast<uint16_t>(1 << i);
         block.care[exit] |= bit;
         block.care[i + 1] = block.care[exit];
-        block.want[i + 1] = block.want[exit] | bit;
+        block.want[i + 1] = block.want[exit];
+        block.want[exit] |= bit;
         const Question &question = random.one_of(questions_);
         slot = question.slot;
         block.key[i] = random.one_of(question.keys);
@@ -211,7 +212,7 @@ class TraversalTables : public RandomCodes {
       const skt_block &block = blocks[b];
       uint32_t bits = 0;
       for (int i = 0; i < SKT_BLOCK_NODES; i++)
-        bits |= static_cast<uint32_t>(codes[is_wide_ ? wide_code[SKT_BLOCK_NODES * b + i] : block.code[i]] > block.key[i]) << i;
+        bits |= static_cast<uint32_t>(codes[is_wide_ ? wide_code[SKT_BLOCK_NODES * b + i] : block.code[i]] <= block.key[i]) << i;
       uint32_t exit = 0;
       while ((bits & block.care[exit]) != block.want[exit]) exit++;
       if (exit >= block.n_blocks) return static_cast<uint32_t>(block.first[1] + exit) - t.n_blocks;

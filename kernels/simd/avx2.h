@@ -556,48 +556,49 @@ inline int64_t keep_below(uint32_t bound, uint32_t *value, Numbers number, int64
 
 constexpr bool kCodesInRegisters = true;
 
-// The codes of a row, 8 in a register, from which those of all nodes are fetched; as with AVX-512, slots from n_base_slots on become those of
-// the same columns.
+// The codes of a row as bytes. 16 slots take two registers: the lowest and the third bytes of all codes in one, the second and the highest ones in
+// the other, so that one shuffle looks two bytes of all nodes up. As with AVX-512, slots from n_base_slots on become those of the same columns.
 template <int kParts>
 struct RowInRegisters {
-  static constexpr int kRegisters = 2 * kParts;
   const __m256i *part;
 
-  RowInRegisters(const uint32_t *codes, int64_t row) : part(reinterpret_cast<const __m256i *>(codes) + row * kRegisters) {}
+  RowInRegisters(const uint32_t *codes, int64_t row) : part(reinterpret_cast<const __m256i *>(codes) + row * 2 * kParts) {}
 
-  __attribute__((always_inline)) uint32_t answers(const skt_block &block) const { // GCC calls it for the last rows of a pass otherwise
-    return ~(not_exceeding(block, 0) | last_not_exceeding(block) << 8);
-  }
-
- private:
-  // kCount registers from `first` on; kCount is a power of two, and bits of the slot above the third choose between halves of them.
-  template <int kCount>
-  __m256i codes_at(int first, __m256i slot) const {
-    if constexpr (kCount == 1) {
-      return _mm256_permutevar8x32_epi32(_mm256_load_si256(part + first), slot);
-    } else {
-      constexpr int kBit = kCount == 2 ? 3 : kCount == 4 ? 4 : 5;
-      const __m256 low = _mm256_castsi256_ps(codes_at<kCount / 2>(first, slot)), high = _mm256_castsi256_ps(codes_at<kCount / 2>(first + kCount / 2, slot));
-      return _mm256_castps_si256(_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(slot, 31 - kBit))));
+  static void arrange(uint32_t *codes) {
+    const __m256i by_byte = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    const __m256i by_slot = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    __m256i *at = reinterpret_cast<__m256i *>(codes);
+    for (int i = 0; i < kParts; i++, at += 2) {
+      const __m256i a = _mm256_shuffle_epi8(_mm256_load_si256(at), by_byte), b = _mm256_shuffle_epi8(_mm256_load_si256(at + 1), by_byte);
+      const __m256i low = _mm256_permutevar8x32_epi32(_mm256_unpacklo_epi32(a, b), by_slot);
+      const __m256i high = _mm256_permutevar8x32_epi32(_mm256_unpackhi_epi32(a, b), by_slot);
+      _mm256_store_si256(at, _mm256_permute2x128_si256(low, high, 0x20));
+      _mm256_store_si256(at + 1, _mm256_permute2x128_si256(low, high, 0x31));
     }
   }
 
-  // Of the last four nodes, whose codes are loaded one by one: to choose between registers takes longer from four of these on.
-  uint32_t last_not_exceeding(const skt_block &block) const {
-    if constexpr (kRegisters == 2) return not_exceeding(block, 8);
-    const int *const codes = reinterpret_cast<const int *>(part);
-    constexpr int kMask = 8 * kRegisters - 1;
-    const __m128i code = _mm_setr_epi32(codes[block.code[8] & kMask], codes[block.code[9] & kMask], codes[block.code[10] & kMask],
-                                        codes[block.code[11] & kMask]);
-    const __m128i key = _mm_loadu_si128(reinterpret_cast<const __m128i *>(block.key + 8));
-    return static_cast<uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_max_epu32(code, key), key))));
-  }
-
-  // Of nodes first .. first + 8; bits of those beyond the twelfth are anything.
-  uint32_t not_exceeding(const skt_block &block, int first) const {
-    const __m256i slot = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(block.code + first)));
-    const __m256i code = codes_at<kRegisters>(0, slot), key = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.key + first));
-    return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(code, key), key))));
+  __attribute__((always_inline)) uint32_t answers(const skt_block &block) const { // GCC calls it for the last rows of a pass otherwise
+    const __m256i codes = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(block.code)));
+    const __m256i slot = _mm256_and_si256(codes, _mm256_set1_epi8(16 * kParts - 1));
+    __m256i even = _mm256_setzero_si256(), odd = even; // the bytes of all nodes
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts; i++) { // of slots in other parts a shuffle finds 0: there the place has the highest bit set
+      __m256i place = i ? _mm256_sub_epi8(slot, _mm256_set1_epi8(static_cast<char>(16 * i))) : slot;
+      if (i + 1 < kParts) place = _mm256_adds_epu8(place, _mm256_set1_epi8(0x70));
+      even = _mm256_or_si256(even, _mm256_shuffle_epi8(_mm256_load_si256(part + 2 * i), place));
+      odd = _mm256_or_si256(odd, _mm256_shuffle_epi8(_mm256_load_si256(part + 2 * i + 1), place));
+    }
+    // Halves of codes, the lower ones in the first lane, are put together: those of eight nodes and of the last four.
+    const __m256i whole = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15));
+    const __m256i code = _mm256_shuffle_epi8(_mm256_permute4x64_epi64(_mm256_unpacklo_epi8(even, odd), 0xD8), whole);
+    const __m256i last = _mm256_unpackhi_epi8(even, odd), key = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block.key));
+    const __m128i last_code = _mm_unpacklo_epi16(_mm256_castsi256_si128(last), _mm256_extracti128_si256(last, 1));
+    const __m128i last_key = _mm_loadu_si128(reinterpret_cast<const __m128i *>(block.key + 8));
+    const int first_bits = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(code, key), key)));
+    const int last_bits = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_max_epu32(last_code, last_key), last_key)));
+    uint32_t bits = static_cast<uint32_t>(first_bits | last_bits << 8);
+    asm("" : "+r"(bits)); // GCC keeps both parts in memory otherwise, until all rows at hand have theirs
+    return bits;
   }
 };
 

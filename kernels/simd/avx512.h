@@ -428,6 +428,8 @@ template <int kRegisters>
 struct RowInRegisters {
   __m512i part[kRegisters];
 
+  static void arrange(uint32_t *) {}
+
   RowInRegisters(const uint32_t *codes, int64_t row) {
     const uint32_t *at = codes + row * kRegisters * 16;
     asm("" : "+r"(at)); // GCC computes it anew for each register otherwise
@@ -443,7 +445,7 @@ struct RowInRegisters {
       const __m512i high = _mm512_permutex2var_epi32(part[2], slot, part[3]);
       code = _mm512_mask_mov_epi32(code, _mm512_test_epi32_mask(slot, _mm512_set1_epi32(32)), high);
     }
-    return _mm512_cmpgt_epu32_mask(code, _mm512_loadu_si512(block.key));
+    return _mm512_cmple_epu32_mask(code, _mm512_loadu_si512(block.key));
   }
 };
 

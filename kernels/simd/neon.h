@@ -499,6 +499,8 @@ template <int kRegisters>
 struct RowInRegisters {
   uint8x16x4_t part[kRegisters];
 
+  static void arrange(uint32_t *) {}
+
   RowInRegisters(const uint32_t *codes, int64_t row) {
     for (int i = 0; i < kRegisters; i++) part[i] = vld1q_u8_x4(reinterpret_cast<const uint8_t *>(codes + (row * kRegisters + i) * 16));
   }
@@ -513,7 +515,7 @@ struct RowInRegisters {
       const uint8x16_t place = vorrq_u8(vqtbl1q_u8(first_byte, vaddq_u8(node_of, vdupq_n_u8(i))), byte);
       uint8x16_t code = vqtbl4q_u8(part[0], place);
       if constexpr (kRegisters == 2) code = vqtbx4q_u8(code, part[1], vsubq_u8(place, vdupq_n_u8(64)));
-      bits = vorrq_u32(bits, vandq_u32(vcgtq_u32(vreinterpretq_u32_u8(code), vld1q_u32(block.key + i)), vshlq_u32(bit_of, vdupq_n_s32(i))));
+      bits = vorrq_u32(bits, vandq_u32(vcleq_u32(vreinterpretq_u32_u8(code), vld1q_u32(block.key + i)), vshlq_u32(bit_of, vdupq_n_s32(i))));
     }
     return vaddvq_u32(bits);
   }
@@ -524,11 +526,13 @@ template <>
 struct RowInRegisters<4> {
   const uint32_t *code;
 
+  static void arrange(uint32_t *) {}
+
   RowInRegisters(const uint32_t *codes, int64_t row) : code(codes + 64 * row) {}
 
   uint32_t answers(const skt_block &block) const {
     uint32_t bits = 0;
-    for (int i = SKT_BLOCK_NODES - 1; i >= 0; i--) bits = 2 * bits + (code[block.code[i] % 64] > block.key[i]);
+    for (int i = SKT_BLOCK_NODES - 1; i >= 0; i--) bits = 2 * bits + (code[block.code[i] % 64] <= block.key[i]);
     return bits;
   }
 };

@@ -41,7 +41,8 @@
 //                                        up by numbers of so many bits
 //   keep_below(bound, value, number, n, kept)   keeps those of n values that are below the bound, in their order, and their numbers, which are an array
 //                                        (`kept` itself, too) or a Progression; how many there are. Up to kBeyondKept entries behind the n are touched.
-//   kCodesInRegisters, RowInRegisters    a row's codes in registers, where there are instructions to look them up
+//   kCodesInRegisters, RowInRegisters    a row's codes in registers, where there are instructions to look them up: arrange(codes) puts those of a
+//                                        row in the order that answers(block) expects
 //
 // What more than one of them does the same way is in simd/portable.h. All have internal linkage, so that compilers inline them as if they stood
 // in the file at hand.

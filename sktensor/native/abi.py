@@ -33,7 +33,7 @@ __all__ = [
     "filled",
 ]  # fmt: skip
 
-ABI = 16
+ABI = 17
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2

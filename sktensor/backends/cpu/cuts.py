@@ -168,7 +168,8 @@ def _generation(trees: Trees, places: _Places, tree: Array, root: Array) -> Cut:
         member[i, open_] = node
         bit = np.uint16(1 << i)
         care[i + 1, open_] = care[where, open_] = care[where, open_] | bit
-        want[i + 1, open_] = want[where, open_] | bit
+        want[i + 1, open_] = want[where, open_]
+        want[where, open_] |= bit
         n_left = places.left[room[where, open_], node]
         room[i + 1, open_] = room[where, open_] - 1 - n_left
         room[where, open_] = n_left
