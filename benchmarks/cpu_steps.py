@@ -48,6 +48,7 @@ def steps(kernel):
     no_mux = {
         "piece_triples": np.zeros(full.n_pieces + 1, np.int32),
         "piece_muxes": np.zeros(full.n_pieces + 1, np.int32),
+        "piece_demuxes": np.zeros(3 * full.n_pieces + 1, np.int32),
         "piece_code": np.zeros((full.n_pieces, 8), np.uint16),
     }
     return {

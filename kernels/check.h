@@ -31,6 +31,7 @@ enum : int32_t {
   kPieces,
   kMultiplexers,
   kValues,
+  kDemultiplexers,
   // 200 and up: traversal tables, numbered in check_traversal.cpp, and among them codes
   kCodesMissing = 202,
   kCodeColumn,

@@ -57,21 +57,42 @@ bool refer_back(const uint16_t *slots, int64_t first, int64_t n, int64_t width, 
   return true;
 }
 
+// Whether the demultiplexers of a piece take rows from sides of higher floors or from slots before `own`, and its questions from these alone.
+bool routes(const skt_bitsliced &t, int32_t piece, int64_t own) {
+  const int32_t *const floor = t.piece_demuxes + SKT_FLOORS * int64_t(piece);
+  const int64_t sides = own + SKT_FLOOR_BITS;
+  for (int i = 0; i < SKT_FLOORS; i++)
+    for (int64_t d = floor[i]; d < floor[i + 1]; d++) {
+      const uint16_t *const demux = t.demuxes + SKT_DEMUX * d;
+      const int64_t rows = demux[0];
+      if (rows >= own && (rows < sides || rows >= sides + SKT_SIDES * (int64_t(floor[i]) - floor[0]))) return false;
+      for (int k = 1; k < SKT_DEMUX; k++)
+        if (demux[k] >= own) return false;
+    }
+  return true;
+}
+
 int32_t check_pieces(const skt_bitsliced &t) {
   const int64_t own = 2 + int64_t(t.n_planes); // the first slot of what a piece computes
-  if (t.n_pieces < 0 || t.n_values < 0 || !t.piece_triples || !t.piece_muxes) return kPieces;
+  if (t.n_pieces < 0 || t.n_values < 0 || !t.piece_triples || !t.piece_muxes || !t.piece_demuxes) return kPieces;
   if (t.n_pieces && (!t.piece_bits || !t.piece_code || !t.piece_first || !t.piece_output || !t.values)) return kPieces;
   if (!ascends(t.piece_muxes, t.n_pieces, 0, t.piece_muxes[t.n_pieces])) return kPieces;
   if (!ascends(t.piece_triples, t.n_pieces, 0, t.piece_triples[t.n_pieces])) return kPieces;
-  if ((t.piece_muxes[t.n_pieces] && !t.muxes) || (t.piece_triples[t.n_pieces] && !t.triples)) return kPieces;
+  const int64_t n_floors = SKT_FLOORS * int64_t(t.n_pieces);
+  if (!ascends(t.piece_demuxes, n_floors, 0, t.piece_demuxes[n_floors])) return kPieces;
+  if ((t.piece_muxes[t.n_pieces] && !t.muxes) || (t.piece_triples[t.n_pieces] && !t.triples) || (t.piece_demuxes[n_floors] && !t.demuxes)) return kPieces;
   if (!leaf_outputs_fit(t.n_leaf_outputs, t.sum)) return kOutputs;
   if (t.value_bytes && (reinterpret_cast<uintptr_t>(t.value_bytes) % 64 || !t.piece_bytes || t.n_value_bytes < 0)) return kValues;
   for (int32_t p = 0; p < t.n_pieces; p++) {
     const int64_t n_triples = int64_t(t.piece_triples[p + 1]) - t.piece_triples[p], n_muxes = int64_t(t.piece_muxes[p + 1]) - t.piece_muxes[p];
-    const int64_t count = n_triples + n_muxes;
-    if (own + count > kMostSlots) return kPieces;
+    const int32_t *const floor = t.piece_demuxes + SKT_FLOORS * int64_t(p);
+    const int64_t own_demuxes = int64_t(floor[SKT_FLOORS]) - floor[0], upper = int64_t(floor[SKT_FLOORS - 1]) - floor[0];
+    int64_t count = n_triples + n_muxes;
+    if (own + count + (own_demuxes ? SKT_FLOOR_BITS + SKT_SIDES * upper : 0) > kMostSlots || own_demuxes > kMostSlots) return kPieces;
     if (!refer_back(t.triples, t.piece_triples[p], n_triples, 8, 7, own)) return kMultiplexers;
     if (!refer_back(t.muxes, t.piece_muxes[p], n_muxes, 3, 3, own + n_triples)) return kMultiplexers;
+    if (!routes(t, p, own + count)) return kDemultiplexers;
+    if (own_demuxes) count += SKT_FLOOR_BITS;
     if (t.piece_bits[p] < 0 || t.piece_bits[p] > 8) return kPieces;
     for (int bit = 0; bit < 8; bit++) {
       const int64_t slot = t.piece_code[8 * int64_t(p) + bit];
@@ -94,7 +115,7 @@ int32_t check_pieces(const skt_bitsliced &t) {
 bool all_aligned(const skt_bitsliced &t) {
   return aligned(t.search_column, t.search_levels, t.search_first, t.thresholds32, t.thresholds64, t.search_codes, t.code_zero, t.code_planes) &&
          aligned(t.category_column, t.category_count, t.category_bytes, t.category_first, t.category_planes) &&
-         aligned(t.triples, t.piece_triples, t.muxes, t.piece_muxes, t.piece_bits, t.piece_code, t.piece_first, t.piece_output, t.piece_bytes) &&
+         aligned(t.triples, t.piece_triples, t.muxes, t.piece_muxes, t.demuxes, t.piece_demuxes, t.piece_bits, t.piece_code, t.piece_first, t.piece_output, t.piece_bytes) &&
          aligned_as(t.sum.acc_dtype, t.values) && aligned_as(t.sum.acc_dtype, t.sum.base);
 }
 
@@ -121,6 +142,7 @@ const char *bitsliced_message(int32_t error) {
     case kCategories: return "answers about categories are missing or out of range";
     case kPieces: return "pieces of trees are missing, too large or out of range";
     case kMultiplexers: return "a multiplexer refers to what is not there yet";
+    case kDemultiplexers: return "a demultiplexer refers to what is not there yet";
     case kValues: return "values of leaves are missing or out of range";
     default: return nullptr;
   }

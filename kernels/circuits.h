@@ -1,5 +1,5 @@
-// Circuits over bit planes, 512 rows at a time: every question of some trees is answered once, as a plane of one bit a row, and multiplexers turn
-// the planes into the bits of each tree's leaf.
+// Circuits over bit planes, 512 rows at a time: every question of some trees is answered once, as a plane of one bit a row, and multiplexers or
+// demultiplexers turn the planes into the bits of each tree's leaf.
 //
 // Included by kernels that are compiled once for each instruction set, hence the namespace, as of rows.h.
 #pragma once
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "demultiplexers.h"
 #include "simd/simd.h"
 #include "sktensor.h"
 
@@ -31,8 +32,11 @@ class Slots {
  public:
   static size_t bytes(const skt_bitsliced &t) {
     int32_t most = 0;
-    for (int32_t p = 0; p < t.n_pieces; p++)
-      most = std::max(most, t.piece_triples[p + 1] - t.piece_triples[p] + t.piece_muxes[p + 1] - t.piece_muxes[p]);
+    for (int32_t p = 0; p < t.n_pieces; p++) {
+      const int32_t *const floor = t.piece_demuxes + SKT_FLOORS * static_cast<int64_t>(p);
+      const int32_t n_sides = SKT_SIDES * (floor[SKT_FLOORS - 1] - floor[0]);
+      most = std::max(most, t.piece_triples[p + 1] - t.piece_triples[p] + t.piece_muxes[p + 1] - t.piece_muxes[p] + SKT_FLOOR_BITS + n_sides);
+    }
     return kPanelBytes + sizeof(Bits) * (2 + static_cast<size_t>(t.n_planes) + most);
   }
 
@@ -58,6 +62,14 @@ class Slots {
     const uint16_t *mux = t.muxes + 3 * static_cast<int64_t>(t.piece_muxes[piece]);
     for (const uint16_t *end = t.muxes + 3 * static_cast<int64_t>(t.piece_muxes[piece + 1]); mux < end; mux += 3)
       *out++ = choose(slots[mux[0]], slots[mux[1]], slots[mux[2]]);
+    const int32_t *const floor = t.piece_demuxes + SKT_FLOORS * static_cast<int64_t>(piece);
+    if (floor[0] < floor[SKT_FLOORS]) {
+      const auto demux = [&](int i) { return t.demuxes + SKT_DEMUX * static_cast<int64_t>(floor[i]); };
+      Bits *const bits = out, *const sides = bits + SKT_FLOOR_BITS;
+      demultiplex<true>(demux(0), demux(1), slots, sides, bits + 6);
+      demultiplex<true>(demux(1), demux(2), slots, sides + SKT_SIDES * (floor[1] - floor[0]), bits + 3);
+      demultiplex<false>(demux(2), demux(3), slots, nullptr, bits);
+    }
     bytes_of_bits(slots, t.piece_code + 8 * static_cast<int64_t>(piece), t.piece_bits[piece], numbers);
   }
 

@@ -87,7 +87,10 @@ typedef struct {
   int32_t reserved;
 } skt_sum;
 
-/* Trees as circuits over bit planes (strategies/bitsliced.py). Sizes: S searches, C codes, D planes, O multiplexers, P pieces of trees.
+/* Slots that a demultiplexer refers to, sides that it has, floors of three levels of nodes, and bits of all of them. */
+enum { SKT_DEMUX = 8, SKT_SIDES = 8, SKT_FLOORS = 3, SKT_FLOOR_BITS = 9 };
+
+/* Trees as circuits over bit planes (strategies/bitsliced.py). Sizes: S searches, C codes, D planes, O multiplexers, U demultiplexers, P pieces of trees.
  *
  * A search finds the ranks of one column of X among at most 255 thresholds; a code is a search's rank with a rule for missing values and
  * zeros; a plane is one bit a row, "code > rank".
@@ -124,8 +127,8 @@ typedef struct {
   int32_t truncate_first;         /* -0.5 is category 0 (LightGBM) rather than none (XGBoost) */
   double category_limit;          /* numbers from here on are no categories */
 
-  /* Slots: 0 is all zeros, 1 all ones, then the D planes, then what the piece at hand computes: first its triples, in their order, then its
-   * multiplexers. */
+  /* Slots: 0 is all zeros, 1 all ones, then the D planes, then what the piece at hand computes: its triples, in their order, its multiplexers, and
+   * where it has demultiplexers, nine planes for its bits, lowest first, and the eight sides of each one on the upper two floors. */
   int32_t n_planes;
   int32_t n_pieces;
   /* (R, 8) slots: a select, then the select, value where set and value where clear of the multiplexer for where it is set, then those of the
@@ -134,6 +137,11 @@ typedef struct {
   const int32_t *piece_triples; /* (P + 1) */
   const uint16_t *muxes;        /* (O, 3) slots: select, value where it is set, value where it is clear */
   const int32_t *piece_muxes;   /* (P + 1) */
+  /* (U, 8) slots: of the rows that come to a node, of its question, those of its two children, first where it is clear, and those of theirs. Three
+   * levels of nodes give three bits: each row's answers on its way. The sides are in the order of these answers, the uppermost node's counts
+   * most. Multiplexers of a piece refer to no demultiplexer, questions neither, and rows to a side of a higher floor at most. */
+  const uint16_t *demuxes;
+  const int32_t *piece_demuxes; /* (3 P + 1) where those of each floor begin: the first one has bits 6 to 8, the last one bits 0 to 2 */
   const int32_t *piece_bits;   /* (P) 0 to 8 */
   const uint16_t *piece_code;  /* (P, 8) slots of the code's bits, lowest first; 0 beyond piece_bits */
   const int64_t *piece_first;  /* (P) entry of `values` where the piece's 2**bits values begin */

@@ -78,6 +78,8 @@ class BitslicedTables {
     visit(triples, t.triples, true, 8 * last(piece_triples), 2);
     visit(piece_muxes, t.piece_muxes, true, P + 1, 4);
     visit(muxes, t.muxes, true, 3 * last(piece_muxes), 2);
+    visit(piece_demuxes, t.piece_demuxes, true, SKT_FLOORS * P + 1, 4);
+    visit(demuxes, t.demuxes, true, SKT_DEMUX * last(piece_demuxes), 2);
     visit(piece_bits, t.piece_bits, true, P, 4);
     visit(piece_code, t.piece_code, true, 8 * P, 2);
     visit(piece_first, t.piece_first, true, P, 8);
@@ -119,6 +121,7 @@ class BitslicedTables {
         }
         for (int32_t o = piece_muxes[p]; o < piece_muxes[p + 1]; o++)
           slots.push_back(slots[muxes[3 * o]] ? slots[muxes[3 * o + 1]] : slots[muxes[3 * o + 2]]);
+        demultiplex(p, slots);
         int64_t entry = piece_first[p];
         for (int bit = 0; bit < piece_bits[p]; bit++) entry += slots[piece_code[8 * p + bit]] << bit;
         if (t.n_leaf_outputs == 1)
@@ -141,8 +144,8 @@ class BitslicedTables {
   std::vector<int32_t> category_column, category_count, category_bytes, category_planes;
   std::vector<int64_t> category_first;
   std::vector<uint8_t> answers;
-  std::vector<uint16_t> triples, muxes, piece_code;
-  std::vector<int32_t> piece_triples{0}, piece_muxes{0}, piece_bits, piece_output;
+  std::vector<uint16_t> triples, muxes, demuxes, piece_code;
+  std::vector<int32_t> piece_triples{0}, piece_muxes{0}, piece_demuxes{0}, piece_bits, piece_output;
   std::vector<int64_t> piece_first, piece_bytes;
   std::vector<uint8_t> values, value_bytes, base;
 
@@ -240,13 +243,31 @@ class BitslicedTables {
     for (int32_t i = n_triples; i < count; i++)
       for (int k = 0; k < 3; k++) muxes.push_back(slot(random, own + i));
     piece_muxes.push_back(piece_muxes.back() + n_muxes);
+    const int64_t coded = own + count + (make_demuxes(random, own + count) ? SKT_FLOOR_BITS : 0);
     const int32_t bits = static_cast<int32_t>(random.from(0, 8));
     piece_bits.push_back(bits);
-    for (int bit = 0; bit < 8; bit++) piece_code.push_back(bit < bits ? slot(random, own + count) : 0);
+    for (int bit = 0; bit < 8; bit++) piece_code.push_back(bit < bits ? slot(random, coded) : 0);
     piece_output.push_back(output);
     piece_first.push_back(t.n_values);
     t.n_values += int64_t(1) << bits;
     t.n_pieces++;
+  }
+
+  // Demultiplexers of a piece, whose questions stand in slots before `own`; whether there are any.
+  bool make_demuxes(Random &random, int64_t own) {
+    const int64_t before = piece_demuxes.back(), most = random.one_of({0, 1, 4, 20});
+    int64_t sides = 0;
+    for (int floor = 0; floor < SKT_FLOORS; floor++) {
+      const int64_t n = random.from(0, most);
+      for (int64_t i = 0; i < n; i++) {
+        const bool goes_on = sides && !random.once_in(4);
+        demuxes.push_back(goes_on ? static_cast<uint16_t>(own + SKT_FLOOR_BITS + random.below(sides)) : slot(random, own));
+        for (int k = 1; k < SKT_DEMUX; k++) demuxes.push_back(slot(random, own));
+      }
+      sides += SKT_SIDES * n;
+      piece_demuxes.push_back(static_cast<int32_t>(piece_demuxes.back() + n));
+    }
+    return piece_demuxes.back() > before;
   }
 
   // One of the slots below `end`, most often one of the last.
@@ -261,6 +282,25 @@ class BitslicedTables {
     for (int64_t byte = 0; byte < width; byte++)
       for (int64_t entry = 0; entry < step; entry++)
         value_bytes.push_back(entry < entries ? values[(piece_first[piece] + entry) * width + byte] : 0);
+  }
+
+  // What the demultiplexers of a piece add to the slots of a row: a side is where the row has come to and answered so.
+  void demultiplex(int32_t piece, std::vector<uint8_t> &slots) const {
+    const size_t bits = slots.size();
+    slots.resize(bits + SKT_FLOOR_BITS);
+    for (int floor = 0; floor < SKT_FLOORS; floor++)
+      for (int32_t d = piece_demuxes[SKT_FLOORS * piece + floor]; d < piece_demuxes[SKT_FLOORS * piece + floor + 1]; d++) {
+        const uint16_t *const demux = &demuxes[SKT_DEMUX * d];
+        const bool comes = slots[demux[0]];
+        int side = 0;
+        for (int level = 0, node = 1; level < 3; level++) {
+          const bool answer = slots[demux[node]];
+          if (comes && answer) slots[bits + 8 - 3 * floor - level] = 1;
+          side = 2 * side + answer;
+          node = 2 * node + answer;
+        }
+        for (int k = 0; k < SKT_SIDES; k++) slots.push_back(comes && k == side);
+      }
   }
 
   template <class Feature>

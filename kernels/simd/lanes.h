@@ -27,10 +27,18 @@ typedef uint64_t Register __attribute__((vector_size(32)));
 typedef uint64_t Register __attribute__((vector_size(16)));
 #endif
 constexpr int kRegisters = 64 / sizeof(Register);
+#ifdef __ARM_NEON
+constexpr int kRegistersAtOnce = 4; // of three planes, beside what else is at hand
+#else
+constexpr int kRegistersAtOnce = 2;
+#endif
 
 struct alignas(64) Bits {
   Register part[kRegisters];
 };
+
+inline const Register &register_of(const Bits &bits, int i) { return bits.part[i]; }
+inline Register &register_of(Bits &bits, int i) { return bits.part[i]; }
 
 template <class Operation>
 inline Bits part_by_part(Operation operation) {
@@ -56,6 +64,11 @@ inline Bits operator~(const Bits &a) {
 #else
 
 typedef uint64_t Bits __attribute__((vector_size(64)));
+typedef Bits Register;
+constexpr int kRegisters = 1, kRegistersAtOnce = 1;
+
+inline const Bits &register_of(const Bits &bits, int) { return bits; }
+inline Bits &register_of(Bits &bits, int) { return bits; }
 
 #endif
 

@@ -43,6 +43,7 @@ inline Bits choose(const Bits &select, IfSet &&if_set, IfClear &&if_clear) {
 }
 
 inline Bits or_and(const Bits &a, const Bits &b, const Bits &c) { return addressed(a) | (addressed(b) & addressed(c)); }
+inline Register or_and(Register a, Register b, Register c) { return a | (b & c); }
 
 // Words whose bytes come from four registers.
 inline void zip_bytes(uint8x16_t a, uint8x16_t b, uint8x16_t c, uint8x16_t d, float32x4_t *out) {

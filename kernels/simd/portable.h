@@ -16,7 +16,10 @@ namespace {
 
 inline Bits choose(Bits select, Bits if_set, Bits if_clear) { return if_clear ^ (select & (if_set ^ if_clear)); }
 
-inline Bits or_and(Bits a, Bits b, Bits c) { return a | (b & c); }
+template <class T>
+inline T or_and(T a, T b, T c) {
+  return a | (b & c);
+}
 
 // An 8 x 8 matrix of bits, a row a byte, turned over its diagonal.
 inline uint64_t transposed(uint64_t x) {

@@ -3,7 +3,7 @@
 // CMakeLists.txt names the header: SKT_SIMD is simd/baseline.h, avx2.h, avx512.h or neon.h, and SKT_ISA its namespace. Each of them has
 //
 //   choose(select, a, b)                 bits of a where `select` is set, else those of b
-//   or_and(a, b, c)                      a | (b & c)
+//   or_and(a, b, c)                      a | (b & c), of Bits and of a Register of them
 //   bits_of_bytes(bytes, n_bits, out)    the lowest bits of 512 bytes, as n_bits planes
 //   bytes_of_bits(slots, code, n, out)   and back: n planes, slots[code[0]] the lowest, as 512 bytes
 //

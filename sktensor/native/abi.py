@@ -26,17 +26,18 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "LOOKUP_GROUP", "NODE", "NOT_FINITE",
-    "NO_MEMORY", "SHAP_BATCH", "SHAP_NODE", "SHAP_RUN", "WIDTH", "BitslicedStructure", "CodesStructure",
-    "ColumnStructure", "CsrStructure", "DenseStructure", "ExpfStructure", "KeysStructure", "LookupStructure",
-    "RowsStructure", "ShapFlatStructure", "ShapStructure", "SumStructure", "TraversalStructure", "WalkStructure",
-    "filled",
+    "ABI", "AVX2", "AVX512", "BASELINE", "DTYPES", "FLOAT32", "FLOAT64", "FLOORS", "FLOOR_BITS", "LOOKUP_GROUP",
+    "NODE", "NOT_FINITE", "NO_MEMORY", "SHAP_BATCH", "SHAP_NODE", "SHAP_RUN", "SIDES", "WIDTH", "BitslicedStructure",
+    "CodesStructure", "ColumnStructure", "CsrStructure", "DenseStructure", "ExpfStructure", "KeysStructure",
+    "LookupStructure", "RowsStructure", "ShapFlatStructure", "ShapStructure", "SumStructure", "TraversalStructure",
+    "WalkStructure", "filled",
 ]  # fmt: skip
 
 ABI = 17
 FLOAT32, FLOAT64 = 0, 1
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 BASELINE, AVX2, AVX512 = 0, 1, 2
+SIDES, FLOORS, FLOOR_BITS = 8, 3, 9  # of demultiplexers
 NO_MEMORY, NOT_FINITE, WIDTH = 2, 5, 6  # the numbers of these errors
 
 S = TypeVar("S", bound=Structure)
@@ -151,6 +152,8 @@ class BitslicedStructure(Structure):
         ("piece_triples", POINTER(c_int32)),
         ("muxes", POINTER(c_uint16)),
         ("piece_muxes", POINTER(c_int32)),
+        ("demuxes", POINTER(c_uint16)),
+        ("piece_demuxes", POINTER(c_int32)),
         ("piece_bits", POINTER(c_int32)),
         ("piece_code", POINTER(c_uint16)),
         ("piece_first", POINTER(c_int64)),

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sktensor.backends.cpu.multiplexers import in_triples
+from sktensor.backends.cpu.demultiplexers import LOADS, demultiplexed
+from sktensor.backends.cpu.multiplexers import SINGLE, Multiplexers, in_triples, needed_by
 from sktensor.forest import Trees
 from sktensor.native import abi
-from sktensor.strategies.bitsliced import CircuitTables
+from sktensor.strategies.bitsliced import CircuitTables, CodeNodes
+from sktensor.strategies.bitsliced.circuits import ZERO
 from sktensor.strategies.ranks import NATURAL, CategoryTables, threshold_in_feature_dtype
 
 __all__ = ["answer_bytes", "structure", "sum_structure"]
@@ -25,6 +27,7 @@ PER_SEARCH = 2**8 - 1
 def structure(
     trees: Trees,
     tables: CircuitTables,
+    nodes: CodeNodes,
     sums: abi.SumStructure | None = None,
     value_dtype: npt.DTypeLike | None = None,
 ) -> abi.BitslicedStructure:
@@ -36,6 +39,8 @@ def structure(
         Whose comparison, leaf values and sums these are.
     tables : CircuitTables
         What the strategy compiled from it.
+    nodes : CodeNodes
+        The nodes of its code trees.
     sums : abi.SumStructure, optional
         Where its sums start; by default those of a whole forest.
     value_dtype : dtype, optional
@@ -49,7 +54,7 @@ def structure(
     numeric = _numeric(trees, tables)
     category = _categories(tables, len(numeric.rank))
     number = _plane_numbers(tables, numeric)
-    pieces = _pieces(trees, tables, number, value_dtype or trees.acc_dtype)
+    pieces = _pieces(trees, tables, nodes, number, value_dtype or trees.acc_dtype)
     return abi.filled(
         abi.BitslicedStructure,
         n_columns=trees.n_columns,
@@ -225,7 +230,9 @@ def _plane_numbers(tables: CircuitTables, numeric: _Numeric) -> Array:
     return number
 
 
-def _pieces(trees: Trees, tables: CircuitTables, number: Array, value_dtype: npt.DTypeLike) -> dict[str, Any]:
+def _pieces(
+    trees: Trees, tables: CircuitTables, nodes: CodeNodes, number: Array, value_dtype: npt.DTypeLike
+) -> dict[str, Any]:
     """Multiplexers, codes and values of the pieces of trees, by output and tree."""
     vector = trees.leaf_value.shape[1] > 1
     target = tables.piece_tree if vector else np.maximum(trees.tree_target, 0)[tables.piece_tree]
@@ -244,9 +251,10 @@ def _pieces(trees: Trees, tables: CircuitTables, number: Array, value_dtype: npt
         row = np.arange(ends[-1]) + np.repeat(begins[:-1][order] - ends[:-1], count)
         return slots(rows[row], np.repeat(multiplexers.piece_first[order], count)[:, None]), ends
 
-    multiplexers = in_triples(tables)
+    multiplexers, routed, piece_code = _wired(tables, nodes)
     triples, piece_triples = in_order(multiplexers.triples, multiplexers.piece_triples)
     muxes, piece_muxes = in_order(multiplexers.singles, multiplexers.piece_singles)
+    demuxes, _ = in_order(routed.operands, _begins(routed.counts.sum(axis=1)))
 
     leaf_value = np.concatenate([trees.leaf_value, np.full_like(trees.leaf_value[:1], -0.0)])  # -0.0 changes no sum
     bits = tables.piece_bits[order]
@@ -261,8 +269,10 @@ def _pieces(trees: Trees, tables: CircuitTables, number: Array, value_dtype: npt
         "piece_triples": piece_triples,
         "muxes": muxes,
         "piece_muxes": piece_muxes,
+        "demuxes": demuxes,
+        "piece_demuxes": _begins(routed.counts[order].ravel()),
         "piece_bits": bits.astype(np.int32),
-        "piece_code": slots(multiplexers.piece_code[order], multiplexers.piece_first[order, None]),
+        "piece_code": slots(piece_code[order], multiplexers.piece_first[order, None]),
         "piece_first": first[:-1],
         "piece_output": target[order].astype(np.int32),
         "n_leaf_outputs": trees.leaf_value.shape[1],
@@ -272,6 +282,34 @@ def _pieces(trees: Trees, tables: CircuitTables, number: Array, value_dtype: npt
         "piece_bytes": piece_bytes,
         "n_value_bytes": len(value_bytes),
     }
+
+
+@dataclass
+class _Routed:
+    """Demultiplexers, piece by piece."""
+
+    operands: Array  # (U, 8) values
+    counts: Array  # (P, 3) on each floor
+
+
+def _wired(tables: CircuitTables, nodes: CodeNodes) -> tuple[Multiplexers, _Routed, Array]:
+    """The multiplexers or demultiplexers of each piece, whichever take less, and the values of its code's bits."""
+    n_pieces = len(tables.piece_tree)
+    demultiplexers = demultiplexed(nodes)
+    code = tables.piece_code.astype(np.int64)
+    multiplexers = in_triples(tables, code.ravel())
+    instead = LOADS * demultiplexers.counts(n_pieces) + SINGLE * needed_by(tables, nodes.select)
+    chosen = instead < multiplexers.loads()
+    if chosen.any():
+        asked = nodes.select[chosen[nodes.piece]]
+        multiplexers = in_triples(tables, np.concatenate([code[~chosen].ravel(), asked]))
+    demultiplexers = demultiplexers.of(chosen)
+    first_bit = multiplexers.piece_first + np.diff(multiplexers.piece_triples) + np.diff(multiplexers.piece_singles)
+    bit = np.arange(code.shape[1])
+    planes = np.where(bit < tables.piece_bits[:, None], first_bit[:, None] + bit, ZERO)
+    operands = demultiplexers.operands(multiplexers.number[nodes.select], first_bit + abi.FLOOR_BITS)
+    routed = _Routed(operands, np.diff(demultiplexers.floors(n_pieces)).reshape(n_pieces, abi.FLOORS))
+    return multiplexers, routed, np.where(chosen[:, None], planes, multiplexers.number[code])
 
 
 def _byte_tables(values: Array, bits: Array, first: Array) -> tuple[Array, Array]:

@@ -121,14 +121,14 @@ def _continued(partitions: list[_Partition], rows_dtype: str) -> list[Tables]:
     for i, partition in enumerate(partitions):
         sums = cpu_bitsliced.sum_structure(partition.trees, is_first=i == 0)
         if partition.ranked is not None:
-            tables = bitsliced.compile_circuits(partition.trees, partition.ranked)
-            found.append(Tables("bitsliced", cpu_bitsliced.structure(partition.trees, tables, sums)))
+            circuits = bitsliced.compile_circuits(partition.trees, partition.ranked)
+            found.append(Tables("bitsliced", cpu_bitsliced.structure(partition.trees, *circuits, sums)))
         else:
             compiled = traversal.compile(partition.trees, rows_dtype)
             structure = traversal.structure(compiled)
             structure.sum = sums
-            circuits = tops.structures(partition.trees, compiled) if tops.pay(partition.trees) else []
-            found.append(Tables("traversal", structure, sums, tops.attach(structure, circuits)))
+            first = tops.structures(partition.trees, compiled) if tops.pay(partition.trees) else []
+            found.append(Tables("traversal", structure, sums, tops.attach(structure, first)))
     return found
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from sktensor.strategies.bitsliced import CircuitTables
 from sktensor.strategies.bitsliced.circuits import PLANES, ZERO
 
-__all__ = ["Multiplexers", "in_triples"]
+__all__ = ["SINGLE", "Multiplexers", "in_triples", "needed_by"]
 
 Array = npt.NDArray[Any]
 
@@ -36,28 +36,40 @@ class Multiplexers:
     piece_triples: Array  # int64 (P + 1,)
     singles: Array  # int32 (O, 3): select, value where it is set, value where it is clear
     piece_singles: Array  # int64 (P + 1,)
-    piece_code: Array  # int32 (P, 8): values of the code's bits
     piece_first: Array  # int64 (P,): the first value of a piece's own
+    number: Array  # int64: the new number of each value of the circuits, where something needs it
+
+    def loads(self) -> Array:
+        """What those of each piece take."""
+        return TRIPLE * np.diff(self.piece_triples) + SINGLE * np.diff(self.piece_singles)
 
 
-def in_triples(tables: CircuitTables) -> Multiplexers:
-    """The same circuits with as many multiplexers in triples as pay."""
+def in_triples(tables: CircuitTables, needed: Array) -> Multiplexers:
+    """The multiplexers that find some values, as many of them in triples as pay.
+
+    Parameters
+    ----------
+    tables : CircuitTables
+        The circuits.
+    needed : ndarray of int
+        The values.
+    """
     first = PLANES + len(tables.plane_rank)
     n = len(tables.select)
-    values = np.stack([tables.select, tables.if_set, tables.if_clear], 1).astype(np.int64)
-    # Operands as multiplexers; n, which stands behind them, for those that are none.
-    mux = np.where(values >= first, values - first, n)
-    code = tables.piece_code.astype(np.int64)
+    values, mux = _operands(tables)
     level = _levels(mux)
-    in_data = np.bincount(mux[:, 1:].ravel(), minlength=n + 1)
-    elsewhere = np.bincount(mux[:, 0], minlength=n + 1) + np.bincount(code[code >= first] - first, minlength=n + 1)
+    steps = _steps(level)
+    is_needed = _closure(mux, needed[needed >= first] - first, steps)
+    steps = [at[is_needed[at]] for at in steps]
+    in_data = np.bincount(mux[is_needed, 1:].ravel(), minlength=n + 1)
+    elsewhere = np.bincount(mux[is_needed, 0], minlength=n + 1)
+    elsewhere += np.bincount(needed[needed >= first] - first, minlength=n + 1)
     one_asks = (in_data == 1) & (elsewhere == 0)
     one_asks[n] = False
-    steps = [np.flatnonzero(level[:n] == i) for i in range(1, int(level.max(initial=0)) + 1)]
     cost = _costs(mux, one_asks, steps)
     is_triple, is_single, joined = _chosen(mux, one_asks, steps, cost)
 
-    piece = np.repeat(np.arange(len(tables.piece_tree)), np.diff(tables.piece_mux))
+    piece = _pieces(tables)
     triples, singles = (_by_piece(np.flatnonzero(chosen), piece, level) for chosen in (is_triple, is_single))
     begins = np.arange(len(tables.piece_tree) + 1)
     piece_triples, piece_singles = (np.searchsorted(piece[some], begins) for some in (triples, singles))
@@ -76,9 +88,29 @@ def in_triples(tables: CircuitTables) -> Multiplexers:
         piece_triples=piece_triples,
         singles=renamed[values[singles]].astype(np.int32),
         piece_singles=piece_singles,
-        piece_code=renamed[code].astype(np.int32),
         piece_first=first + piece_triples[:-1] + piece_singles[:-1],
+        number=renamed,
     )
+
+
+def needed_by(tables: CircuitTables, values: Array) -> Array:
+    """How many multiplexers of each piece find these values, int64 (P,)."""
+    _, mux = _operands(tables)
+    own = values - PLANES - len(tables.plane_rank)
+    is_needed = _closure(mux, own[own >= 0], _steps(_levels(mux)))
+    return np.bincount(_pieces(tables)[is_needed], minlength=len(tables.piece_tree))
+
+
+def _operands(tables: CircuitTables) -> tuple[Array, Array]:
+    """Operands (O, 3), as values and as multiplexers; O, which stands behind them, for those that are none."""
+    values = np.stack([tables.select, tables.if_set, tables.if_clear], 1).astype(np.int64)
+    first = PLANES + len(tables.plane_rank)
+    return values, np.where(values >= first, values - first, len(values))
+
+
+def _pieces(tables: CircuitTables) -> Array:
+    """The piece of each multiplexer."""
+    return np.repeat(np.arange(len(tables.piece_tree)), np.diff(tables.piece_mux))
 
 
 def _levels(mux: Array) -> Array:
@@ -89,6 +121,20 @@ def _levels(mux: Array) -> Array:
         if np.array_equal(found, level[:-1]):
             return level
         level[:-1] = found
+
+
+def _steps(level: Array) -> list[Array]:
+    """Multiplexers level by level, those that depend on none first."""
+    return [np.flatnonzero(level[:-1] == i) for i in range(1, int(level.max(initial=0)) + 1)]
+
+
+def _closure(mux: Array, some: Array, steps: list[Array]) -> Array:
+    """Whether each multiplexer is one of these, or one that they need."""
+    is_needed = np.zeros(len(mux) + 1, dtype=bool)
+    is_needed[some] = True
+    for at in reversed(steps):
+        is_needed[mux[at[is_needed[at]]]] = True
+    return is_needed[:-1]
 
 
 @dataclass(frozen=True)
@@ -126,7 +172,7 @@ def _chosen(mux: Array, one_asks: Array, steps: list[Array], cost: _Costs) -> tu
         pays = cost.as_triple[some] < cost.as_single[some]
         is_triple[some[pays]], is_single[some[~pays]] = True, True
 
-    choose(np.flatnonzero(~one_asks))
+    choose(np.concatenate([at[~one_asks[at]] for at in steps]) if steps else np.empty(0, dtype=np.int64))
     for at in reversed(steps):
         below = mux[at[is_single[at]], 1:].ravel()
         choose(below[one_asks[below]])

@@ -75,8 +75,7 @@ def attach(structure: abi.TraversalStructure, found: list[abi.BitslicedStructure
 
 def _structure(tops: Trees) -> abi.BitslicedStructure:
     """Circuits of some tops. A piece without a row's exit answers with 0, the root: the highest answer counts."""
-    circuits = bitsliced.compile_circuits(tops, compile_ranks(tops))
-    structure = cpu_bitsliced.structure(tops, circuits, value_dtype=np.uint8)
+    structure = cpu_bitsliced.structure(tops, *bitsliced.compile_circuits(tops), value_dtype=np.uint8)
     structure.value_bytes = None  # nothing is added
     return structure
 

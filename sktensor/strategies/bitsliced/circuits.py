@@ -11,15 +11,28 @@ from sktensor.strategies.bitsliced.code_plans import MAX_BITS
 from sktensor.strategies.bitsliced.code_trees import CodeTrees
 from sktensor.strategies.tables import Array
 
-__all__ = ["ONE", "PLANES", "ZERO", "Circuits", "wire"]
+__all__ = ["ONE", "PLANES", "ZERO", "Circuits", "CodeNodes", "wire"]
 
 # Values: all zeros, all ones, then the planes, then the multiplexers.
 ZERO, ONE, PLANES = 0, 1, 2
 
 
 @dataclass(frozen=True)
+class CodeNodes:
+    """The C nodes of all code trees. A node of height h has bit h - 1 of the code, which is what it asks for."""
+
+    piece: Array  # (C,)
+    height: Array  # (C,): one more than the higher of its children, where leaves have 0
+    select: Array  # int32 (C,): the value that it asks for
+    if_set: Array  # (C,): a node, or ~leaf
+    if_clear: Array  # (C,)
+
+
+@dataclass(frozen=True)
 class Circuits:
     """Multiplexers, and the codes that they find for each piece."""
+
+    nodes: CodeNodes
 
     select: Array  # int32 (O,)
     if_set: Array  # int32 (O,)
@@ -59,8 +72,9 @@ def wire(code_trees: CodeTrees, trees: Trees, plane: Array, n_planes: int) -> Ci
     piece_code = np.zeros((len(code_trees.root), MAX_BITS), dtype=np.int64)
     piece_code[grown] = code[at]
     first, leaf = _leaves(code_trees, piece_bits, height, one, zero, trees.n_leaves)
-    piece_mux, level, (select, if_set, if_clear), renamed = board.by_piece(len(code_trees.root))
-    return Circuits(select, if_set, if_clear, level, piece_mux, piece_bits, renamed[piece_code], first, leaf)
+    piece_mux, level, (mux, if_set, if_clear), renamed = board.by_piece(len(code_trees.root))
+    nodes = CodeNodes(code_trees.piece, height[:-1], renamed[select], one, zero)
+    return Circuits(nodes, mux, if_set, if_clear, level, piece_mux, piece_bits, renamed[piece_code], first, leaf)
 
 
 class _Board:

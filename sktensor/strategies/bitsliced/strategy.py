@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sktensor.forest import Trees
-from sktensor.strategies.bitsliced.circuits import ONE, PLANES, ZERO, Circuits, wire
+from sktensor.strategies.bitsliced.circuits import ONE, PLANES, ZERO, Circuits, CodeNodes, wire
 from sktensor.strategies.bitsliced.code_trees import grow
 from sktensor.strategies.costs import Cost, Shape
 from sktensor.strategies.ranks import Ranked, RankTables, compile_ranks, encode
@@ -90,9 +90,10 @@ class BitslicedTables(CircuitTables):
     turns: tuple[Turn, ...]
 
 
-def compile_circuits(trees: Trees, ranked: Ranked) -> CircuitTables:
-    """Lay out the forest, whose ranks are known, as circuits."""
-    return _laid_out(trees, ranked)[0]
+def compile_circuits(trees: Trees, ranked: Ranked | None = None) -> tuple[CircuitTables, CodeNodes]:
+    """Lay out the forest, whose ranks may be known, as circuits; and the code trees whose codes they find."""
+    tables, circuits = _laid_out(trees, ranked or compile_ranks(trees))
+    return tables, circuits.nodes
 
 
 def _laid_out(trees: Trees, ranked: Ranked) -> tuple[CircuitTables, Circuits]:

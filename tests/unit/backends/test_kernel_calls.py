@@ -184,7 +184,7 @@ def test_every_function_with_an_error_code_is_tested():
 @pytest.mark.parametrize("isa", ISAS)
 def test_no_rows_need_no_memory(isa):
     library, nowhere = loader.library(), bytes(abi.RowsStructure(n_columns=FOREST.n_features, column_stride=8))
-    bits = cpu_bitsliced.structure(FOREST.trees, bitsliced.compile(FOREST.trees))
+    bits = cpu_bitsliced.structure(FOREST.trees, *bitsliced.compile_circuits(FOREST.trees))
     walk = cpu_traversal.structure(cpu_traversal.compile(FOREST.trees, "float64"))
     number = np.arange(FOREST.n_trees, dtype=np.int32)
     assert library.run_bitsliced(ctypes.addressof(bits), nowhere, abi.FLOAT64, None, 2, isa) == 0
@@ -204,7 +204,7 @@ def test_rows_without_columns_get_the_values_of_single_leaves(isa, n_rows):
     library = loader.library()
     forest = Forest.from_trees([{"value": 1.5}, {"value": 2.0}], n_features=1)
     nowhere = bytes(abi.RowsStructure(n_rows=n_rows, dtype=abi.FLOAT64))
-    bits = cpu_bitsliced.structure(forest.trees, bitsliced.compile(forest.trees))
+    bits = cpu_bitsliced.structure(forest.trees, *bitsliced.compile_circuits(forest.trees))
     walk = cpu_traversal.structure(cpu_traversal.compile(forest.trees, "float64"))
     for tables, check, run in (
         (bits, library.check_bitsliced, library.run_bitsliced),
@@ -235,7 +235,7 @@ def test_answers_go_to_arrays_of_their_dtype(isa):
     at, beside = loader.address(room), loader.address(room) + 1
     X = np.zeros((3, FOREST.n_features))
     packed, expf = loader.packed_rows(X, None, -1.0), abi.ExpfStructure()
-    bits = cpu_bitsliced.structure(FOREST.trees, bitsliced.compile(FOREST.trees))
+    bits = cpu_bitsliced.structure(FOREST.trees, *bitsliced.compile_circuits(FOREST.trees))
     walk = cpu_traversal.structure(cpu_traversal.compile(FOREST.trees, "float64"))
     number = np.arange(FOREST.n_trees, dtype=np.int32)
     leaves = ctypes.addressof(walk), packed, abi.FLOAT64
@@ -275,7 +275,7 @@ def lookup_tables():
 
 
 TABLES = {
-    "bitsliced": lambda: cpu_bitsliced.structure(FOREST.trees, bitsliced.compile(FOREST.trees)),
+    "bitsliced": lambda: cpu_bitsliced.structure(FOREST.trees, *bitsliced.compile_circuits(FOREST.trees)),
     "traversal": lambda: cpu_traversal.structure(cpu_traversal.compile(FOREST.trees, "float64")),
     "keys": keys_of_a_number,
     "shap": shap_tables,

@@ -29,7 +29,9 @@ LARGEST = 2**63 - 1
 
 # The numbers of kernels/check.h.
 NO_ROWS, NO_MEMORY, NO_SUCH_ISA, NO_SUCH_TREE, NOT_FINITE, WIDTH, MISALIGNED = range(1, 8)
-OUTPUTS, DTYPE, SEARCHES, COLUMN, CODES, PLANES, CATEGORIES, PIECES, MULTIPLEXERS, VALUES = range(100, 110)
+OUTPUTS, DTYPE, SEARCHES, COLUMN, CODES, PLANES, CATEGORIES, PIECES, MULTIPLEXERS, VALUES, DEMULTIPLEXERS = range(
+    100, 111
+)
 
 
 def forest_of(**options):
@@ -43,7 +45,7 @@ PLAIN = forest_of(categorical=False)
 
 
 def tables_of(forest):
-    return cpu_bitsliced.structure(forest.trees, bitsliced.compile(forest.trees))
+    return cpu_bitsliced.structure(forest.trees, *bitsliced.compile_circuits(forest.trees))
 
 
 def check(tables):
@@ -93,6 +95,24 @@ def first_multiplexer(tables):
     return first_triple(tables) + tables.piece_triples[piece + 1] - tables.piece_triples[piece]
 
 
+def demultiplexer(tables):
+    """The last demultiplexer of the first piece that has any."""
+    return next(n for n in tables.piece_demuxes[3 : 3 * tables.n_pieces + 1 : 3] if n) - 1
+
+
+def first_bit(tables):
+    """The slot of the first bit of that piece."""
+    piece = next(p for p in range(tables.n_pieces) if tables.piece_demuxes[3 * p + 3])
+    own = [begins[piece + 1] - begins[piece] for begins in (tables.piece_triples, tables.piece_muxes)]
+    return 2 + tables.n_planes + sum(own)
+
+
+def first_own_side(tables):
+    """A slot behind all sides of that piece."""
+    piece = next(p for p in range(tables.n_pieces) if tables.piece_demuxes[3 * p + 3])
+    return first_bit(tables) + 9 + 8 * tables.piece_demuxes[3 * piece + 2]
+
+
 def short_piece(tables):
     """A piece whose code has not all eight bits."""
     return next(p for p in range(tables.n_pieces) if tables.piece_bits[p] < 8)
@@ -114,6 +134,8 @@ MISSING = {
         "triples",
         "piece_muxes",
         "muxes",
+        "piece_demuxes",
+        "demuxes",
         "piece_bits",
         "piece_code",
         "piece_first",
@@ -190,6 +212,9 @@ BEYOND = {
         Damage("piece_muxes", 1, 0),
         Damage("piece_muxes", -1, 1),
         Damage("piece_muxes", 2**31 - 1, lambda t: t.n_pieces),
+        Damage("piece_demuxes", 1, 0),
+        Damage("piece_demuxes", -1, 1),
+        Damage("piece_demuxes", 2**31 - 1, lambda t: 3 * t.n_pieces),
         Damage("piece_bits", -1, 0),
         Damage("piece_bits", 9, 0),
         Damage("piece_code", 65535, 0),
@@ -198,6 +223,12 @@ BEYOND = {
     MULTIPLEXERS: [
         *(Damage("triples", first_triple, operand) for operand in range(7)),
         *(Damage("muxes", first_multiplexer, operand) for operand in range(3)),
+    ],
+    DEMULTIPLEXERS: [
+        *(Damage("demuxes", first_bit, lambda t, k=k: 8 * demultiplexer(t) + k) for k in range(8)),
+        *(Damage("demuxes", lambda t: first_bit(t) + 8, lambda t, k=k: 8 * demultiplexer(t) + k) for k in range(8)),
+        *(Damage("demuxes", first_own_side, lambda t, k=k: 8 * demultiplexer(t) + k) for k in range(8)),
+        Damage("demuxes", 65535, 0),
     ],
     VALUES: [
         Damage("n_values", 0),
@@ -264,11 +295,11 @@ def test_a_kernel_is_not_made_of_damaged_tables(monkeypatch):
 
 def test_every_error_code_has_its_own_message():
     message = loader.library().message
-    numbers = [*range(9), *range(50, 54), *range(OUTPUTS, VALUES + 1)]
+    numbers = [*range(9), *range(50, 54), *range(OUTPUTS, DEMULTIPLEXERS + 1)]
     numbers += [n for n in range(200, 300) if message(n) != "unknown error"]  # traversal: see test_traversal_checks.py
     words = [message(n) for n in numbers]
     assert len(set(words)) == len(words) and "unknown error" not in words
-    assert {message(n) for n in (-1, 9, 49, 54, 99, 110, 199, 300, 2**31 - 1, -(2**31))} == {"unknown error"}
+    assert {message(n) for n in (-1, 9, 49, 54, 99, 111, 199, 300, 2**31 - 1, -(2**31))} == {"unknown error"}
 
 
 # ------------------------------------------------------------------------------------------------------------- calls

@@ -35,10 +35,14 @@ def codes_one_by_one(tables, seed):
     return [[values[value] for value in code] for code in tables.piece_code]
 
 
+def all_in_triples(tables):
+    return in_triples(tables, tables.piece_code.ravel())
+
+
 def codes_in_triples(tables, seed):
     """As the kernel finds them: a piece's triples, then its other multiplexers, each from what is there already."""
-    found, values, answers = in_triples(tables), words(tables, seed), []
-    for p, code in enumerate(found.piece_code):
+    found, values, answers = all_in_triples(tables), words(tables, seed), []
+    for p, code in enumerate(found.number[tables.piece_code]):
         assert len(values) == found.piece_first[p]
         for select, *below in found.triples[found.piece_triples[p] : found.piece_triples[p + 1]]:
             own = len(values)
@@ -72,7 +76,7 @@ def test_they_do_in_trees_that_are_flattened_and_cut(seed, depth, chain):
 
 
 def test_trees_without_a_choice_have_none():
-    single = in_triples(circuits_of(Forest.from_trees([{"value": 1.0}], n_features=1)))
+    single = all_in_triples(circuits_of(Forest.from_trees([{"value": 1.0}], n_features=1)))
     assert single.triples.shape == (0, 7) and single.singles.shape == (0, 3)
     assert single.piece_triples.tolist() == single.piece_singles.tolist() == [0, 0]
 
@@ -88,7 +92,7 @@ def perfect(depth, first=0):
 
 @pytest.mark.parametrize(("depth", "n_triples", "n_singles"), [(1, 0, 0), (2, 0, 1), (3, 1, 1), (4, 3, 2), (6, 18, 3)])
 def test_a_perfect_tree_is_all_triples_but_one_multiplexer_for_every_other_bit(depth, n_triples, n_singles):
-    found = in_triples(circuits_of(Forest.from_trees([perfect(depth)], n_features=1)))
+    found = all_in_triples(circuits_of(Forest.from_trees([perfect(depth)], n_features=1)))
     assert (len(found.triples), len(found.singles)) == (n_triples, n_singles)
     assert 3 * n_triples + n_singles == 2**depth - 1 - depth  # a multiplexer a node, less a bit each
 
@@ -99,6 +103,6 @@ def test_there_are_never_more_steps_than_multiplexers(seed):
     rng = np.random.default_rng(seed)
     forest = random_forest(rng, n_trees=4, max_depth=7, n_features=5, chain=bool(rng.integers(2)))
     tables = circuits_of(forest)
-    found = in_triples(tables)
+    found = all_in_triples(tables)
     assert len(found.triples) + len(found.singles) <= len(tables.select)
     assert 3 * len(found.triples) + len(found.singles) >= len(tables.select)

@@ -1,0 +1,108 @@
+"""Demultiplexers: the same bits as multiplexers one by one, from each question once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from forests import forests, random_forest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sktensor import Forest
+from sktensor.backends.cpu.demultiplexers import demultiplexed
+from sktensor.strategies import bitsliced
+from sktensor.strategies.bitsliced.circuits import ONE, ZERO
+from sktensor.strategies.costs import Shape
+
+ALL = 2**64 - 1
+
+
+def values_of(tables, seed):
+    """Random answers to all questions, 64 rows in a word, and what all multiplexers make of them."""
+    planes = np.random.default_rng(seed).integers(0, 2**64, len(tables.plane_rank), dtype=np.uint64)
+    values = [0, ALL, *map(int, planes)]
+    for select, if_set, if_clear in zip(tables.select, tables.if_set, tables.if_clear, strict=True):
+        values.append(values[select] & values[if_set] | ~values[select] & values[if_clear])
+    return values
+
+
+def leaves(tables, piece, bits):
+    """The leaf of each of 64 rows."""
+    first = tables.piece_first[piece]
+    return [tables.leaf[first + sum((bit >> row & 1) << b for b, bit in enumerate(bits))] for row in range(64)]
+
+
+def leaves_by_multiplexers(tables, values):
+    return [leaves(tables, p, [values[value] for value in code]) for p, code in enumerate(tables.piece_code)]
+
+
+def leaves_by_demultiplexers(tables, nodes, values):
+    """As the kernel finds them, floor by floor, from questions and from the sides of demultiplexers above."""
+    n_pieces, found = len(tables.piece_tree), []
+    demultiplexers = demultiplexed(nodes)
+    first_side = np.full(n_pieces, len(values))
+    operands, floors = demultiplexers.operands(nodes.select, first_side), demultiplexers.floors(n_pieces)
+    for p in range(n_pieces):
+        known, bits = list(values), [0] * 9
+        for floor in range(3):
+            for rows, *questions in operands[floors[3 * p + floor] : floors[3 * p + floor + 1]]:
+                sides = [known[rows]]
+                for level in range(3):
+                    asked = [known[question] for question in questions[2**level - 1 : 2 ** (level + 1) - 1]]
+                    is_set = [side & answer for side, answer in zip(sides, asked, strict=True)]
+                    for rows_set in is_set:
+                        bits[8 - 3 * floor - level] |= rows_set
+                    sides = [x for side, right in zip(sides, is_set, strict=True) for x in (side ^ right, right)]
+                known += sides
+        found.append(leaves(tables, p, bits[: tables.piece_bits[p]]))
+    return found
+
+
+def assert_same_leaves(forest, seed=0):
+    tables, nodes = bitsliced.compile_circuits(forest.trees)
+    values = values_of(tables, seed)
+    assert leaves_by_demultiplexers(tables, nodes, values) == leaves_by_multiplexers(tables, values)
+
+
+@pytest.mark.slow
+@given(forest=forests(), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=60)
+def test_they_find_the_leaves_that_multiplexers_find(forest, seed):
+    assert_same_leaves(forest, seed)
+
+
+@pytest.mark.slow
+@given(seed=st.integers(0, 2**32 - 1), depth=st.integers(1, 14), chain=st.booleans())
+@settings(max_examples=40)
+def test_they_do_in_trees_that_are_flattened_and_cut(seed, depth, chain):
+    forest = random_forest(np.random.default_rng(seed), n_trees=3, max_depth=depth, n_features=6, chain=chain)
+    if Shape.of(forest.trees).n_leaves.max() <= bitsliced.MOST_LEAVES:
+        assert_same_leaves(forest, seed)
+
+
+def perfect(depth, first=0):
+    """A tree with another question in each node, all of whose leaves are equally deep."""
+    if depth == 0:
+        return {"value": float(first)}
+    middle = first + 2 ** (depth - 1)
+    below = perfect(depth - 1, first), perfect(depth - 1, middle)
+    return {"feature": 0, "threshold": middle - 0.5, "left": below[0], "right": below[1]}
+
+
+@pytest.mark.parametrize(("depth", "count"), [(0, 0), (1, 1), (2, 1), (3, 1), (4, 3), (5, 5), (6, 9)])
+def test_a_perfect_tree_takes_one_for_each_subtree_of_three_levels(depth, count):
+    forest = Forest.from_trees([perfect(depth)], n_features=1)
+    tables, nodes = bitsliced.compile_circuits(forest.trees)
+    demultiplexers = demultiplexed(nodes)
+    assert demultiplexers.counts(1).tolist() == [count]
+    asked = demultiplexers.operands(nodes.select, np.array([100]))[:, 1:]
+    assert np.sort(asked[asked != ZERO]).tolist() == list(range(ONE + 1, ONE + 1 + len(tables.plane_rank)))
+
+
+def test_each_node_of_a_code_tree_is_asked_once():
+    forest = random_forest(np.random.default_rng(3), n_trees=20, max_depth=9, n_features=6)
+    _, nodes = bitsliced.compile_circuits(forest.trees)
+    demultiplexers = demultiplexed(nodes)
+    assert np.sort(demultiplexers.node[demultiplexers.node >= 0]).tolist() == list(range(len(nodes.select)))
+    own = demultiplexers.piece[:, None] == nodes.piece[np.maximum(demultiplexers.node, 0)]
+    assert (own | (demultiplexers.node < 0)).all()
