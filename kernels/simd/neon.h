@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "portable.h"
@@ -495,46 +496,39 @@ inline int64_t keep_below(uint32_t bound, uint32_t *value, Numbers number, int64
 
 constexpr bool kCodesInRegisters = true;
 
-// 16 or 32 codes of a row, from which those of four nodes are looked up by their bytes. Slots from n_base_slots on become those of the same columns.
-template <int kRegisters>
+// What is looked up in a table of bytes of 1, 2 or 4 registers.
+inline uint8x16_t looked_up(const uint8_t *table, uint8x16_t place, std::integral_constant<int, 1>) { return vqtbl1q_u8(vld1q_u8(table), place); }
+inline uint8x16_t looked_up(const uint8_t *table, uint8x16_t place, std::integral_constant<int, 2>) { return vqtbl2q_u8(vld1q_u8_x2(table), place); }
+inline uint8x16_t looked_up(const uint8_t *table, uint8x16_t place, std::integral_constant<int, 4>) { return vqtbl4q_u8(vld1q_u8_x4(table), place); }
+
+// The codes of a row as bytes, first the lowest ones of all slots, so that one instruction looks a byte of all nodes up. Slots from n_base_slots on
+// become those of the same columns.
+template <int kParts>
 struct RowInRegisters {
-  uint8x16x4_t part[kRegisters];
+  const uint8_t *bytes;
 
-  static void arrange(uint32_t *) {}
+  RowInRegisters(const uint32_t *codes, int64_t row) : bytes(reinterpret_cast<const uint8_t *>(codes + row * 16 * kParts)) {}
 
-  RowInRegisters(const uint32_t *codes, int64_t row) {
-    for (int i = 0; i < kRegisters; i++) part[i] = vld1q_u8_x4(reinterpret_cast<const uint8_t *>(codes + (row * kRegisters + i) * 16));
+  static void arrange(uint32_t *codes) {
+    uint8x16x4_t part[kParts];
+    for (int i = 0; i < kParts; i++) part[i] = vld4q_u8(reinterpret_cast<const uint8_t *>(codes + 16 * i));
+    uint8_t *to = reinterpret_cast<uint8_t *>(codes);
+    for (int byte = 0; byte < 4; byte++)
+      for (int i = 0; i < kParts; i++, to += 16) vst1q_u8(to, part[i].val[byte]);
   }
 
   uint32_t answers(const skt_block &block) const {
-    const uint8x16_t first_byte = vandq_u8(vshlq_n_u8(vld1q_u8(block.code), 2), vdupq_n_u8(64 * kRegisters - 1));
-    const uint8x16_t byte = vreinterpretq_u8_u32(vdupq_n_u32(0x03020100));
-    const uint8x16_t node_of = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3};
+    const uint8x16_t slot = vandq_u8(vld1q_u8(block.code), vdupq_n_u8(16 * kParts - 1));
+    uint8x16_t byte[4]; // of all nodes
+    for (int i = 0; i < 4; i++) byte[i] = looked_up(bytes + 16 * kParts * i, slot, std::integral_constant<int, kParts>());
+    const uint16x8_t lower = vreinterpretq_u16_u8(vzip1q_u8(byte[0], byte[1])), upper = vreinterpretq_u16_u8(vzip1q_u8(byte[2], byte[3]));
+    const uint16x8_t last_lower = vreinterpretq_u16_u8(vzip2q_u8(byte[0], byte[1])), last_upper = vreinterpretq_u16_u8(vzip2q_u8(byte[2], byte[3]));
+    const uint16x8_t code[] = {vzip1q_u16(lower, upper), vzip2q_u16(lower, upper), vzip1q_u16(last_lower, last_upper)}; // of four nodes each
     const uint32x4_t bit_of = {1, 2, 4, 8};
     uint32x4_t bits = vdupq_n_u32(0);
-    for (int i = 0; i < SKT_BLOCK_NODES; i += 4) {
-      const uint8x16_t place = vorrq_u8(vqtbl1q_u8(first_byte, vaddq_u8(node_of, vdupq_n_u8(i))), byte);
-      uint8x16_t code = vqtbl4q_u8(part[0], place);
-      if constexpr (kRegisters == 2) code = vqtbx4q_u8(code, part[1], vsubq_u8(place, vdupq_n_u8(64)));
-      bits = vorrq_u32(bits, vandq_u32(vcleq_u32(vreinterpretq_u32_u8(code), vld1q_u32(block.key + i)), vshlq_u32(bit_of, vdupq_n_s32(i))));
-    }
+    for (int i = 0; i < 3; i++)
+      bits = vorrq_u32(bits, vandq_u32(vcleq_u32(vreinterpretq_u32_u16(code[i]), vld1q_u32(block.key + 4 * i)), vshlq_u32(bit_of, vdupq_n_s32(4 * i))));
     return vaddvq_u32(bits);
-  }
-};
-
-// For 64 codes, loads are faster.
-template <>
-struct RowInRegisters<4> {
-  const uint32_t *code;
-
-  static void arrange(uint32_t *) {}
-
-  RowInRegisters(const uint32_t *codes, int64_t row) : code(codes + 64 * row) {}
-
-  uint32_t answers(const skt_block &block) const {
-    uint32_t bits = 0;
-    for (int i = SKT_BLOCK_NODES - 1; i >= 0; i--) bits = 2 * bits + (code[block.code[i] % 64] <= block.key[i]);
-    return bits;
   }
 };
 
