@@ -38,19 +38,19 @@ struct AnyRows {
   Feature at(int64_t row, int32_t column) const { return value_at(column_of(rows, column), row, treatment); }
 };
 
-// The same where they lie side by side in the dtype of the features, and are compared as they are.
-template <class Feature>
+// The same where they lie side by side in this dtype, and are compared as they are in that of the features.
+template <class Feature, class Stored>
 struct PlainRows {
   const char *const data;
   const int64_t step;
 
   explicit PlainRows(const skt_rows &rows) : data(static_cast<const char *>(rows.data)), step(rows.row_stride) {}
   static bool are(const skt_rows &rows) {
-    return !rows.columns && rows.dtype == (sizeof(Feature) == 4 ? SKT_FLOAT32 : SKT_FLOAT64) && rows.column_stride == int64_t(sizeof(Feature)) &&
+    return !rows.columns && rows.dtype == (sizeof(Stored) == 4 ? SKT_FLOAT32 : SKT_FLOAT64) && rows.column_stride == int64_t(sizeof(Stored)) &&
            Treatment<Feature>(rows).changes_nothing();
   }
-  const char *where(int64_t row, int32_t column) const { return data + row * step + column * int64_t(sizeof(Feature)); }
-  Feature at(int64_t row, int32_t column) const { return walking::read<Feature>(where(row, column)); }
+  const char *where(int64_t row, int32_t column) const { return data + row * step + column * int64_t(sizeof(Stored)); }
+  Feature at(int64_t row, int32_t column) const { return static_cast<Feature>(walking::read<Stored>(where(row, column))); }
 };
 
 // Leaves of rows first .. first + n in one tree.
@@ -96,8 +96,10 @@ void each_of(const skt_walk &t, const Values &X, int64_t first, int64_t last, Us
 
 template <class Feature, class Use>
 void each(const skt_walk &t, const skt_rows &rows, int64_t first, int64_t last, Use use) {
-  if (PlainRows<Feature>::are(rows))
-    each_of(t, PlainRows<Feature>(rows), first, last, use);
+  if (PlainRows<Feature, float>::are(rows))
+    each_of(t, PlainRows<Feature, float>(rows), first, last, use);
+  else if (PlainRows<Feature, double>::are(rows))
+    each_of(t, PlainRows<Feature, double>(rows), first, last, use);
   else
     each_of(t, AnyRows<Feature>(rows), first, last, use);
 }
