@@ -219,3 +219,12 @@ def forests(draw, **fixed):
     options.setdefault("linear", may_be_linear and draw(st.booleans()))
     seed = draw(st.integers(0, 2**32 - 1))
     return random_forest(np.random.default_rng(seed), **options)
+
+
+def perfect_tree(depth, first=0):
+    """A tree with another question in each node, all of whose leaves are equally deep."""
+    if depth == 0:
+        return {"value": float(first)}
+    middle = first + 2 ** (depth - 1)
+    below = perfect_tree(depth - 1, first), perfect_tree(depth - 1, middle)
+    return {"feature": 0, "threshold": middle - 0.5, "left": below[0], "right": below[1]}

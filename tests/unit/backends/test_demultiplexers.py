@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from forests import forests, random_forest
+from forests import forests, perfect_tree, random_forest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,18 +80,9 @@ def test_they_do_in_trees_that_are_flattened_and_cut(seed, depth, chain):
         assert_same_leaves(forest, seed)
 
 
-def perfect(depth, first=0):
-    """A tree with another question in each node, all of whose leaves are equally deep."""
-    if depth == 0:
-        return {"value": float(first)}
-    middle = first + 2 ** (depth - 1)
-    below = perfect(depth - 1, first), perfect(depth - 1, middle)
-    return {"feature": 0, "threshold": middle - 0.5, "left": below[0], "right": below[1]}
-
-
 @pytest.mark.parametrize(("depth", "count"), [(0, 0), (1, 1), (2, 1), (3, 1), (4, 3), (5, 5), (6, 9)])
 def test_a_perfect_tree_takes_one_for_each_subtree_of_three_levels(depth, count):
-    forest = Forest.from_trees([perfect(depth)], n_features=1)
+    forest = Forest.from_trees([perfect_tree(depth)], n_features=1)
     tables, nodes = bitsliced.compile_circuits(forest.trees)
     demultiplexers = demultiplexed(nodes)
     assert demultiplexers.counts(1).tolist() == [count]

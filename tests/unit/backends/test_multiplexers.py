@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from forests import forests, random_forest
+from forests import forests, perfect_tree, random_forest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,18 +81,9 @@ def test_trees_without_a_choice_have_none():
     assert single.piece_triples.tolist() == single.piece_singles.tolist() == [0, 0]
 
 
-def perfect(depth, first=0):
-    """A tree with another question in each node, all of whose leaves are equally deep."""
-    if depth == 0:
-        return {"value": float(first)}
-    middle = first + 2 ** (depth - 1)
-    below = perfect(depth - 1, first), perfect(depth - 1, middle)
-    return {"feature": 0, "threshold": middle - 0.5, "left": below[0], "right": below[1]}
-
-
 @pytest.mark.parametrize(("depth", "n_triples", "n_singles"), [(1, 0, 0), (2, 0, 1), (3, 1, 1), (4, 3, 2), (6, 18, 3)])
 def test_a_perfect_tree_is_all_triples_but_one_multiplexer_for_every_other_bit(depth, n_triples, n_singles):
-    found = all_in_triples(circuits_of(Forest.from_trees([perfect(depth)], n_features=1)))
+    found = all_in_triples(circuits_of(Forest.from_trees([perfect_tree(depth)], n_features=1)))
     assert (len(found.triples), len(found.singles)) == (n_triples, n_singles)
     assert 3 * n_triples + n_singles == 2**depth - 1 - depth  # a multiplexer a node, less a bit each
 
