@@ -66,7 +66,7 @@ class Slots {
     if (floor[0] < floor[SKT_FLOORS]) {
       const auto demux = [&](int i) { return t.demuxes + SKT_DEMUX * static_cast<int64_t>(floor[i]); };
       Bits *const bits = out, *const sides = bits + SKT_FLOOR_BITS;
-      demultiplex<true>(demux(0), demux(1), slots, sides, bits + 6);
+      demultiplex<true>(demux(0), demux(1), slots, sides, bits + 6); // three bits a floor, the highest ones first
       demultiplex<true>(demux(1), demux(2), slots, sides + SKT_SIDES * (floor[1] - floor[0]), bits + 3);
       demultiplex<false>(demux(2), demux(3), slots, nullptr, bits);
     }

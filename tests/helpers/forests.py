@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 from reference import hurting
 
 from sktensor import Forest
+from sktensor.strategies.costs import Shape
 
 THRESHOLDS = np.array(
     [
@@ -228,3 +230,13 @@ def perfect_tree(depth, first=0):
     middle = first + 2 ** (depth - 1)
     below = perfect_tree(depth - 1, first), perfect_tree(depth - 1, middle)
     return {"feature": 0, "threshold": middle - 0.5, "left": below[0], "right": below[1]}
+
+
+@st.composite
+def deep_forests(draw, *, most_leaves):
+    """Forests of up to 14 levels, bushy ones and chains, whose trees have no more leaves than so many."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    depth, chain = draw(st.integers(1, 14)), draw(st.booleans())
+    forest = random_forest(rng, n_trees=3, max_depth=depth, n_features=6, chain=chain)
+    assume(Shape.of(forest.trees).n_leaves.max() <= most_leaves)
+    return forest

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from forests import forests, perfect_tree, random_forest
+from forests import deep_forests, forests, perfect_tree, random_forest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sktensor import Forest
+from sktensor.backends.cpu import bitsliced as cpu_bitsliced
 from sktensor.backends.cpu.demultiplexers import demultiplexed
 from sktensor.strategies import bitsliced
 from sktensor.strategies.bitsliced.circuits import ONE, ZERO
-from sktensor.strategies.costs import Shape
 
 ALL = 2**64 - 1
 
@@ -72,12 +72,10 @@ def test_they_find_the_leaves_that_multiplexers_find(forest, seed):
 
 
 @pytest.mark.slow
-@given(seed=st.integers(0, 2**32 - 1), depth=st.integers(1, 14), chain=st.booleans())
+@given(forest=deep_forests(most_leaves=bitsliced.MOST_LEAVES), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=40)
-def test_they_do_in_trees_that_are_flattened_and_cut(seed, depth, chain):
-    forest = random_forest(np.random.default_rng(seed), n_trees=3, max_depth=depth, n_features=6, chain=chain)
-    if Shape.of(forest.trees).n_leaves.max() <= bitsliced.MOST_LEAVES:
-        assert_same_leaves(forest, seed)
+def test_they_do_in_trees_that_are_flattened_and_cut(forest, seed):
+    assert_same_leaves(forest, seed)
 
 
 @pytest.mark.parametrize(("depth", "count"), [(0, 0), (1, 1), (2, 1), (3, 1), (4, 3), (5, 5), (6, 9)])
@@ -97,3 +95,25 @@ def test_each_node_of_a_code_tree_is_asked_once():
     assert np.sort(demultiplexers.node[demultiplexers.node >= 0]).tolist() == list(range(len(nodes.select)))
     own = demultiplexers.piece[:, None] == nodes.piece[np.maximum(demultiplexers.node, 0)]
     assert (own | (demultiplexers.node < 0)).all()
+
+
+def steps_of(*trees):
+    """How many demultiplexers the kernel gets for these trees, and how many multiplexers, in triples and single."""
+    forest = Forest.from_trees(list(trees), n_features=1)
+    tables = cpu_bitsliced.structure(forest.trees, *bitsliced.compile_circuits(forest.trees))
+    n = tables.n_pieces
+    return tables.piece_demuxes[3 * n], tables.piece_triples[n] + tables.piece_muxes[n]
+
+
+def chain(length, at=0):
+    """A tree in which one side of each node is a leaf."""
+    if length == at:
+        return {"value": float(length)}
+    return {"feature": 0, "threshold": at + 0.5, "left": {"value": float(at)}, "right": chain(length, at + 1)}
+
+
+def test_each_tree_takes_whichever_is_cheaper():
+    assert steps_of(perfect_tree(6)) == (9, 0)
+    demultiplexers, multiplexers = steps_of(chain(8))
+    assert demultiplexers == 0 and multiplexers > 0
+    assert steps_of(perfect_tree(6), chain(8)) == (9, multiplexers)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from forests import forests, perfect_tree, random_forest
+from forests import deep_forests, forests, perfect_tree, random_forest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sktensor import Forest
 from sktensor.backends.cpu.multiplexers import in_triples
 from sktensor.strategies import bitsliced
-from sktensor.strategies.costs import Shape
 
 
 def circuits_of(forest):
@@ -67,12 +66,10 @@ def test_triples_find_the_codes_that_multiplexers_find(forest, seed):
 
 
 @pytest.mark.slow
-@given(seed=st.integers(0, 2**32 - 1), depth=st.integers(1, 14), chain=st.booleans())
+@given(forest=deep_forests(most_leaves=bitsliced.MOST_LEAVES), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=40)
-def test_they_do_in_trees_that_are_flattened_and_cut(seed, depth, chain):
-    forest = random_forest(np.random.default_rng(seed), n_trees=3, max_depth=depth, n_features=6, chain=chain)
-    if Shape.of(forest.trees).n_leaves.max() <= bitsliced.MOST_LEAVES:
-        assert_same_codes(forest, seed)
+def test_they_do_in_trees_that_are_flattened_and_cut(forest, seed):
+    assert_same_codes(forest, seed)
 
 
 def test_trees_without_a_choice_have_none():
