@@ -16,9 +16,9 @@ namespace {
 template <class Sums, class Acc, class... Pieces>
 __attribute__((always_inline)) inline void add_with(const uint8_t *numbers, int n_slices, Acc *acc, const Pieces &...pieces) {
   for (int row = 0; row < n_slices * kSlice; row += Sums::kRows) {
-    Sums sums(acc + row);
+    Sums sums(acc + place_of<Acc>(row));
     sums.add(pieces..., numbers + row);
-    sums.store(acc + row);
+    sums.store(acc + place_of<Acc>(row));
   }
 }
 

@@ -3,6 +3,7 @@
 #include "circuits.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "ranks.h"
 #include "rows.h"
@@ -128,6 +129,15 @@ struct Rounded {
   }
 };
 
+// Whether any of n values is missing: two at a time, for hardly a column has one.
+template <class Feature>
+bool any_is_missing(const Feature *x, int n) {
+  const int half = n / 2;
+  std::conditional_t<sizeof(Feature) == 4, int32_t, int64_t> any = n % 2 && x[n - 1] != x[n - 1]; // as wide as a value, for vectors
+  for (int i = 0; i < half; i++) any |= __builtin_isunordered(x[i], x[half + i]);
+  return any != 0;
+}
+
 // Which of the n rows have a missing value, and which a zero.
 template <class Feature>
 bool find(const Feature *x, int n, bool zeros, Feature limit, uint8_t *is) {
@@ -169,7 +179,7 @@ void numeric_planes(const skt_bitsliced &t, const skt_rows &rows, const Loader &
       const int levels = t.search_levels[first];
       const int64_t where = t.search_first[first];
       ranks<kRightIfEqual>(x, padded, levels, t.thresholds32 + where, t.thresholds64 ? t.thresholds64 + where : nullptr, source, rank);
-      const bool any_missing = find(x, n, false, Value(0), missing);
+      const bool any_missing = any_is_missing(x, n) && find(x, n, false, Value(0), missing);
       Bits bits[8];
       bits_of_bytes(rank, levels, bits);
       for (int c = t.search_codes[first]; c < t.search_codes[first + 1]; c++) {

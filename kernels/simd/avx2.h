@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -18,25 +19,35 @@ using portable::entries_with_place;
 using portable::exponentials;
 using portable::kTableBits;
 using portable::or_and;
-using portable::place_of;
 using portable::TableOfDoubles;
 
-// Eight rows of bits, one a register, become columns: bit k of each byte of register j changes places with bit j of that byte of register k.
-inline void transpose_bits(__m256i r[8]) {
-  auto exchange = [&](auto apart, int from, char mask_of) {
-    constexpr int kApart = decltype(apart)::value;
-    const __m256i mask = _mm256_set1_epi8(mask_of);
-    __m256i &a = r[from], &b = r[from + kApart];
-    const __m256i differs = _mm256_and_si256(_mm256_xor_si256(_mm256_srli_epi16(a, kApart), b), mask);
+// Bit k of each byte of one register, where k has no bit of kApart, changes places with bit k + kApart of another one, which may be clear.
+template <int kApart, bool kClear = false>
+inline void exchange(__m256i &a, __m256i &b) {
+  const __m256i mask = _mm256_set1_epi8(kApart == 4 ? 0x0F : kApart == 2 ? 0x33 : 0x55), moved = _mm256_srli_epi16(a, kApart);
+  if constexpr (kClear) {
+    b = _mm256_and_si256(moved, mask);
+    a = _mm256_and_si256(a, mask);
+  } else {
+    const __m256i differs = _mm256_and_si256(_mm256_xor_si256(moved, b), mask);
     b = _mm256_xor_si256(b, differs);
     a = _mm256_xor_si256(a, _mm256_slli_epi16(differs, kApart));
-  };
+  }
+}
+
+// Eight rows of bits, one a register, become columns: bit k of each byte of register j changes places with bit j of that byte of register k. The
+// registers from kRows on, six or eight, are clear.
+template <int kRows>
+inline void transpose_bits(__m256i r[8]) {
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; i++) exchange(std::integral_constant<int, 4>{}, i, 0x0F);
+  for (int i = 0; i < kRows; i += 2) exchange<1>(r[i], r[i + 1]);
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; i++) {
+    exchange<2>(r[i], r[i + 2]);
+    exchange<2, kRows == 6>(r[i + 4], r[i + 6]);
+  }
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; i++) exchange(std::integral_constant<int, 2>{}, i % 2 + i / 2 * 4, 0x33);
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; i++) exchange(std::integral_constant<int, 1>{}, 2 * i, 0x55);
+  for (int i = 0; i < 4; i++) exchange<4>(r[i], r[i + 4]);
 }
 
 // Rows are numbered such that bytes need not change places: bit k of byte q of half h is row 256 h + 32 k + q.
@@ -44,19 +55,24 @@ inline void bits_of_bytes(const uint8_t *bytes, int n_bits, Bits *out) {
   for (int half = 0; half < 2; half++) {
     __m256i r[8];
     for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(bytes) + 8 * half + i);
-    transpose_bits(r);
+    transpose_bits<8>(r);
     for (int bit = 0; bit < 8; bit++)
       if (bit < n_bits) out[bit].part[half] = (Register)r[bit];
   }
 }
 
-inline void bytes_of_bits(const Bits *slots, const uint16_t *code, int, uint8_t *out) { // the slots beyond are clear
+template <int kBits>
+inline void bytes_of(const Bits *slots, const uint16_t *code, uint8_t *out) {
   for (int half = 0; half < 2; half++) {
     __m256i r[8];
-    for (int i = 0; i < 8; i++) r[i] = (__m256i)slots[code[i]].part[half];
-    transpose_bits(r);
+    for (int i = 0; i < kBits; i++) r[i] = (__m256i)slots[code[i]].part[half];
+    transpose_bits<kBits>(r);
     for (int i = 0; i < 8; i++) _mm256_store_si256(reinterpret_cast<__m256i *>(out) + 8 * half + i, r[i]);
   }
+}
+
+inline void bytes_of_bits(const Bits *slots, const uint16_t *code, int n, uint8_t *out) { // the slots beyond are clear
+  n <= 6 ? bytes_of<6>(slots, code, out) : bytes_of<8>(slots, code, out);
 }
 
 // ------------------------------------------------------------------------------------------------------------------- searches
@@ -76,16 +92,26 @@ constexpr int kLevelsByStep = kLevels <= 5 ? kLevels : kLevels - 3;
 template <int kLevels, class Value>
 struct Thresholds {
   alignas(32) float level[5][16];
-  alignas(32) float rest[kLevels > 5 ? 1 << kLevelsByStep<kLevels> : 1][8]; // for each place that the steps lead to
+  alignas(32) float rest[kLevelsByStep<kLevels> < kLevels ? 1 << kLevelsByStep<kLevels> : 1][8]; // for each place that the steps lead to
 
   Thresholds(const float *tree, const double *) {
-    for (int i = 0; i < kLevelsByStep<kLevels>; i++) std::memcpy(level[i], tree + (1 << i), sizeof(float) << i);
-    if constexpr (kLevels > 5)
-      for (int i = 0; i < 1 << kLevelsByStep<kLevels>; i++) {
-        std::memcpy(rest[i], tree + (4 << kLevelsByStep<kLevels>) + 4 * i, 4 * sizeof(float));
-        std::memcpy(rest[i] + 4, tree + (2 << kLevelsByStep<kLevels>) + 2 * i, 2 * sizeof(float));
-        rest[i][6] = tree[(1 << kLevelsByStep<kLevels>) + i];
-        rest[i][7] = std::numeric_limits<float>::quiet_NaN(); // which nothing goes beyond
+    constexpr int kStep = kLevelsByStep<kLevels>;
+    const auto copy = [&](auto number) { // so that each takes a few moves
+      constexpr int kLevel = decltype(number)::value;
+      if constexpr (kLevel < kStep) std::memcpy(level[kLevel], tree + (1 << kLevel), sizeof(float) << kLevel);
+    };
+    copy(std::integral_constant<int, 0>{});
+    copy(std::integral_constant<int, 1>{});
+    copy(std::integral_constant<int, 2>{});
+    copy(std::integral_constant<int, 3>{});
+    copy(std::integral_constant<int, 4>{});
+    if constexpr (kStep < kLevels)
+      for (int i = 0; i < 1 << kStep; i++) {
+        const __m128 four = _mm_loadu_ps(tree + (4 << kStep) + 4 * i);
+        const __m128 two = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double *>(tree + (2 << kStep) + 2 * i)));
+        const __m128 nan = _mm_set1_ps(std::numeric_limits<float>::quiet_NaN()); // which nothing goes beyond
+        const __m128 one = _mm_unpacklo_ps(_mm_load_ss(tree + (1 << kStep) + i), nan);
+        _mm256_store_ps(rest[i], _mm256_insertf128_ps(_mm256_castps128_ps256(four), _mm_movelh_ps(two, one), 1));
       }
   }
 };
@@ -314,6 +340,12 @@ inline void store_tile(const Tile<double> &tile, int column, double *to) {
 
 // ----------------------------------------------------------------------------------------------------------------------- sums
 
+// Where the sum of a block's row stands: as shuffles put values of float32 together, register q of four holds rows 16 h + 4 q + i of 32 in its half h.
+template <class Acc>
+inline int place_of(int row) {
+  return sizeof(Acc) == 8 ? row : row / 32 * 32 + row / 4 % 4 * 8 + row / 16 % 2 * 4 + row % 4;
+}
+
 // Sums of 16 rows, each in a register of its own: to look a value up and add it is one instruction, and putting values together in
 // vectors would take more of them than it spares.
 template <class Acc>
@@ -323,11 +355,11 @@ struct Sums {
 
   explicit Sums(const Acc *from) {
 #pragma GCC unroll 16
-    for (int i = 0; i < kRows; i++) sum[i] = from[i];
+    for (int i = 0; i < kRows; i++) sum[i] = from[place_of<Acc>(i)];
   }
   void store(Acc *to) const {
 #pragma GCC unroll 16
-    for (int i = 0; i < kRows; i++) to[i] = sum[i];
+    for (int i = 0; i < kRows; i++) to[place_of<Acc>(i)] = sum[i];
   }
 
   void add(const skt_bitsliced &t, int first, int last, int output, const uint8_t *numbers) {
@@ -375,10 +407,15 @@ struct ShuffledSums<float> {
   __m256 sum[4];
 
   struct Tables {
-    const skt_bitsliced &t;
-    int first, last, output;
+    const uint8_t *bytes;
+    const int64_t *begin, *end; // where the bytes of each piece stand
+    int most_bits;
 
-    Tables(const skt_bitsliced &t, int first, int last, int output) : t(t), first(first), last(last), output(output) {}
+    Tables(const skt_bitsliced &t, int first, int last, int output)
+        : bytes(t.value_bytes + output * int64_t(256)),
+          begin(t.piece_bytes + first),
+          end(t.piece_bytes + last),
+          most_bits(*std::max_element(t.piece_bits + first, t.piece_bits + last)) {}
     static bool there(const skt_bitsliced &t) { return t.value_bytes != nullptr; }
   };
 
@@ -391,43 +428,47 @@ struct ShuffledSums<float> {
     for (int i = 0; i < 4; i++) _mm256_storeu_ps(to + 8 * i, sum[i]);
   }
 
-  void add(const Tables &tables, const uint8_t *numbers) {
-    for (int p = tables.first; p < tables.last; p++, numbers += kBlock) add_piece(tables.t, p, tables.output, numbers);
+  // All pieces in one loop, those of fewer bits too: a branch for each of them would take longer than the look-ups that it spares.
+  __attribute__((always_inline)) void add(const Tables &tables, const uint8_t *numbers) {
+    if (tables.most_bits <= 4)
+      add_pieces<1>(tables, numbers);
+    else if (tables.most_bits == 5)
+      add_pieces<2>(tables, numbers);
+    else
+      add_pieces<4>(tables, numbers);
   }
 
  private:
-  void add_piece(const skt_bitsliced &t, int piece, int output, const uint8_t *numbers) {
-    const __m256i unpacked = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7); // rows stand in this order before the bytes are put together
-    const __m256i number = _mm256_permutevar8x32_epi32(_mm256_load_si256(reinterpret_cast<const __m256i *>(numbers)), unpacked);
-    const uint8_t *const table = t.value_bytes + t.piece_bytes[piece] + output * int64_t(256);
-    if (t.piece_bits[piece] <= 4)
-      add_values<1>(table, number);
-    else if (t.piece_bits[piece] == 5)
-      add_values<2>(table, number);
-    else
-      add_values<4>(table, number);
+  template <int kParts>
+  __attribute__((always_inline)) void add_pieces(const Tables &tables, const uint8_t *numbers) {
+    for (const int64_t *at = tables.begin; at < tables.end; at++, numbers += kBlock)
+      add_values<kParts>(tables.bytes + *at, _mm256_load_si256(reinterpret_cast<const __m256i *>(numbers)));
   }
 
   // Of kParts tables of 16 bytes each, a number finds its byte in one, and 0 in the others: there its place has the highest bit set.
   template <int kParts>
+  static __m256i looked_up(const uint8_t *table, const __m256i place[kParts]) {
+    const __m128i *const part = reinterpret_cast<const __m128i *>(table);
+    __m256i byte = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(part)), place[0]);
+#pragma GCC unroll 4
+    for (int i = 1; i < kParts; i++)
+      byte = _mm256_or_si256(byte, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(part + i)), place[i]));
+    asm volatile("" : "+x"(byte)); // one byte after the other: those of all would not fit into the registers
+    return byte;
+  }
+
+  template <int kParts>
   void add_values(const uint8_t *table, __m256i number) {
-    __m256i place[kParts], byte[4];
+    __m256i place[kParts];
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; i++) {
       place[i] = i ? _mm256_sub_epi8(number, _mm256_set1_epi8(static_cast<char>(16 * i))) : number;
       if (i + 1 < kParts) place[i] = _mm256_adds_epu8(place[i], _mm256_set1_epi8(0x70));
     }
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; k++) {
-      const __m128i *const part = reinterpret_cast<const __m128i *>(table + 64 * k);
-      byte[k] = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(part)), place[0]);
-#pragma GCC unroll 4
-      for (int i = 1; i < kParts; i++)
-        byte[k] = _mm256_or_si256(byte[k], _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(part + i)), place[i]));
-      asm volatile("" : "+x"(byte[k])); // one byte after the other: those of all would not fit into the registers
-    }
-    const __m256i low0 = _mm256_unpacklo_epi8(byte[0], byte[1]), low1 = _mm256_unpackhi_epi8(byte[0], byte[1]);
-    const __m256i high0 = _mm256_unpacklo_epi8(byte[2], byte[3]), high1 = _mm256_unpackhi_epi8(byte[2], byte[3]);
+    const __m256i byte0 = looked_up<kParts>(table, place), byte1 = looked_up<kParts>(table + 64, place);
+    const __m256i byte2 = looked_up<kParts>(table + 128, place), byte3 = looked_up<kParts>(table + 192, place);
+    const __m256i low0 = _mm256_unpacklo_epi8(byte0, byte1), low1 = _mm256_unpackhi_epi8(byte0, byte1);
+    const __m256i high0 = _mm256_unpacklo_epi8(byte2, byte3), high1 = _mm256_unpackhi_epi8(byte2, byte3);
     sum[0] = _mm256_add_ps(sum[0], _mm256_castsi256_ps(_mm256_unpacklo_epi16(low0, high0)));
     sum[1] = _mm256_add_ps(sum[1], _mm256_castsi256_ps(_mm256_unpackhi_epi16(low0, high0)));
     sum[2] = _mm256_add_ps(sum[2], _mm256_castsi256_ps(_mm256_unpacklo_epi16(low1, high1)));
