@@ -108,7 +108,7 @@ struct Thresholds {
     if constexpr (kStep < kLevels)
       for (int i = 0; i < 1 << kStep; i++) {
         const __m128 four = _mm_loadu_ps(tree + (4 << kStep) + 4 * i);
-        const __m128 two = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double *>(tree + (2 << kStep) + 2 * i)));
+        const __m128 two = _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(tree + (2 << kStep) + 2 * i)));
         const __m128 nan = _mm_set1_ps(std::numeric_limits<float>::quiet_NaN()); // which nothing goes beyond
         const __m128 one = _mm_unpacklo_ps(_mm_load_ss(tree + (1 << kStep) + i), nan);
         _mm256_store_ps(rest[i], _mm256_insertf128_ps(_mm256_castps128_ps256(four), _mm_movelh_ps(two, one), 1));

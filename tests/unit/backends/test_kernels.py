@@ -109,6 +109,21 @@ def test_any_number_of_rows_is_accepted(instruction_set, n_rows):
     assert_as_reference(plain, rows_for(plain, rng, n_rows, "float64"))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 65, 512, 513])
+def test_missing_value_is_seen_in_whichever_row_it_stands_alone(instruction_set, n_rows, dtype):
+    forest = random_forest(np.random.default_rng(3), n_trees=20, n_features=2, feature_dtype=dtype)
+    present, missing = reference_sum(forest, np.array([[0, 0], [np.nan, 0]], dtype=dtype))
+    assert (present != missing).all()
+    kernel = BitslicedKernel(forest)
+    for row in {0, 1, n_rows // 2 - 1, n_rows // 2, n_rows // 2 + 1, n_rows - 2, n_rows - 1} & set(range(n_rows)):
+        X = np.zeros((n_rows, 2), dtype=dtype)
+        X[row, 0] = np.nan
+        expected = np.repeat(present[None], n_rows, axis=0)
+        expected[row] = missing
+        same_bits(kernel.total(as_rows(X, forest), 0, 1), expected)
+
+
 def test_column_with_thousands_of_thresholds_is_searched_block_by_block(instruction_set):
     rng = np.random.default_rng(5)
     trees = [
