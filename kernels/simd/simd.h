@@ -20,7 +20,7 @@
 //                                        is load_tile, round<kRightIfEqual>(x, n, out) does the same for values of a column
 //
 //   kTileRows<Feature>, Tile<Feature>, load_tile, store_tile   rows of X turned into columns in registers, where kTileRows is not 0
-//   Sums<Acc>, place_of<Acc>             sums of some rows in registers, to which values of leaves are added; where they stand
+//   Sums<Acc>, place_of<Acc>             sums of some rows in registers, to which values of leaves are added, from place_of(the first row) on; where they stand
 //   kShuffledBits<Acc>, ShuffledSums<Acc>   the same, for leaf numbers of so many bits or fewer, where another way is faster for these: of Tables,
 //                                        which are made for up to kGroup pieces, if they are there
 //   exponentials(table, x, n, out)       the C library's expf
